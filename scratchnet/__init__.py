@@ -1,0 +1,54 @@
+"""scratchnet: neural networks from scratch, every derivative taken by hand.
+
+    import numpy as np, scratchnet as sn
+
+Read the source in this order: layer, layers.dense, kernels.reference, layers.activations, layers.sequential, losses,
+gaussian, parameters, optim, models.vae, training. Each derivation is a chapter of docs/.
+"""
+
+from scratchnet import data, kernels
+from scratchnet.errors import DataError, DivergenceError, ShapeError
+from scratchnet.evaluation import elbo
+from scratchnet.gaussian import kl_standard_normal, sample_gaussian
+from scratchnet.layer import Layer
+from scratchnet.layers import Dense, Flatten, ReLU, Reshape, Sequential, Sigmoid, Tanh
+from scratchnet.losses import bce, bce_with_logits, mse
+from scratchnet.models import VAE, Autoencoder, Loss
+from scratchnet.optim import SGD, Adam
+from scratchnet.parameters import Parameters
+from scratchnet.storage import load, save
+from scratchnet.training import History, fit
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "SGD",
+    "VAE",
+    "Adam",
+    "Autoencoder",
+    "DataError",
+    "Dense",
+    "DivergenceError",
+    "Flatten",
+    "History",
+    "Layer",
+    "Loss",
+    "Parameters",
+    "ReLU",
+    "Reshape",
+    "Sequential",
+    "ShapeError",
+    "Sigmoid",
+    "Tanh",
+    "bce",
+    "bce_with_logits",
+    "data",
+    "elbo",
+    "fit",
+    "kernels",
+    "kl_standard_normal",
+    "load",
+    "mse",
+    "sample_gaussian",
+    "save",
+]

@@ -1,0 +1,129 @@
+"""The questions asked of every argument, and the sentence that answers a wrong one.
+
+Each function takes `where`, the name of the caller as the reader knows it, and either returns silently or
+raises. They cost a comparison of tuples, except `check_range`, which reads its array once.
+"""
+
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+
+from scratchnet.errors import DataError, ShapeError
+from scratchnet.types import Array
+
+
+def check_floats(where: str, name: str, x: Any) -> None:
+    """`x` is an array of floating-point numbers."""
+    if not isinstance(x, np.ndarray):
+        raise TypeError(
+            f"{where} expects {name} to be a NumPy array, got {type(x).__name__}: "
+            f"convert it with np.asarray({name}, dtype=np.float32)."
+        )
+    if x.dtype.kind not in "fc":
+        raise TypeError(
+            f"{where} expects {name} to hold floating-point numbers, got {x.dtype}: "
+            f"convert it with {name}.astype(np.float32), and divide pixels of 0–255 by 255."
+        )
+
+
+def check_rows(where: str, name: str, x: Any, width: int | None, dtype: np.dtype) -> None:
+    """`x` is (N, width) in the dtype of the parameters; a width of None leaves the width open."""
+    check_floats(where, name, x)
+    if x.ndim != 2 or (width is not None and x.shape[1] != width):
+        hint = ": rows come from images through Flatten()" if x.ndim > 2 else ""
+        expected = "D" if width is None else width
+        raise ShapeError(f"{where} expects {name} of shape (N, {expected}), got {x.shape}{hint}.")
+    if x.dtype != dtype:
+        raise TypeError(
+            f"{where} computes in {dtype}, but {name} is {x.dtype}: "
+            f"use {name}.astype(np.{dtype}), or make the layers with dtype=np.{x.dtype}."
+        )
+
+
+def check_same(where: str, name: str, x: Any, other_name: str, other: Array) -> None:
+    """`x` has the shape and the dtype of `other`, so nothing is broadcast or cast behind the reader's back."""
+    check_floats(where, name, x)
+    if x.shape != other.shape:
+        raise ShapeError(f"{where} expects {name} in the shape of {other_name}, {other.shape}, got {x.shape}.")
+    if x.dtype != other.dtype:
+        raise TypeError(
+            f"{where} expects {name} in the dtype of {other_name}, {other.dtype}, got {x.dtype}: "
+            f"use {name}.astype(np.{other.dtype})."
+        )
+
+
+def check_dy(where: str, dy: Any, y: Array) -> None:
+    """`dy` can be ∂L/∂y: one derivative for each number in `y`."""
+    check_same(f"the way back through {where}", "dy", dy, "y", y)
+
+
+def check_batch(where: str, x: Array) -> None:
+    """There is at least one example, so that a mean over the batch exists."""
+    if x.ndim == 0 or len(x) == 0:
+        raise ShapeError(
+            f"{where} expects at least one example, got an empty batch of shape {x.shape}: "
+            "a mean over no examples does not exist."
+        )
+
+
+def check_range(where: str, name: str, x: Array, low: float, high: float, hint: str = "") -> None:
+    """Every number of `x` lies in [low, high]; NaN lies nowhere."""
+    if x.size and not (low <= x.min() and x.max() <= high):  # a NaN makes both comparisons false
+        raise DataError(f"{where} expects {name} in [{low:g}, {high:g}], got {_describe(x)}{hint}.")
+
+
+def check_finite(where: str, name: str, x: Array) -> None:
+    """No number of `x` is NaN or infinite."""
+    if x.size and not (np.isfinite(x.min()) and np.isfinite(x.max())):
+        raise DataError(f"{where} expects {name} to be finite, got {_describe(x)}.")
+
+
+def check_count(where: str, name: str, value: Any) -> None:
+    """`value` is a whole number, at least one."""
+    if not isinstance(value, Integral) or isinstance(value, bool):
+        raise TypeError(f"{where} expects {name} to be a whole number, got {value!r}.")
+    if value < 1:
+        raise ValueError(f"{where} expects {name} to be at least 1, got {value}.")
+
+
+def check_number(where: str, name: str, value: Any, low: float, high: float = np.inf, *, open_low=False) -> None:
+    """`value` is a number in [low, high), or in (low, high) with `open_low`."""
+    if not isinstance(value, Real) or isinstance(value, bool):
+        raise TypeError(f"{where} expects {name} to be a number, got {value!r}.")
+    value = float(value)
+    if not (low < value if open_low else low <= value) or not value < high:
+        raise ValueError(f"{where} expects {name} in {'(' if open_low else '['}{low:g}, {high:g}), got {value}.")
+
+
+def check_choice(where: str, name: str, value: Any, choices: tuple[str, ...]) -> None:
+    """`value` is one of the words in `choices`."""
+    if value not in choices:
+        expected = " or ".join(repr(choice) for choice in choices)
+        raise ValueError(f"{where} expects {name} to be {expected}, got {value!r}.")
+
+
+def check_rng(where: str, rng: Any) -> np.random.Generator:
+    """`rng` is a NumPy Generator; returned as such."""
+    if not isinstance(rng, np.random.Generator):
+        raise TypeError(
+            f"{where} takes its randomness from a NumPy Generator, got {rng!r}: pass rng=np.random.default_rng(0)."
+        )
+    return rng
+
+
+def check_float_type(where: str, dtype: Any) -> np.dtype:
+    """`dtype` names a floating-point type; returned as a NumPy dtype."""
+    resolved = np.dtype(dtype)
+    if resolved.kind not in "fc":
+        raise TypeError(f"{where} expects a floating-point dtype such as np.float32, got {resolved}.")
+    return resolved
+
+
+def _describe(x: Array) -> str:
+    """What `x` holds, as the end of a sentence: its first bad number, or its range."""
+    bad = np.argwhere(~np.isfinite(x))
+    if len(bad):
+        at = ", ".join(str(i) for i in bad[0])
+        return f"{x[tuple(bad[0])]} at [{at}] and {len(bad)} of {x.size} numbers not finite"
+    return f"numbers from {x.min():.6g} to {x.max():.6g}"

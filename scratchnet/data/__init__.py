@@ -1,0 +1,5 @@
+"""Real images: MNIST, which ships with the package, and any directory in the same format. Nothing is downloaded."""
+
+from scratchnet.data.idx import load_idx, mnist
+
+__all__ = ["load_idx", "mnist"]

@@ -1,0 +1,97 @@
+"""The two things a variational autoencoder asks of Gaussians: a divergence and a sample.
+
+Both speak of logvar = log σ², which may be any number, where σ may not. Reading it as log σ in one of the two places
+and as log σ² in the other is a bug that no gradient check finds, so they stand on one page.
+"""
+
+from scratchnet import kernels
+from scratchnet.checks import check_batch, check_floats, check_same
+from scratchnet.losses import batch_mean
+from scratchnet.types import Array, Backward
+
+
+def kl_standard_normal(mu: Array, logvar: Array) -> tuple[float, Array, Array]:
+    """(1/N) Σₙ KL(N(μ, σ²) ‖ N(0, 1)) = (1/N) Σₙ Σᵢ ½ (μ² + σ² − log σ² − 1), in nats per example.
+
+    Parameters
+    ----------
+    mu, logvar : (N, L)
+        μ and log σ².
+
+    Returns
+    -------
+    value : float
+    dmu : (N, L)
+        μ / N.
+    dlogvar : (N, L)
+        ½ (σ² − 1) / N.
+
+    Raises
+    ------
+    ShapeError
+        If the shapes differ, or N is 0.
+    TypeError
+        If an array does not hold floats, or the dtypes differ.
+
+    Notes
+    -----
+    Derivation: docs/12-vae-gradients.md. Kingma & Welling, Auto-Encoding Variational Bayes, 2013, appendix B.
+
+    Examples
+    --------
+    >>> import numpy as np, scratchnet as sn
+    >>> value, dmu, dlogvar = sn.kl_standard_normal(np.array([[1.0]]), np.log(np.array([[4.0]])))
+    >>> round(value, 7), dmu, dlogvar                               # ½ (1 + 4 − log 4 − 1)
+    (1.3068528, array([[1.]]), array([[1.5]]))
+    """
+    check_floats("kl_standard_normal", "mu", mu)
+    check_same("kl_standard_normal", "logvar", logvar, "mu", mu)
+    check_batch("kl_standard_normal", mu)
+    return batch_mean(*kernels.kl_standard_normal(mu, logvar))
+
+
+def sample_gaussian(mu: Array, logvar: Array, eps: Array) -> tuple[Array, Backward]:
+    """z = μ + σ ⊙ ε, a sample from N(μ, σ²) where ε is one from N(0, 1); the way back gives dμ and dlogσ².
+
+    Parameters
+    ----------
+    mu, logvar : (N, L)
+        μ and log σ².
+    eps : (N, L)
+        ε, an argument: there is no randomness in here.
+
+    Returns
+    -------
+    z : (N, L)
+    backward : dz → dmu, dlogvar
+        dμ = dz,  dlogσ² = ½ dz ⊙ σ ⊙ ε.
+
+    Raises
+    ------
+    ShapeError
+        If the shapes differ.
+    TypeError
+        If an array does not hold floats, or the dtypes differ.
+
+    Notes
+    -----
+    Derivation: docs/12-vae-gradients.md. Kingma & Welling, Auto-Encoding Variational Bayes, 2013, section 2.4.
+
+    Examples
+    --------
+    >>> import numpy as np, scratchnet as sn
+    >>> mu, logvar, eps = np.array([[5.0]]), np.log(np.array([[4.0]])), np.array([[3.0]])
+    >>> z, backward = sn.sample_gaussian(mu, logvar, eps)
+    >>> z, backward(np.array([[1.0]]))                              # 5 + 2·3;  1 and ½·2·3
+    (array([[11.]]), (array([[1.]]), array([[3.]])))
+    """
+    check_floats("sample_gaussian", "mu", mu)
+    check_same("sample_gaussian", "logvar", logvar, "mu", mu)
+    check_same("sample_gaussian", "eps", eps, "mu", mu)
+    z, sigma = kernels.sample_gaussian(mu, logvar, eps)  # z = μ + σ ⊙ ε        (N, L)
+
+    def backward(dz: Array) -> tuple[Array, Array]:  # dz (N, L)
+        check_same("the way back through sample_gaussian", "dz", dz, "z", z)
+        return kernels.sample_gaussian_backward(dz, sigma, eps)  # dμ = dz,  dlogσ² = ½ dz ⊙ σ ⊙ ε
+
+    return z, backward

@@ -1,0 +1,70 @@
+"""The boundary between the formula and its engine.
+
+Layers, losses and optimizers call `kernels.affine`, `kernels.relu`, … and know nothing of what runs behind the
+name. `use` chooses it; the environment variable SCRATCHNET_KERNELS sets the choice at import. Call kernels through
+this module (`kernels.relu(x)`), never by a name imported from it, so that the choice takes effect.
+"""
+
+import os
+from types import ModuleType
+
+from scratchnet.checks import check_choice
+from scratchnet.kernels import reference
+from scratchnet.kernels.reference import *  # noqa: F403  (states the names; `use` rebinds them)
+
+_ENGINES: dict[str, ModuleType] = {"numpy": reference}
+_active = "numpy"
+
+
+class use:  # noqa: N801  (called like a function, or entered like a context)
+    """Choose the engine behind the kernels, for good or for the length of a `with` block.
+
+    Parameters
+    ----------
+    engine : {"numpy"}
+        "numpy" is the reference: each kernel one line of NumPy.
+
+    Raises
+    ------
+    ValueError
+        If there is no engine of that name.
+
+    Notes
+    -----
+    The choice holds for the whole process, in every thread.
+
+    Examples
+    --------
+    >>> import scratchnet as sn
+    >>> with sn.kernels.use("numpy"):
+    ...     print(sn.kernels.active())
+    numpy
+    """
+
+    def __init__(self, engine: str):
+        check_choice("kernels.use", "engine", engine, tuple(_ENGINES))
+        self._before = _active
+        _install(engine)
+
+    def __enter__(self) -> "use":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        _install(self._before)
+
+
+def active() -> str:
+    """The name of the engine in use."""
+    return _active
+
+
+def _install(engine: str) -> None:
+    global _active
+    for name in reference.__all__:
+        globals()[name] = getattr(_ENGINES[engine], name)
+    _active = engine
+
+
+_choice = os.environ.get("SCRATCHNET_KERNELS", "numpy")
+check_choice("the environment variable SCRATCHNET_KERNELS", "its value", _choice, tuple(_ENGINES))
+_install(_choice)

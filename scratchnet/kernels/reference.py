@@ -1,0 +1,154 @@
+"""Every kernel as the line of NumPy that the docs derive.
+
+A kernel is a formula on whole arrays: it checks nothing and owns nothing. It works for any float type, and for
+complex numbers wherever the formula is analytic, so that a derivative can be taken by a complex step. Functions
+named `add_…` and the optimizers' steps write into their first arguments; all others return new arrays.
+
+Shapes: N batch, D in, M out, L latent, P parameters, … any further axes.
+"""
+
+import numpy as np
+
+__all__ = [
+    "adam_step",
+    "add_column_sums",
+    "add_matmul_tn",
+    "affine",
+    "bce",
+    "bce_with_logits",
+    "gather",
+    "kl_standard_normal",
+    "matmul_nt",
+    "relu",
+    "relu_backward",
+    "sample_gaussian",
+    "sample_gaussian_backward",
+    "sgd_step",
+    "sigmoid",
+    "sigmoid_backward",
+    "squared_error",
+    "tanh",
+    "tanh_backward",
+]
+
+
+# ---- matrix products: docs/03-dense.md
+
+
+def affine(x, W, b):
+    return x @ W + b  # (N, D) (D, M) (M,) → (N, M)
+
+
+def matmul_nt(dy, W):
+    return dy @ W.T  # (N, M) (D, M) → (N, D)
+
+
+def add_matmul_tn(dW, x, dy):
+    dW += x.T @ dy  # (D, M) += (N, D)ᵀ (N, M)
+
+
+def add_column_sums(db, dy):
+    db += dy.sum(axis=0)  # (M,) += (N, M)
+
+
+# ---- activations, and their derivatives from their outputs: docs/04-activations-and-losses.md
+
+
+def relu(x):
+    return np.maximum(x, 0)
+
+
+def relu_backward(dy, y):
+    return dy * (y > 0)
+
+
+def sigmoid(x):
+    e = np.exp(-_magnitude(x))  # in (0, 1]: nothing overflows
+    return np.where(x > 0, 1, e) / (1 + e)
+
+
+def sigmoid_backward(dy, y):
+    return dy * y * (1 - y)
+
+
+def tanh(x):
+    return np.tanh(x)
+
+
+def tanh_backward(dy, y):
+    return dy * (1 - y * y)
+
+
+# ---- losses: one number per example, (N,), and the derivative of their sum: docs/04-activations-and-losses.md
+
+
+def squared_error(y, target):
+    return _sum_per_example((y - target) ** 2), 2 * (y - target)
+
+
+def bce(p, target):
+    return (
+        _sum_per_example(-target * np.log(p) - (1 - target) * np.log1p(-p)),
+        (p - target) / (p * (1 - p)),
+    )
+
+
+def bce_with_logits(logits, target):
+    softplus_less_relu = np.log1p(np.exp(-_magnitude(logits)))  # log(1 + e^−|l|): nothing overflows
+    return (
+        _sum_per_example(np.maximum(logits, 0) - logits * target + softplus_less_relu),
+        sigmoid(logits) - target,
+    )
+
+
+# ---- Gaussians: docs/12-vae-gradients.md
+
+
+def kl_standard_normal(mu, logvar):
+    variance_less_one = np.expm1(logvar)  # σ² − 1, exact near σ = 1
+    return 0.5 * _sum_per_example(mu**2 + variance_less_one - logvar), mu.copy(), 0.5 * variance_less_one
+
+
+def sample_gaussian(mu, logvar, eps):
+    sigma = np.exp(0.5 * logvar)
+    return mu + sigma * eps, sigma
+
+
+def sample_gaussian_backward(dz, sigma, eps):
+    return dz.copy(), 0.5 * dz * sigma * eps
+
+
+# ---- optimizers, in place on a flat θ of P numbers: docs/05-optimizers.md
+
+
+def sgd_step(theta, dtheta, velocity, learning_rate, momentum):
+    velocity *= momentum
+    velocity += dtheta
+    theta -= learning_rate * velocity
+
+
+def adam_step(theta, dtheta, m, v, t, learning_rate, beta1, beta2, epsilon, weight_decay):
+    g = dtheta + weight_decay * theta if weight_decay else dtheta
+    m += (1 - beta1) * (g - m)
+    v += (1 - beta2) * (g * g - v)
+    theta -= learning_rate / (1 - beta1**t) * m / (np.sqrt(v / (1 - beta2**t)) + epsilon)
+
+
+# ---- data
+
+
+def gather(x, rows):
+    return x[rows]  # (N_all, D), (N,) → (N, D)
+
+
+# ---- parts
+
+
+def _magnitude(x):
+    """|x|, and its analytic continuation to a complex x near the real axis."""
+    return np.where(x > 0, x, -x)
+
+
+def _sum_per_example(x):
+    """Σ over every axis but the first, (N, …) → (N,), added up in double precision."""
+    return x.sum(axis=tuple(range(1, x.ndim)), dtype=np.result_type(x, np.float64))

@@ -1,0 +1,62 @@
+"""The one protocol: forward hands you the way back.
+
+    y, backward = layer.forward(x)      # x is untouched, y is new
+    dx = backward(dy)                   # dy = ∂L/∂y → dx = ∂L/∂x; adds ∂L/∂W to layer.dW
+
+What `backward` must remember is lexically in view, on the lines just above it. So a layer can run forward twice
+before going back, no cache can go stale, and a layer of your own is one class with one method:
+
+    class Scale(sn.Layer):
+        def forward(self, x):
+            y = 3 * x                   # y = 3x
+            def backward(dy):
+                return 3 * dy           # dx = 3 dy
+            return y, backward
+
+Layers of NumPy arrays compose by `Sequential`; see docs/00-notation.md for the names.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from functools import partial
+
+from scratchnet.types import Array, Backward
+
+
+class Layer(ABC):
+    """A function with its derivative, and the parameters of both.
+
+    A layer with parameters names them in `parameter_names` and holds each under its name, with its gradient under
+    `d` and that name: `W` and `dW`. A layer made of layers returns them from `children`.
+    """
+
+    parameter_names: tuple[str, ...] = ()
+    """The attributes that are trained."""
+
+    skips_dx: bool = False
+    """Whether `backward` takes `need_dx=False`: add up the parameters' gradients and leave ∂L/∂x uncomputed."""
+
+    n_in: int | None = None
+    """The width of the rows that the layer takes, where it is fixed."""
+
+    @abstractmethod
+    def forward(self, x: Array) -> tuple[Array, Backward]:
+        """Compute y from x, and return it with the way back."""
+
+    def children(self) -> dict[str, "Layer"]:
+        """The layers that this one is made of, by name."""
+        return {}
+
+    def walk(self, name: str) -> Iterator[tuple[str, "Layer"]]:
+        """This layer under `name`, then all layers below it under dotted names, in the order of forward."""
+        yield name, self
+        for child_name, child in self.children().items():
+            yield from child.walk(f"{name}.{child_name}")
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+
+def without_dx(layer: Layer, backward: Backward) -> Backward:
+    """The way back for the parameters alone: nobody asks for the gradient with respect to the data."""
+    return partial(backward, need_dx=False) if layer.skips_dx else backward

@@ -1,0 +1,88 @@
+"""The bends between the layers. Without them a deep network would be one matrix.
+
+Each derivative is written in terms of the output y, which is at hand on the way back. Derivations:
+docs/04-activations-and-losses.md.
+"""
+
+from scratchnet import kernels
+from scratchnet.checks import check_dy, check_floats
+from scratchnet.layer import Layer
+from scratchnet.types import Array, Backward
+
+
+class ReLU(Layer):
+    """y = max(x, 0), elementwise; its slope at 0 is taken as 0.
+
+    Takes any shape and any float dtype, and raises `TypeError` for what is not an array of floats, `ShapeError` for
+    a dy that is not in the shape of y. Derivation: docs/04-activations-and-losses.md. Nair & Hinton, Rectified
+    Linear Units Improve Restricted Boltzmann Machines, 2010.
+
+    Examples
+    --------
+    >>> import numpy as np, scratchnet as sn
+    >>> y, backward = sn.ReLU().forward(np.array([-2.0, 3.0]))
+    >>> y, backward(np.array([10.0, 10.0]))
+    (array([0., 3.]), array([ 0., 10.]))
+    """
+
+    def forward(self, x: Array) -> tuple[Array, Backward]:
+        check_floats(repr(self), "x", x)
+        y = kernels.relu(x)  # y = max(x, 0)
+
+        def backward(dy: Array) -> Array:
+            check_dy(repr(self), dy, y)
+            return kernels.relu_backward(dy, y)  # dx = dy ⊙ [y > 0]
+
+        return y, backward
+
+
+class Sigmoid(Layer):
+    """y = 1 / (1 + e^−x), elementwise, without overflow for any x.
+
+    Takes any shape and any float dtype, and raises `TypeError` for what is not an array of floats, `ShapeError` for
+    a dy that is not in the shape of y. Derivation: docs/04-activations-and-losses.md. Its way back is the classic one:
+    Rumelhart, Hinton & Williams, Learning representations by back-propagating errors, 1986.
+
+    Examples
+    --------
+    >>> import numpy as np, scratchnet as sn
+    >>> y, backward = sn.Sigmoid().forward(np.array([0.0]))
+    >>> y, backward(np.array([1.0]))
+    (array([0.5]), array([0.25]))
+    """
+
+    def forward(self, x: Array) -> tuple[Array, Backward]:
+        check_floats(repr(self), "x", x)
+        y = kernels.sigmoid(x)  # y = 1 / (1 + e^−x)
+
+        def backward(dy: Array) -> Array:
+            check_dy(repr(self), dy, y)
+            return kernels.sigmoid_backward(dy, y)  # dx = dy ⊙ y ⊙ (1 − y)
+
+        return y, backward
+
+
+class Tanh(Layer):
+    """y = tanh x, elementwise.
+
+    Takes any shape and any float dtype, and raises `TypeError` for what is not an array of floats, `ShapeError` for
+    a dy that is not in the shape of y. Derivation: docs/04-activations-and-losses.md. Why it trains better than the
+    sigmoid: LeCun, Bottou, Orr & Müller, Efficient BackProp, 1998.
+
+    Examples
+    --------
+    >>> import numpy as np, scratchnet as sn
+    >>> y, backward = sn.Tanh().forward(np.array([0.0]))
+    >>> y, backward(np.array([1.0]))
+    (array([0.]), array([1.]))
+    """
+
+    def forward(self, x: Array) -> tuple[Array, Backward]:
+        check_floats(repr(self), "x", x)
+        y = kernels.tanh(x)  # y = tanh x
+
+        def backward(dy: Array) -> Array:
+            check_dy(repr(self), dy, y)
+            return kernels.tanh_backward(dy, y)  # dx = dy ⊙ (1 − y²)
+
+        return y, backward

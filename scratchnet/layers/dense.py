@@ -1,0 +1,90 @@
+"""The dense layer: every output is a weighted sum of all inputs."""
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from scratchnet import kernels
+from scratchnet.checks import check_count, check_dy, check_float_type, check_rng, check_rows
+from scratchnet.layer import Layer
+from scratchnet.types import Array, Backward
+
+
+class Dense(Layer):
+    r"""y = x W + b.
+
+    W starts uniform in ±1/√n_in, the scale that keeps a sum of n_in terms from growing with their number [1]_; b starts
+    at zero.
+
+    Parameters
+    ----------
+    n_in, n_out : int
+        D and M, the widths of the rows that come and go.
+    rng : numpy.random.Generator
+        Draws W.
+    dtype : float type
+        Of W and b, and so of all that passes through.
+
+    Attributes
+    ----------
+    W, dW : (n_in, n_out)
+    b, db : (n_out,)
+
+    Raises
+    ------
+    ShapeError
+        From `forward`, if x is not (N, n_in); from the way back, if dy is not (N, n_out).
+    TypeError
+        If an array is not of the layer's dtype, or `rng` is not a Generator.
+
+    Notes
+    -----
+    Derivation: docs/03-dense.md.
+
+    References
+    ----------
+    .. [1] LeCun, Bottou, Orr & Müller, Efficient BackProp, 1998, section 4.6.
+
+    Examples
+    --------
+    >>> import numpy as np, scratchnet as sn
+    >>> layer = sn.Dense(2, 1, rng=np.random.default_rng(0), dtype=np.float64)
+    >>> layer.W[...], layer.b[...] = [[2.0], [3.0]], 1.0
+    >>> y, backward = layer.forward(np.array([[10.0, 100.0]]))
+    >>> y                                          # 10·2 + 100·3 + 1
+    array([[321.]])
+    >>> backward(np.array([[1.0]]))                # dx = dy Wᵀ
+    array([[2., 3.]])
+    >>> layer.dW                                   # dW = xᵀ dy
+    array([[ 10.],
+           [100.]])
+    """
+
+    parameter_names = ("W", "b")
+    skips_dx = True
+
+    def __init__(self, n_in: int, n_out: int, *, rng: np.random.Generator, dtype: DTypeLike = np.float32):
+        check_count("Dense", "n_in", n_in)
+        check_count("Dense", "n_out", n_out)
+        check_rng("Dense", rng)
+        dtype = check_float_type("Dense", dtype)
+        bound = 1 / np.sqrt(n_in)
+        self.n_in, self.n_out = n_in, n_out
+        self.W = rng.uniform(-bound, bound, (n_in, n_out)).astype(dtype)
+        self.b = np.zeros(n_out, dtype)
+        self.dW = np.zeros_like(self.W)
+        self.db = np.zeros_like(self.b)
+
+    def forward(self, x: Array) -> tuple[Array, Backward]:  # x (N, D)
+        check_rows(repr(self), "x", x, self.n_in, self.W.dtype)
+        y = kernels.affine(x, self.W, self.b)  # y = x W + b        (N, M)
+
+        def backward(dy: Array, need_dx: bool = True) -> Array | None:  # dy (N, M)
+            check_dy(repr(self), dy, y)
+            kernels.add_matmul_tn(self.dW, x, dy)  # dW += xᵀ dy        (D, M)
+            kernels.add_column_sums(self.db, dy)  # db += Σₙ dyₙ       (M,)
+            return kernels.matmul_nt(dy, self.W) if need_dx else None  # dx = dy Wᵀ        (N, D)
+
+        return y, backward
+
+    def __repr__(self) -> str:
+        return f"Dense({self.n_in}, {self.n_out})"

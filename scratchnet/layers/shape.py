@@ -1,0 +1,89 @@
+"""Layers that move no number, only the axes: rows become images and images rows."""
+
+import math
+
+from scratchnet.checks import check_count, check_dy, check_floats
+from scratchnet.errors import ShapeError
+from scratchnet.layer import Layer
+from scratchnet.types import Array, Backward
+
+
+class Reshape(Layer):
+    """y = x with each example in another shape: (N, …) → (N, *shape), in row-major order.
+
+    Parameters
+    ----------
+    shape : int or tuple of int
+        The shape of one example, without the batch axis.
+
+    Raises
+    ------
+    ShapeError
+        From `forward`, if an example does not hold as many numbers as `shape`.
+
+    Notes
+    -----
+    The derivative moves back what was moved: docs/04-activations-and-losses.md.
+
+    Examples
+    --------
+    >>> import numpy as np, scratchnet as sn
+    >>> y, backward = sn.Reshape((1, 2, 2)).forward(np.zeros((5, 4)))
+    >>> y.shape, backward(y).shape
+    ((5, 1, 2, 2), (5, 4))
+    """
+
+    def __init__(self, shape: int | tuple[int, ...]):
+        self.shape = (shape,) if isinstance(shape, int) else tuple(shape)
+        for axis, length in enumerate(self.shape):
+            check_count("Reshape", f"shape[{axis}]", length)
+        self.n_in = math.prod(self.shape)
+
+    def forward(self, x: Array) -> tuple[Array, Backward]:  # x (N, …)
+        check_floats(repr(self), "x", x)
+        if x.ndim == 0 or math.prod(x.shape[1:]) != self.n_in:
+            raise ShapeError(
+                f"{self!r} expects {self.n_in} numbers an example, got x of shape {x.shape}, "
+                f"{math.prod(x.shape[1:])} an example."
+            )
+        y = _reshaped(x, (len(x), *self.shape))  # (N, *shape)
+
+        def backward(dy: Array) -> Array:
+            check_dy(repr(self), dy, y)
+            return _reshaped(dy, x.shape)
+
+        return y, backward
+
+    def __repr__(self) -> str:
+        return f"Reshape({self.shape})"
+
+
+class Flatten(Layer):
+    """y = x with each example as one row: (N, C, H, W) → (N, C·H·W), in row-major order.
+
+    Raises `ShapeError` if x has no batch axis, or dy is not in the shape of y. The derivative moves back what was
+    moved: docs/04-activations-and-losses.md.
+
+    Examples
+    --------
+    >>> import numpy as np, scratchnet as sn
+    >>> y, backward = sn.Flatten().forward(np.zeros((5, 1, 2, 2)))
+    >>> y.shape, backward(y).shape
+    ((5, 4), (5, 1, 2, 2))
+    """
+
+    def forward(self, x: Array) -> tuple[Array, Backward]:  # x (N, …)
+        check_floats(repr(self), "x", x)
+        if x.ndim == 0:
+            raise ShapeError("Flatten() expects x of shape (N, …), got a single number.")
+        y = _reshaped(x, (len(x), math.prod(x.shape[1:])))  # (N, D)
+
+        def backward(dy: Array) -> Array:
+            check_dy(repr(self), dy, y)
+            return _reshaped(dy, x.shape)
+
+        return y, backward
+
+
+def _reshaped(x: Array, shape: tuple[int, ...]) -> Array:
+    return x.copy(order="C").reshape(shape)  # a copy: y is new, so writing into it leaves x alone

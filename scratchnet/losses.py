@@ -1,0 +1,152 @@
+"""How wrong, and in which direction: each loss returns its value and its derivative with respect to y.
+
+A loss sums over an example's features and takes the mean over the batch. The 1/N of that mean is in
+`batch_mean`, and nowhere else in this library: layers and optimizers know nothing of a batch's size.
+"""
+
+from typing import Any
+
+from scratchnet import kernels
+from scratchnet.checks import check_batch, check_floats, check_range, check_same
+from scratchnet.errors import DataError
+from scratchnet.types import Array
+
+PIXELS_HINT = ": divide pixels of 0–255 by 255"
+
+
+def mse(y: Array, target: Array) -> tuple[float, Array]:
+    """(1/N) Σₙ Σᵢ (y − target)², in squared units per example.
+
+    Parameters
+    ----------
+    y, target : (N, …)
+
+    Returns
+    -------
+    value : float
+    dy : (N, …)
+        2 (y − target) / N.
+
+    Raises
+    ------
+    ShapeError
+        If the shapes differ, or N is 0.
+    TypeError
+        If an array does not hold floats, or the dtypes differ.
+
+    Notes
+    -----
+    Summed over the features, as for the negative log-likelihood of a Gaussian; many libraries take the mean over
+    the features too, and their value times the number of features is this one. Derivation:
+    docs/04-activations-and-losses.md.
+
+    Examples
+    --------
+    >>> import numpy as np, scratchnet as sn
+    >>> sn.mse(np.array([[3.0, 1.0]]), np.array([[1.0, 0.0]]))      # 2² + 1²
+    (5.0, array([[4., 2.]]))
+    """
+    _check_pair("mse", "y", y, target)
+    return batch_mean(*kernels.squared_error(y, target))
+
+
+def bce(p: Array, target: Array) -> tuple[float, Array]:
+    """(1/N) Σₙ Σᵢ −[target log p + (1 − target) log(1 − p)], in nats per example.
+
+    Parameters
+    ----------
+    p : (N, …)
+        Probabilities, strictly between 0 and 1.
+    target : (N, …)
+        In [0, 1].
+
+    Returns
+    -------
+    value : float
+    dp : (N, …)
+        (p − target) / (p (1 − p)) / N.
+
+    Raises
+    ------
+    DataError
+        If p is not in (0, 1), or a target not in [0, 1].
+    ShapeError
+        If the shapes differ, or N is 0.
+    TypeError
+        If an array does not hold floats, or the dtypes differ.
+
+    Notes
+    -----
+    In float32 a sigmoid rounds to 1 from a logit of 17, and there this loss does not exist; `bce_with_logits` is
+    right everywhere. Derivation: docs/04-activations-and-losses.md. Good, Rational Decisions, 1952.
+
+    Examples
+    --------
+    >>> import numpy as np, scratchnet as sn
+    >>> value, dp = sn.bce(np.array([[0.25]]), np.array([[1.0]]))
+    >>> round(value, 6), dp                                         # −log ¼ = 2 log 2
+    (1.386294, array([[-4.]]))
+    """
+    _check_pair("bce", "p", p, target)
+    if not (p.min() > 0 and p.max() < 1):
+        raise DataError(
+            f"bce expects p strictly between 0 and 1, got numbers from {p.min():.6g} to {p.max():.6g}: "
+            "a sigmoid rounds to 0 or 1 at large logits, where bce_with_logits(logits, target) still works."
+        )
+    check_range("bce", "the target", target, 0, 1, PIXELS_HINT)
+    return batch_mean(*kernels.bce(p, target))
+
+
+def bce_with_logits(logits: Array, target: Array) -> tuple[float, Array]:
+    """bce(sigmoid(logits), target), in nats per example, stable for any logit.
+
+    Computed as (1/N) Σₙ Σᵢ max(l, 0) − l·target + log(1 + e^−|l|).
+
+    Parameters
+    ----------
+    logits : (N, …)
+        log(p / (1 − p)), any number.
+    target : (N, …)
+        In [0, 1].
+
+    Returns
+    -------
+    value : float
+    dlogits : (N, …)
+        (sigmoid(logits) − target) / N.
+
+    Raises
+    ------
+    DataError
+        If a target is not in [0, 1].
+    ShapeError
+        If the shapes differ, or N is 0.
+    TypeError
+        If an array does not hold floats, or the dtypes differ.
+
+    Notes
+    -----
+    Why the derivative is p − target and nothing more: docs/04-activations-and-losses.md. Bridle, Probabilistic
+    Interpretation of Feedforward Classification Network Outputs, 1990.
+
+    Examples
+    --------
+    >>> import numpy as np, scratchnet as sn
+    >>> sn.bce_with_logits(np.array([[10000.0]]), np.array([[0.0]]))
+    (10000.0, array([[1.]]))
+    """
+    _check_pair("bce_with_logits", "logits", logits, target)
+    check_range("bce_with_logits", "the target", target, 0, 1, PIXELS_HINT)
+    return batch_mean(*kernels.bce_with_logits(logits, target))
+
+
+def batch_mean(per_example: Array, *derivatives: Array) -> Any:
+    """The mean of (N,) numbers over the batch, and the derivatives of that mean from those of their sum."""
+    N = len(per_example)
+    return (per_example.sum() / N).item(), *(derivative / N for derivative in derivatives)
+
+
+def _check_pair(where: str, name: str, y: Array, target: Array) -> None:
+    check_floats(where, name, y)
+    check_same(where, "the target", target, name, y)
+    check_batch(where, y)

@@ -1,0 +1,119 @@
+"""The autoencoder: copy the input through a bottleneck, so that the bottleneck must learn what the data is made of."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from scratchnet import kernels
+from scratchnet.checks import check_rng, check_same
+from scratchnet.layer import Layer, without_dx
+from scratchnet.losses import bce, bce_with_logits, mse
+from scratchnet.models.model import Loss, Model, trace_layers
+from scratchnet.types import Array, LossFunction
+
+_UNITS = {mse: "squared error/image", bce: "nats/image", bce_with_logits: "nats/image"}
+
+
+class Autoencoder(Model):
+    """x̂ = decoder(encoder(x)), trained so that x̂ is like x.
+
+    Parameters
+    ----------
+    encoder : Layer
+        Rows (N, D) to codes (N, L).
+    decoder : Layer
+        Codes to rows. Its output is what `loss` compares with x: pixels for `mse`, probabilities for `bce`, logits for
+        `bce_with_logits`.
+    loss : function
+        (y, target) → value, dy.
+    corrupt : function, optional
+        (x, rng) → a spoilt copy of x. The encoder sees that copy and the loss asks for the clean x: a denoising
+        autoencoder.
+
+    Attributes
+    ----------
+    parameters : Parameters
+    unit : str
+        "squared error/image" or "nats/image", by the loss.
+
+    Raises
+    ------
+    TypeError
+        If a part is not a layer, or the dtypes of layers and data differ.
+    ShapeError
+        If x does not fit the encoder, or the decoder's output does not fit x.
+
+    Notes
+    -----
+    Derivation: docs/07-autoencoder.md. Hinton & Salakhutdinov, Reducing the Dimensionality of Data with Neural
+    Networks, 2006; Vincent et al., Extracting and Composing Robust Features with Denoising Autoencoders, 2008.
+
+    Examples
+    --------
+    >>> import numpy as np, scratchnet as sn
+    >>> rng = np.random.default_rng(0)
+    >>> ae = sn.Autoencoder(sn.Dense(4, 2, rng=rng), sn.Dense(2, 4, rng=rng))
+    >>> x = np.ones((3, 4), np.float32)
+    >>> ae.encode(x).shape, ae.reconstruct(x).shape
+    ((3, 2), (3, 4))
+    >>> loss = ae.loss(x)
+    >>> loss.backward()
+    >>> bool(np.any(ae.parameters.dtheta)), ae.unit
+    (True, 'squared error/image')
+    """
+
+    def __init__(
+        self,
+        encoder: Layer,
+        decoder: Layer,
+        loss: LossFunction = mse,
+        corrupt: Callable[[Array, np.random.Generator], Array] | None = None,
+    ):
+        super().__init__(encoder, decoder)
+        for name, function in (("loss", loss), ("corrupt", corrupt)):
+            if function is not None and not callable(function):
+                raise TypeError(f"Autoencoder expects {name} to be a function, got {function!r}.")
+        self.reconstruction_loss = loss
+        self.corrupt = corrupt
+        self.unit = _UNITS.get(loss, "loss/image")
+
+    def loss(self, x: Array, rng: np.random.Generator | None = None) -> Loss:
+        """The reconstruction loss on a batch x (N, D); `rng` is needed where there is something to corrupt with."""
+        self._check_images(x)
+        seen = self._corrupted(x, rng)  # x̃ (N, D)
+        z, encoder_backward = self.encoder.forward(seen)  # z (N, L)
+        y, decoder_backward = self.decoder.forward(z)  # y (N, D)
+        reconstruction, dy = self.reconstruction_loss(y, x)
+
+        def backward() -> None:
+            dz = decoder_backward(dy)
+            without_dx(self.encoder, encoder_backward)(dz)
+
+        return Loss(reconstruction, {"reconstruction": reconstruction}, backward)
+
+    def encode(self, x: Array) -> Array:
+        """Codes z (N, L) of images x (N, D)."""
+        self._check_images(x)
+        return self.encoder.forward(x)[0]
+
+    def codes(self, x: Array) -> Array:
+        return self.encode(x)
+
+    def images(self, y: Array) -> Array:
+        return kernels.sigmoid(y) if self.reconstruction_loss is bce_with_logits else np.clip(y, 0, 1)
+
+    def trace(self, x: Array, rng: np.random.Generator) -> Iterator[tuple[str, Array]]:
+        seen = self._corrupted(x, rng)
+        yield "the corrupted x", seen
+        yield from trace_layers("encoder", self.encoder, seen)
+        yield from trace_layers("decoder", self.decoder, self.encoder.forward(seen)[0])
+
+    def _corrupted(self, x: Array, rng: np.random.Generator | None) -> Array:
+        if self.corrupt is None:
+            return x
+        seen = self.corrupt(x, check_rng("Autoencoder.loss, which corrupts x,", rng))
+        check_same("Autoencoder", "what corrupt returns", seen, "x", x)
+        return seen
+
+    def __repr__(self) -> str:
+        return f"Autoencoder({self.encoder!r}, {self.decoder!r}, {self.parameters!r}, loss in {self.unit})"

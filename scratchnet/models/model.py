@@ -1,0 +1,116 @@
+"""What every model of this library is: an encoder, a decoder, their parameters, and one loss with its way back."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from scratchnet.checks import check_batch, check_count, check_rows
+from scratchnet.errors import ShapeError
+from scratchnet.layer import Layer
+from scratchnet.parameters import Parameters
+from scratchnet.types import Array
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A model's loss on one batch.
+
+    Attributes
+    ----------
+    value : float
+        What is minimised, per image.
+    terms : dict
+        What the value is made of, by name, each per image and unweighted.
+    backward : function
+        Adds ∂value/∂θ to the model's dθ.
+    """
+
+    value: float
+    terms: dict[str, float]
+    backward: Callable[[], None] = field(repr=False)
+
+
+class Model(ABC):
+    """An encoder from images to codes and a decoder back.
+
+    Attributes
+    ----------
+    encoder, decoder : Layer
+    parameters : Parameters
+        One flat θ and dθ.
+    unit : str
+        Of the loss and its terms.
+    """
+
+    encoder: Layer
+    decoder: Layer
+    parameters: Parameters
+    unit: str
+
+    def __init__(self, encoder: Layer, decoder: Layer):
+        for name, layer in (("encoder", encoder), ("decoder", decoder)):
+            if not isinstance(layer, Layer):
+                raise TypeError(f"{type(self).__name__} expects the {name} to be a layer, got {type(layer).__name__}.")
+        self.encoder, self.decoder = encoder, decoder
+        self.parameters = Parameters(encoder=encoder, decoder=decoder)
+
+    @abstractmethod
+    def loss(self, x: Array, rng: np.random.Generator | None = None) -> Loss:
+        """The loss on a batch x (N, D), and its way back."""
+
+    @abstractmethod
+    def codes(self, x: Array) -> Array:
+        """The point of the latent space that stands for each image: x (N, D) → z (N, L)."""
+
+    @abstractmethod
+    def images(self, y: Array) -> Array:
+        """What the decoder's output y says of each pixel, in [0, 1]."""
+
+    @abstractmethod
+    def trace(self, x: Array, rng: np.random.Generator) -> Iterator[tuple[str, Array]]:
+        """Run forward on x and yield (name, output) layer by layer, to find where a number went bad."""
+
+    def decode(self, z: Array) -> Array:
+        """The images (N, D) that codes z (N, L) stand for, in [0, 1]."""
+        check_rows(f"{type(self).__name__}.decode", "z", z, self.decoder.n_in, self.dtype)
+        y, _ = self.decoder.forward(z)
+        return self.images(y)
+
+    def reconstruct(self, x: Array) -> Array:
+        """Each image x (N, D) after the way through the bottleneck and back."""
+        return self.decode(self.codes(x))
+
+    def interpolate(self, a: Array, b: Array, steps: int) -> Array:
+        """`steps` images on the straight line through the latent space from image a (D,) to b (D,), ends included."""
+        where = f"{type(self).__name__}.interpolate"
+        check_count(where, "steps", steps)
+        ends = []
+        for name, image in (("a", a), ("b", b)):
+            row = np.reshape(image, (1, -1)) if np.ndim(image) < 2 else image
+            check_rows(where, name, row, self.encoder.n_in, self.dtype)
+            if len(row) != 1:
+                raise ShapeError(f"{where} expects {name} to be one image, got {len(row)}.")
+            ends.append(self.codes(row))
+        t = np.linspace(0, 1, steps, dtype=self.dtype)[:, None]  # (steps, 1)
+        return self.decode((1 - t) * ends[0] + t * ends[1])
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The float type that the model computes in."""
+        return self.parameters.theta.dtype
+
+    def _check_images(self, x: Array) -> None:
+        check_rows(type(self).__name__, "x", x, self.encoder.n_in, self.dtype)
+        check_batch(type(self).__name__, x)
+
+
+def trace_layers(name: str, layer: Layer, x: Array) -> Iterator[tuple[str, Array]]:
+    """(name, output) of each layer in turn, from the input x."""
+    if layer.children():
+        for child_name, child in layer.children().items():
+            for path, y in trace_layers(f"{name}.{child_name}", child, x):
+                yield path, (x := y)
+    else:
+        yield f"{name}, {layer!r}", layer.forward(x)[0]

@@ -1,0 +1,163 @@
+"""The variational autoencoder: an autoencoder whose codes are distributions, so that its latent space has no gaps."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from scratchnet.checks import check_choice, check_count, check_number, check_rng, check_same
+from scratchnet.errors import ShapeError
+from scratchnet.gaussian import kl_standard_normal, sample_gaussian
+from scratchnet.layer import Layer, without_dx
+from scratchnet.models.likelihood import Bernoulli, Gaussian, Likelihood
+from scratchnet.models.model import Loss, Model, trace_layers
+from scratchnet.types import Array
+
+
+class VAE(Model):
+    """Minimises E_q[−log p(x|z)] + β KL(q(z|x) ‖ N(0, I)), the negative ELBO where β is 1, in nats per image.
+
+    q(z|x) = N(μ, σ²) has its μ and log σ² from the encoder; p(x|z) has its parameters from the decoder; the
+    expectation is taken over one sample z = μ + σ ⊙ ε per image.
+
+    Parameters
+    ----------
+    encoder : Layer
+        Rows (N, D) to [mu | logvar], (N, 2L): the first half is μ, the second log σ².
+    decoder : Layer
+        Codes (N, L) to rows (N, D): logits for "bernoulli", means for "gaussian".
+    likelihood : {"bernoulli", "gaussian"}
+        What a pixel is, given z. "gaussian" is the full negative log-likelihood, constants and all.
+    sigma : float
+        The fixed standard deviation of a "gaussian" pixel, in units of pixel brightness.
+    beta : float
+        The weight of the KL, at least 0. Since both terms are summed over their dimensions and averaged over images,
+        this is the effective β: no reduction hides another factor.
+
+    Attributes
+    ----------
+    parameters : Parameters
+    latent : int or None
+        L, where the decoder's first layer fixes it.
+    unit : str
+        "nats/image".
+
+    Raises
+    ------
+    DataError
+        If an x for "bernoulli" is not in [0, 1].
+    ShapeError
+        If the encoder's output is not [mu | logvar] of the decoder's width, or x does not fit.
+    TypeError
+        If a part is not a layer, or the dtypes of layers and data differ.
+    ValueError
+        If likelihood is unknown, or sigma or beta out of range.
+
+    Notes
+    -----
+    Derivation: docs/11-vae.md (the ELBO), docs/12-vae-gradients.md (the way back). Kingma & Welling, Auto-Encoding
+    Variational Bayes, 2013; Higgins et al., beta-VAE, 2017.
+
+    Examples
+    --------
+    >>> import numpy as np, scratchnet as sn
+    >>> rng = np.random.default_rng(0)
+    >>> vae = sn.VAE(sn.Dense(4, 2 * 3, rng=rng), sn.Dense(3, 4, rng=rng))
+    >>> x = np.ones((5, 4), np.float32)
+    >>> loss = vae.loss(x, rng)
+    >>> sorted(loss.terms), loss.value == loss.terms["reconstruction"] + loss.terms["kl"]
+    (['kl', 'reconstruction'], True)
+    >>> mu, logvar = vae.encode(x)
+    >>> mu.shape, vae.sample(2, rng).shape
+    ((5, 3), (2, 4))
+    """
+
+    unit = "nats/image"
+
+    def __init__(
+        self,
+        encoder: Layer,
+        decoder: Layer,
+        *,
+        likelihood: str = "bernoulli",
+        sigma: float = 1.0,
+        beta: float = 1.0,
+    ):
+        check_choice("VAE", "likelihood", likelihood, ("bernoulli", "gaussian"))
+        check_number("VAE", "beta", beta, 0)
+        super().__init__(encoder, decoder)
+        gaussian = Gaussian(sigma)
+        self.likelihood: Likelihood = gaussian if likelihood == "gaussian" else Bernoulli()
+        self.beta = beta
+        self.latent = decoder.n_in
+
+    def loss(self, x: Array, rng: np.random.Generator | None = None, *, eps: Array | None = None) -> Loss:
+        """The loss on a batch x (N, D), with the noise ε (N, L) given as `eps` or drawn from `rng`."""
+        mu, logvar, encoder_backward = self._posterior(x)  # (N, L) each
+        eps = self._noise(mu, rng, eps)
+        kl, dmu_of_kl, dlogvar_of_kl = kl_standard_normal(mu, logvar)
+        z, sample_backward = sample_gaussian(mu, logvar, eps)  # z (N, L)
+        y, decoder_backward = self.decoder.forward(z)  # y (N, D)
+        reconstruction, dy = self.likelihood.nll(y, x)
+        value = reconstruction + self.beta * kl
+
+        def backward() -> None:
+            dz = decoder_backward(dy)
+            dmu, dlogvar = sample_backward(dz)
+            dmu += self.beta * dmu_of_kl
+            dlogvar += self.beta * dlogvar_of_kl
+            without_dx(self.encoder, encoder_backward)(np.concatenate([dmu, dlogvar], axis=1))
+
+        return Loss(value, {"reconstruction": reconstruction, "kl": kl}, backward)
+
+    def encode(self, x: Array) -> tuple[Array, Array]:
+        """μ and log σ² of q(z|x), (N, L) each, of images x (N, D)."""
+        mu, logvar, _ = self._posterior(x)
+        return mu, logvar
+
+    def sample(self, n: int, rng: np.random.Generator) -> Array:
+        """`n` images decoded from draws of the prior N(0, I): (n, D) in [0, 1]."""
+        check_count("VAE.sample", "n", n)
+        check_rng("VAE.sample", rng)
+        if self.latent is None:
+            raise ShapeError(
+                "VAE.sample cannot tell the latent width from this decoder: begin it with Dense or Reshape, "
+                "or call decode(z) with a z of your own."
+            )
+        return self.decode(rng.standard_normal((n, self.latent)).astype(self.dtype))
+
+    def codes(self, x: Array) -> Array:
+        return self.encode(x)[0]  # μ, the mean of q(z|x)
+
+    def images(self, y: Array) -> Array:
+        return self.likelihood.images(y)
+
+    def trace(self, x: Array, rng: np.random.Generator) -> Iterator[tuple[str, Array]]:
+        yield from trace_layers("encoder", self.encoder, x)
+        mu, logvar = self.encode(x)
+        z, _ = sample_gaussian(mu, logvar, self._noise(mu, rng, None))
+        yield "the sample z = μ + σ ⊙ ε", z
+        yield from trace_layers("decoder", self.decoder, z)
+
+    def _posterior(self, x: Array):
+        self._check_images(x)
+        stats, encoder_backward = self.encoder.forward(x)  # (N, 2L)
+        latent = stats.shape[1] // 2 if self.latent is None else self.latent
+        if stats.ndim != 2 or stats.shape[1] != 2 * latent:
+            raise ShapeError(
+                f"VAE expects the encoder to return [mu | logvar] of shape (N, {2 * latent}), twice the {latent} "
+                f"numbers that the decoder takes, got {stats.shape}."
+            )
+        return stats[:, :latent], stats[:, latent:], encoder_backward
+
+    def _noise(self, mu: Array, rng: np.random.Generator | None, eps: Array | None) -> Array:
+        if eps is None:
+            rng = check_rng("VAE.loss without eps", rng)
+            return rng.standard_normal(mu.shape).astype(mu.dtype)
+        check_same("VAE.loss", "eps", eps, "mu", mu)
+        return eps
+
+    def __repr__(self) -> str:
+        return (
+            f"VAE({self.encoder!r}, {self.decoder!r}, {self.parameters!r}, "
+            f"likelihood {self.likelihood!r}, effective β {self.beta:g})"
+        )

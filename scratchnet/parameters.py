@@ -1,0 +1,120 @@
+"""All parameters of a model in one vector θ, all gradients in another; the layers hold views into both.
+
+So an optimizer is a line of arithmetic on two vectors, a model is saved and compared as one array, and a layer still
+says `self.W`.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from scratchnet.layer import Layer
+from scratchnet.types import Array
+
+
+class Parameters:
+    """θ and dθ of the layers given by name.
+
+    Moves the values of each layer's parameters and gradients into two flat vectors, and gives each layer views into
+    them in place of its own arrays. A layer that stands in two places is one set of parameters, under its first name.
+
+    Parameters
+    ----------
+    **layers : Layer
+        The parts, such as `encoder=…, decoder=…`.
+
+    Attributes
+    ----------
+    theta, dtheta : (P,)
+        θ and ∂L/∂θ.
+
+    Raises
+    ------
+    TypeError
+        If the layers' dtypes differ.
+    ValueError
+        If there is nothing to train.
+
+    Notes
+    -----
+    docs/05-optimizers.md. The idea of one block for all parameters is that of Karpathy's llm.c.
+
+    Examples
+    --------
+    >>> import numpy as np, scratchnet as sn
+    >>> net = sn.Sequential(sn.Dense(3, 2, rng=np.random.default_rng(0)), sn.Tanh())
+    >>> parameters = sn.Parameters(net=net)
+    >>> parameters.theta.shape, {name: W.shape for name, W in parameters.named().items()}
+    ((8,), {'net.0.W': (3, 2), 'net.0.b': (2,)})
+    >>> parameters.theta[-2:] = 7
+    >>> net.layers[0].b
+    array([7., 7.], dtype=float32)
+    """
+
+    theta: Array
+    dtheta: Array
+
+    def __init__(self, **layers: Layer):
+        self._layers = layers
+        owners: dict[int, tuple[str, Layer]] = {}  # by identity, so that a layer used twice counts once
+        for name, layer in layers.items():
+            for path, part in layer.walk(name):
+                owners.setdefault(id(part), (path, part))
+        self._slots = [
+            (f"{path}.{attribute}", part, attribute)
+            for path, part in owners.values()
+            for attribute in part.parameter_names
+        ]
+        if not self._slots:
+            raise ValueError(
+                f"Parameters expects layers with parameters, got none in {', '.join(layers) or 'nothing'}."
+            )
+        dtypes = {name: getattr(part, attribute).dtype for name, part, attribute in self._slots}
+        if len(set(dtypes.values())) > 1:
+            mixed = ", ".join(f"{name} is {dtype}" for name, dtype in dtypes.items())
+            raise TypeError(f"Parameters expects one dtype for all layers, but {mixed}.")
+        self.theta = np.concatenate([getattr(part, attribute).ravel() for _, part, attribute in self._slots])
+        self.dtheta = np.concatenate([getattr(part, f"d{attribute}").ravel() for _, part, attribute in self._slots])
+        self._hand_out_views()
+
+    def zero_grad(self) -> None:
+        """dθ = 0, before the gradients of a new step add up."""
+        self._check_views()
+        self.dtheta[...] = 0
+
+    def named(self) -> dict[str, Array]:
+        """Each parameter under its dotted name, as a view into θ."""
+        self._check_views()
+        return {name: getattr(part, attribute) for name, part, attribute in self._slots}
+
+    def _hand_out_views(self) -> None:
+        start = 0
+        for _, part, attribute in self._slots:
+            own = getattr(part, attribute)
+            stop = start + own.size
+            setattr(part, attribute, self.theta[start:stop].reshape(own.shape))
+            setattr(part, f"d{attribute}", self.dtheta[start:stop].reshape(own.shape))
+            start = stop
+
+    def _check_views(self) -> None:
+        for name, part, attribute in self._slots:
+            for held, flat in ((attribute, self.theta), (f"d{attribute}", self.dtheta)):
+                if getattr(part, held).base is not flat:
+                    raise ValueError(
+                        f"{name.removesuffix(attribute)}{held} is no longer part of this model's θ: it was replaced by "
+                        f"another array, or its layer was given to another model; write values with {held}[...] = …, "
+                        "and give each model layers of its own."
+                    )
+
+    def __len__(self) -> int:
+        return self.theta.size
+
+    def __reduce__(self) -> tuple[Any, ...]:  # a copied or unpickled model needs views into its own θ
+        return _rebuild, (self._layers,)
+
+    def __repr__(self) -> str:
+        return f"Parameters({len(self):,} numbers of {self.theta.dtype} in {len(self._slots)} arrays)"
+
+
+def _rebuild(layers: dict[str, Layer]) -> Parameters:
+    return Parameters(**layers)

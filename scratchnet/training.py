@@ -1,0 +1,248 @@
+"""The training loop: shuffle, and for each batch forward, backward, step."""
+
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from scratchnet import kernels
+from scratchnet.checks import check_batch, check_count, check_finite, check_rng, check_rows
+from scratchnet.errors import DivergenceError
+from scratchnet.models.model import Loss, Model
+from scratchnet.optim import Optimizer
+from scratchnet.types import Array
+
+Record = dict[str, float]
+
+
+@dataclass
+class History:
+    """What training recorded.
+
+    Attributes
+    ----------
+    epochs : list of dict
+        One for each finished epoch: "epoch" (from 1), "seconds" (of training, validation not counted), "loss" and
+        each of the loss's terms, means over the epoch's images while θ was moving; with validation also "val_loss" and
+        "val_" with each term's name, after the epoch's last step.
+    unit : str
+        Of the losses and terms.
+    interrupted : bool
+        Whether Ctrl-C ended the training early.
+
+    Examples
+    --------
+    >>> import scratchnet as sn
+    >>> history = sn.History(epochs=[{"epoch": 1, "loss": 3.0}, {"epoch": 2, "loss": 2.0}])
+    >>> history["loss"]
+    [3.0, 2.0]
+    """
+
+    epochs: list[Record] = field(default_factory=list)
+    unit: str = ""
+    interrupted: bool = False
+
+    def __getitem__(self, name: str) -> list[float]:
+        """The course of one number over the epochs."""
+        return [record[name] for record in self.epochs]
+
+
+def fit(
+    model: Model,
+    x: Array,
+    *,
+    optimizer: Optimizer,
+    epochs: int,
+    batch_size: int = 128,
+    rng: np.random.Generator,
+    validation: Array | None = None,
+    progress: bool = True,
+    after_epoch: Callable[[Record], None] | None = None,
+) -> History:
+    """Train the model on images x: every image once an epoch, in a new order each time, the last short batch too.
+
+    Parameters
+    ----------
+    model : Model
+        Or anything with `loss(x, rng)`, `parameters`, `dtype` and `unit`.
+    x : (N, D)
+    optimizer : SGD or Adam
+    epochs, batch_size : int
+    rng : numpy.random.Generator
+        Draws the order of the images and the model's noise. The same generator and the same model give the same θ,
+        bit for bit, on the same machine.
+    validation : (N_val, D), optional
+        Images to measure the loss on after each epoch, with noise that is the same after every epoch; this does not
+        change what is learnt.
+    progress : bool
+        Show a bar with the running loss, its terms and images per second, and write a line an epoch.
+    after_epoch : function, optional
+        Called with each epoch's record, in place of writing that line.
+
+    Returns
+    -------
+    History
+
+    Raises
+    ------
+    DataError
+        If x is not finite, or not in the range that the model's loss needs.
+    DivergenceError
+        If the loss becomes NaN or infinite.
+    ShapeError, TypeError, ValueError
+        If an argument is not what it should be.
+
+    Notes
+    -----
+    Ctrl-C ends the training after the step that is under way, and the history says so; a second Ctrl-C leaves at
+    once. docs/05-optimizers.md.
+
+    Examples
+    --------
+    >>> import numpy as np, scratchnet as sn
+    >>> rng = np.random.default_rng(0)
+    >>> ae = sn.Autoencoder(sn.Dense(4, 2, rng=rng), sn.Dense(2, 4, rng=rng))
+    >>> x = rng.random((100, 4), dtype=np.float32)
+    >>> history = sn.fit(ae, x, optimizer=sn.Adam(0.01), epochs=5, rng=rng, progress=False)
+    >>> len(history.epochs), history["loss"][-1] < history["loss"][0]
+    (5, True)
+    """
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(f"fit expects optimizer to be SGD(…) or Adam(…), got {optimizer!r}.")
+    check_count("fit", "epochs", epochs)
+    check_count("fit", "batch_size", batch_size)
+    check_rng("fit", rng)
+    for name, images in (("x", x), ("validation", validation)):
+        if images is not None:
+            check_rows("fit", name, images, None, model.dtype)
+            check_batch("fit", images)
+            check_finite("fit", name, images)
+    validation_rng_seed = rng.spawn(1)[0].integers(2**63)  # spawned, so that validating leaves the order of x alone
+    history = History(unit=model.unit)
+    with _interrupt_between_steps() as interrupted:
+        for epoch in range(1, epochs + 1):
+            start = time.perf_counter()
+            means = _Means()
+            with tqdm(
+                total=len(x),
+                desc=f"epoch {epoch}/{epochs}",
+                unit=" images",
+                unit_scale=True,
+                leave=False,
+                disable=not progress,
+            ) as bar:
+                for rows in _batches(rng.permutation(len(x)), batch_size):
+                    loss = _step(model, kernels.gather(x, rows), optimizer, rng)
+                    means.add(loss, len(rows))
+                    if interrupted():
+                        history.interrupted = True
+                        return history
+                    bar.set_postfix_str(means.line(model.unit), refresh=False)
+                    bar.update(len(rows))
+            record: Record = {"epoch": epoch, "seconds": time.perf_counter() - start, **means.record()}
+            if validation is not None:
+                record |= _validate(model, validation, batch_size, np.random.default_rng(validation_rng_seed))
+            history.epochs.append(record)
+            if after_epoch is not None:
+                after_epoch(record)
+            elif progress:
+                tqdm.write(_line(record, epochs, len(x), model.unit))
+    return history
+
+
+def _step(model: Model, x: Array, optimizer: Optimizer, rng: np.random.Generator) -> Loss:
+    loss = model.loss(x, rng)
+    if not math.isfinite(loss.value):
+        raise DivergenceError(_diagnosis(model, x, loss, optimizer.steps + 1, rng))
+    model.parameters.zero_grad()
+    loss.backward()
+    optimizer.step(model.parameters.theta, model.parameters.dtheta)
+    return loss
+
+
+def _validate(model: Model, x: Array, batch_size: int, rng: np.random.Generator) -> Record:
+    means = _Means()
+    for rows in _batches(np.arange(len(x)), batch_size):
+        means.add(model.loss(x[rows], rng), len(rows))
+    return {f"val_{name}": value for name, value in means.record().items()}
+
+
+def _batches(rows: Array, batch_size: int) -> Iterator[Array]:
+    for start in range(0, len(rows), batch_size):
+        yield rows[start : start + batch_size]
+
+
+class _Means:
+    """The loss and its terms, averaged over images; a short batch weighs as little as it holds."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, float] = {}
+        self._images = 0
+
+    def add(self, loss: Loss, images: int) -> None:
+        for name, value in {"loss": loss.value, **loss.terms}.items():
+            self._sums[name] = self._sums.get(name, 0.0) + images * value
+        self._images += images
+
+    def record(self) -> Record:
+        return {name: total / self._images for name, total in self._sums.items()}
+
+    def line(self, unit: str) -> str:
+        return "  ".join(f"{name} {value:.2f}" for name, value in self.record().items()) + f" {unit}"
+
+
+def _line(record: Record, epochs: int, images: int, unit: str) -> str:
+    numbers = {name: value for name, value in record.items() if name not in ("epoch", "seconds")}
+    return (
+        f"epoch {record['epoch']:>{len(str(epochs))}}/{epochs}  "
+        + "  ".join(f"{name} {value:.2f}" for name, value in numbers.items())
+        + f" {unit}  {record['seconds']:.1f} s  {images / record['seconds']:,.0f} images/s"
+    )
+
+
+def _diagnosis(model: Model, x: Array, loss: Loss, step: int, rng: np.random.Generator) -> str:
+    """Where the numbers went bad, as a sentence."""
+    bad = [f"{name} is {value}" for name, value in loss.terms.items() if not math.isfinite(value)]
+    return (
+        f"At step {step} the loss is {loss.value} ({', '.join(bad) or 'each term alone is finite'}): "
+        f"{_first_not_finite(model, x, rng)}; try a smaller learning rate."
+    )
+
+
+def _first_not_finite(model: Model, x: Array, rng: np.random.Generator) -> str:
+    for name, W in model.parameters.named().items():
+        if not np.isfinite(W).all():
+            return f"the steps before it had already spoilt the parameter {name}"
+    with np.errstate(all="ignore"):
+        for name, y in model.trace(x, rng):
+            if not np.isfinite(y).all():
+                return f"the first output that is not finite is that of {name}"
+    return "the outputs of all layers are finite, so it is the loss itself that overflows"
+
+
+@contextmanager
+def _interrupt_between_steps() -> Iterator[Callable[[], bool]]:
+    """Ctrl-C sets a flag for the loop to read; a second one, and one outside the main thread, interrupts as usual."""
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    asked = False
+    usual: Any = signal.getsignal(signal.SIGINT)
+
+    def ask(*_: object) -> None:
+        nonlocal asked
+        asked = True
+        signal.signal(signal.SIGINT, usual)
+
+    signal.signal(signal.SIGINT, ask)
+    try:
+        yield lambda: asked
+    finally:
+        signal.signal(signal.SIGINT, usual)

@@ -1,0 +1,15 @@
+"""The three kinds of value that signatures speak of."""
+
+from collections.abc import Callable
+from typing import Any
+
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+"""A NumPy array of any float type. Shapes stand in comments: N batch, D in, M out, L latent."""
+
+Backward = Callable[..., Any]
+"""The way back: takes ∂L/∂y, returns ∂L/∂x, and adds ∂L/∂W to each parameter's gradient."""
+
+LossFunction = Callable[[Array, Array], tuple[float, Array]]
+"""(y, target) → (the loss, ∂loss/∂y)."""
