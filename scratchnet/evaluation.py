@@ -9,7 +9,7 @@ import numpy as np
 
 from scratchnet import kernels
 from scratchnet.checks import check_batch, check_finite, check_number, check_range, check_rng, check_rows, check_same
-from scratchnet.gaussian import sample_gaussian
+from scratchnet.gaussian import noise_like, sample_gaussian
 from scratchnet.losses import PIXELS_HINT
 from scratchnet.models.likelihood import Bernoulli
 from scratchnet.models.vae import VAE
@@ -67,7 +67,7 @@ def elbo(vae: VAE, x: Array, rng: np.random.Generator) -> dict[str, float]:
     nll, kl = [], []
     for rows in _chunks(x):
         mu, logvar = vae.encode(rows)
-        z, _ = sample_gaussian(mu, logvar, rng.standard_normal(mu.shape).astype(mu.dtype))
+        z, _ = sample_gaussian(mu, logvar, noise_like(mu, rng))
         y, _ = vae.decoder.forward(z)
         nll.append(vae.likelihood.nll_per_image(y, rows))
         kl.append(kernels.kl_standard_normal(mu, logvar)[0])
@@ -79,6 +79,49 @@ def elbo(vae: VAE, x: Array, rng: np.random.Generator) -> dict[str, float]:
         "kl": divergence.mean().item(),
         "stderr": bound.std(ddof=1).item() / len(x) ** 0.5 if len(x) > 1 else float("nan"),
     }
+
+
+def bce_scale(train: Array, test: Array) -> dict[str, float]:
+    """What a cross-entropy on these images stands between, in nats per image.
+
+    Parameters
+    ----------
+    train, test : (N, D)
+        In [0, 1].
+
+    Returns
+    -------
+    dict
+        On the test images: "mean_image", the cost of predicting the mean training image every time, which any model
+        must beat (clipped to [10⁻⁶, 1 − 10⁻⁶], as a test pixel may be white that never was in training); "floor",
+        Σᵢ H(xᵢ), the cost of predicting each image perfectly, which no model can beat. The floor is 0 where pixels are
+        black or white, and well above where they are grey.
+
+    Raises
+    ------
+    DataError
+        If pixels are not in [0, 1].
+    ShapeError
+        If the images differ in size, or there are none.
+
+    Notes
+    -----
+    docs/11-vae.md.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scratchnet.evaluation import bce_scale
+    >>> scale = bce_scale(np.array([[0.0], [1.0]]), np.array([[0.5], [0.5]]))     # log 2 both times
+    >>> round(scale["mean_image"], 4), round(scale["floor"], 4)
+    (0.6931, 0.6931)
+    """
+    for name, x in (("train", train), ("test", test)):
+        check_rows("bce_scale", name, x, train.shape[-1], train.dtype)
+        check_batch("bce_scale", x)
+        check_range("bce_scale", name, x, 0, 1, PIXELS_HINT)
+    mean_image = train.mean(axis=0, dtype=np.float64).clip(1e-6, 1 - 1e-6)
+    return {"mean_image": _cross_entropy(test, mean_image), "floor": _cross_entropy(test, test.astype(np.float64))}
 
 
 def kl_per_latent(mu: Array, logvar: Array) -> Array:
@@ -135,6 +178,13 @@ def active_units(mu: Array, threshold: float = 0.01) -> Array:
     check_batch("active_units", mu)
     check_number("active_units", "threshold", threshold, 0)
     return mu.var(axis=0) > threshold
+
+
+def _cross_entropy(x: Array, p: Array) -> float:
+    """(1/N) Σₙ Σᵢ −x log p − (1 − x) log(1 − p), where 0 log 0 is 0."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        nats = -np.where(x > 0, x * np.log(p), 0) - np.where(x < 1, (1 - x) * np.log1p(-p), 0)
+    return nats.sum().item() / len(x)
 
 
 def _chunks(x: Array) -> Iterator[Array]:

@@ -4,6 +4,8 @@ Both speak of logvar = log σ², which may be any number, where σ may not. Read
 and as log σ² in the other is a bug that no gradient check finds, so they stand on one page.
 """
 
+import numpy as np
+
 from scratchnet import kernels
 from scratchnet.checks import check_batch, check_floats, check_same
 from scratchnet.losses import batch_mean
@@ -95,3 +97,8 @@ def sample_gaussian(mu: Array, logvar: Array, eps: Array) -> tuple[Array, Backwa
         return kernels.sample_gaussian_backward(dz, sigma, eps)  # dμ = dz,  dlogσ² = ½ dz ⊙ σ ⊙ ε
 
     return z, backward
+
+
+def noise_like(mu: Array, rng: np.random.Generator) -> Array:
+    """ε from N(0, 1) in the shape and dtype of `mu`; drawn in double precision, so that it is the same in any dtype."""
+    return rng.standard_normal(mu.shape).astype(mu.dtype)

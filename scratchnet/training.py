@@ -1,5 +1,6 @@
 """The training loop: shuffle, and for each batch forward, backward, step."""
 
+import copy
 import math
 import signal
 import threading
@@ -124,9 +125,11 @@ def fit(
             check_rows("fit", name, images, None, model.dtype)
             check_batch("fit", images)
             check_finite("fit", name, images)
-    validation_rng_seed = rng.spawn(1)[0].integers(2**63)  # spawned, so that validating leaves the order of x alone
     history = History(unit=model.unit)
-    with _interrupt_between_steps() as interrupted:
+    # Spawned, so that validating leaves the order of x alone; copied, so that its noise is the same every epoch.
+    validation_rng = rng.spawn(1)[0] if validation is not None else rng
+    # What overflows shows in the loss, and that is looked at in every step.
+    with _interrupt_between_steps() as interrupted, np.errstate(over="ignore", invalid="ignore"):
         for epoch in range(1, epochs + 1):
             start = time.perf_counter()
             means = _Means()
@@ -148,7 +151,7 @@ def fit(
                     bar.update(len(rows))
             record: Record = {"epoch": epoch, "seconds": time.perf_counter() - start, **means.record()}
             if validation is not None:
-                record |= _validate(model, validation, batch_size, np.random.default_rng(validation_rng_seed))
+                record |= _validate(model, validation, batch_size, copy.deepcopy(validation_rng), optimizer)
             history.epochs.append(record)
             if after_epoch is not None:
                 after_epoch(record)
@@ -158,20 +161,25 @@ def fit(
 
 
 def _step(model: Model, x: Array, optimizer: Optimizer, rng: np.random.Generator) -> Loss:
-    loss = model.loss(x, rng)
-    if not math.isfinite(loss.value):
-        raise DivergenceError(_diagnosis(model, x, loss, optimizer.steps + 1, rng))
+    loss = _finite_loss(model, x, optimizer, rng)
     model.parameters.zero_grad()
     loss.backward()
     optimizer.step(model.parameters.theta, model.parameters.dtheta)
     return loss
 
 
-def _validate(model: Model, x: Array, batch_size: int, rng: np.random.Generator) -> Record:
+def _validate(model: Model, x: Array, batch_size: int, rng: np.random.Generator, optimizer: Optimizer) -> Record:
     means = _Means()
     for rows in _batches(np.arange(len(x)), batch_size):
-        means.add(model.loss(x[rows], rng), len(rows))
+        means.add(_finite_loss(model, kernels.gather(x, rows), optimizer, rng), len(rows))
     return {f"val_{name}": value for name, value in means.record().items()}
+
+
+def _finite_loss(model: Model, x: Array, optimizer: Optimizer, rng: np.random.Generator) -> Loss:
+    loss = model.loss(x, rng)
+    if not math.isfinite(loss.value):
+        raise DivergenceError(_diagnosis(model, x, loss, optimizer.steps, rng))
+    return loss
 
 
 def _batches(rows: Array, batch_size: int) -> Iterator[Array]:
@@ -207,11 +215,11 @@ def _line(record: Record, epochs: int, images: int, unit: str) -> str:
     )
 
 
-def _diagnosis(model: Model, x: Array, loss: Loss, step: int, rng: np.random.Generator) -> str:
+def _diagnosis(model: Model, x: Array, loss: Loss, steps: int, rng: np.random.Generator) -> str:
     """Where the numbers went bad, as a sentence."""
     bad = [f"{name} is {value}" for name, value in loss.terms.items() if not math.isfinite(value)]
     return (
-        f"At step {step} the loss is {loss.value} ({', '.join(bad) or 'each term alone is finite'}): "
+        f"After {steps} steps the loss is {loss.value} ({', '.join(bad) or 'each term alone is finite'}): "
         f"{_first_not_finite(model, x, rng)}; try a smaller learning rate."
     )
 
@@ -220,10 +228,9 @@ def _first_not_finite(model: Model, x: Array, rng: np.random.Generator) -> str:
     for name, W in model.parameters.named().items():
         if not np.isfinite(W).all():
             return f"the steps before it had already spoilt the parameter {name}"
-    with np.errstate(all="ignore"):
-        for name, y in model.trace(x, rng):
-            if not np.isfinite(y).all():
-                return f"the first output that is not finite is that of {name}"
+    for name, y in model.trace(x, rng):
+        if not np.isfinite(y).all():
+            return f"the first output that is not finite is that of {name}"
     return "the outputs of all layers are finite, so it is the loss itself that overflows"
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from scratchnet.checks import check_choice, check_count, check_number, check_rng, check_same
 from scratchnet.errors import ShapeError
-from scratchnet.gaussian import kl_standard_normal, sample_gaussian
+from scratchnet.gaussian import kl_standard_normal, noise_like, sample_gaussian
 from scratchnet.layer import Layer, without_dx
 from scratchnet.models.likelihood import Bernoulli, Gaussian, Likelihood
 from scratchnet.models.model import Loss, Model, trace_layers
@@ -151,8 +151,7 @@ class VAE(Model):
 
     def _noise(self, mu: Array, rng: np.random.Generator | None, eps: Array | None) -> Array:
         if eps is None:
-            rng = check_rng("VAE.loss without eps", rng)
-            return rng.standard_normal(mu.shape).astype(mu.dtype)
+            return noise_like(mu, check_rng("VAE.loss without eps", rng))
         check_same("VAE.loss", "eps", eps, "mu", mu)
         return eps
 

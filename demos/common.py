@@ -1,0 +1,141 @@
+"""What every demo shares: its options, the data, its folder of results, and how it ends."""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+import scratchnet as sn
+from scratchnet import plots
+from scratchnet.storage import write_whole
+
+QUICK_EPOCHS, QUICK_TRAIN, QUICK_TEST = 3, 6_000, 1_000
+
+
+def options(name: str, description: str | None, *, epochs: int, batch_size: int) -> argparse.ArgumentParser:
+    """A parser with the options that all demos have; `description` is the demo's docstring."""
+    parser = argparse.ArgumentParser(
+        prog=f"{name}.py", description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument("--epochs", type=whole_number, default=epochs, help="times through the training images")
+    parser.add_argument("--batch-size", type=whole_number, default=batch_size, help="images in a step")
+    parser.add_argument("--seed", type=int, default=0, help="of all random numbers")
+    parser.add_argument("--out", type=Path, default=Path("runs") / name, help="folder for the results")
+    parser.add_argument("--data", type=Path, help="folder of MNIST-like idx files, in place of the shipped MNIST")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help=f"{QUICK_EPOCHS} epochs on {QUICK_TRAIN:,} images, in seconds, to see that all works",
+    )
+    return parser
+
+
+def whole_number(text: str) -> int:
+    """An option's value that counts something."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
+    return int(text)
+
+
+@dataclass(frozen=True)
+class Number:
+    """A result with its unit, the standard error if it has one, and the published number if there is one."""
+
+    value: float
+    unit: str
+    error: float | None = None
+    published: float | None = None
+    digits: int = 2
+
+
+def table(results: dict[str, Number]) -> str:
+    """The results under each other, beside what was published."""
+    lines = [f"{'':26}{'this run':>10}{'':9}{'published':>10}"]
+    for name, number in results.items():
+        value = f"{number.value:.{number.digits}f}"
+        error = "" if number.error is None else f" ± {number.error:.{number.digits}f}"
+        published = "" if number.published is None else f"{number.published:g}"
+        lines.append(f"{name:26}{value:>10}{error:9}{published:>10}  {number.unit}")
+    return "\n".join(lines)
+
+
+def verdict(number: Number, spread: float, changed: list[str]) -> str:
+    """Whether a number that should be high is as good as the published one, as a sentence.
+
+    `spread` is how far one seed's result may lie from another's; `changed` names the settings that are not those of the
+    published run.
+    """
+    if changed or number.published is None:
+        return f"No published number has these settings (changed: {', '.join(changed)}), so good or bad is not said."
+    gap = number.value - number.published
+    if abs(gap) <= spread:
+        return f"Good: {abs(gap):.2f} {number.unit} from the published {number.published}, no more than seeds differ."
+    better = "Better than" if gap > 0 else "Not good: worse than"
+    return f"{better} the published {number.published} by {abs(gap):.2f} {number.unit}, more than seeds differ."
+
+
+def squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """‖aᵢ − bⱼ‖² of rows a (N, D) and b (M, D): (N, M)."""
+    return (a**2).sum(axis=1)[:, None] - 2 * a @ b.T + (b**2).sum(axis=1)
+
+
+class Run:
+    """One run of a demo: its arguments, the folder that it fills, and what it found."""
+
+    def __init__(self, name: str, arguments: argparse.Namespace):
+        self.name, self.arguments = name, arguments
+        if arguments.quick:
+            arguments.epochs = min(arguments.epochs, QUICK_EPOCHS)
+        self.files: list[Path] = []
+        self._start = time.perf_counter()
+        arguments.out.mkdir(parents=True, exist_ok=True)
+
+    def images(self, split: str):
+        """The images and labels of "train" or "test", a small part of them with --quick."""
+        images, labels = sn.data.load_idx(self.arguments.data, split) if self.arguments.data else sn.data.mnist(split)
+        count = {"train": QUICK_TRAIN, "test": QUICK_TEST}[split] if self.arguments.quick else len(images)
+        return images[:count], labels[:count]
+
+    def path(self, name: str) -> Path:
+        """Where the file `name` of this run goes; it is listed at the end."""
+        self.files.append(self.arguments.out / name)
+        return self.files[-1]
+
+    def figure(self, name: str, figure: Figure) -> None:
+        """Write a figure."""
+        plots.save_figure(self.path(name), figure)
+
+    def finish(self, results: dict[str, Number], history: sn.History) -> None:
+        """Write metrics.json, and say which files to open."""
+        arguments = {name: str(v) if isinstance(v, Path) else v for name, v in vars(self.arguments).items()}
+        metrics = {
+            "demo": self.name,
+            "version": sn.__version__,
+            "arguments": arguments,
+            "seed": self.arguments.seed,
+            "seconds": round(time.perf_counter() - self._start, 2),
+            "interrupted": history.interrupted,
+            "results": {name: asdict(number) for name, number in results.items()},
+            "history": {"unit": history.unit, "epochs": history.epochs},
+        }
+        with write_whole(self.path("metrics.json")) as file:
+            file.write(json.dumps(metrics, indent=2, allow_nan=False).encode() + b"\n")
+        print(f"\n{metrics['seconds']:.0f} s. Open:")
+        for path in self.files:
+            print(f"  {path}")
+
+
+def run(main: Callable[[], None]) -> None:
+    """Call `main`; what goes wrong ends in one sentence, Ctrl-C in none."""
+    try:
+        main()
+    except (sn.DataError, sn.ShapeError, sn.DivergenceError, OSError) as error:
+        sys.exit(f"{Path(sys.argv[0]).name}: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)

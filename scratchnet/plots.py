@@ -1,0 +1,192 @@
+"""Figures of images, curves and latent spaces, in one style, with the conclusion in the title.
+
+Each function returns a matplotlib Figure and touches nothing global: no backend is chosen and no settings change. Not
+imported by `import scratchnet`; say `from scratchnet import plots`.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from os import PathLike
+from statistics import NormalDist
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import TextPath
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import DTypeLike
+
+from scratchnet.checks import check_count, check_rows
+from scratchnet.errors import ShapeError
+from scratchnet.storage import write_whole
+from scratchnet.training import History
+from scratchnet.types import Array
+
+INK, SOFT = "#222222", "#8a8a8a"
+COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")  # of Okabe and Ito's, told apart by every eye
+DIGITS = ListedColormap(
+    ["#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#b07aa1", "#9c755f", "#ff9da7", "#636363", "#edc948", "#17becf"]
+)
+_GAP = 2  # white pixels between two images
+_TITLE_FONT = FontProperties(size=10.5, weight="bold")
+
+
+def image_grid(
+    images: Array,
+    title: str,
+    *,
+    columns: int = 8,
+    names: Sequence[str] = (),
+    shape: tuple[int, int] | None = None,
+) -> Figure:
+    """Images (N, D) side by side, `columns` in a row, with `names` under the columns.
+
+    `shape` is one image's height and width; images are square unless it is given.
+    """
+    check_count("plots.image_grid", "columns", columns)
+    mosaic = _mosaic(images, columns, shape)
+    figure, axes = _picture(mosaic, title)
+    width = mosaic.shape[1] / columns
+    axes.set_xticks([(i + 0.5) * width for i in range(len(names))], names)
+    return figure
+
+
+def image_rows(rows: Mapping[str, Array], title: str, *, shape: tuple[int, int] | None = None) -> Figure:
+    """Rows of images, (N, D) each, one under the other, each with its name at the left."""
+    if len({len(images) for images in rows.values()}) != 1:
+        counts = ", ".join(f"{name} {len(images)}" for name, images in rows.items())
+        raise ShapeError(f"plots.image_rows expects rows of one length, got {counts or 'no row'}.")
+    columns = len(next(iter(rows.values())))
+    mosaic = _mosaic(np.concatenate(list(rows.values())), columns, shape)
+    height = mosaic.shape[0] / len(rows)
+    figure, axes = _picture(mosaic, title)
+    axes.set_yticks([(i + 0.5) * height for i in range(len(rows))], list(rows))
+    return figure
+
+
+def history_curves(history: History, title: str) -> Figure:
+    """A panel for each term of the loss over the epochs, training and validation in it, last values in the legend."""
+    terms = [name for name in history.epochs[0] if name not in ("epoch", "seconds", "loss") and name[:4] != "val_"]
+    panels = {
+        term: {
+            label: history[key]
+            for label, key in (("training", term), ("validation", f"val_{term}"))
+            if key in history.epochs[0]
+        }
+        for term in terms
+    }
+    figure, all_axes = _figure(4.2 * len(panels), 3.2, title, len(panels))
+    for axes, (quantity, lines) in zip(all_axes, panels.items(), strict=True):
+        for color, (name, values) in zip(COLORS, lines.items(), strict=False):
+            epochs = range(1, len(values) + 1)
+            axes.plot(epochs, values, "o-", markersize=3, linewidth=1.6, color=color, label=f"{name}: {values[-1]:.1f}")
+        axes.set_title(quantity.replace("kl", "KL"), fontsize=10, color=INK)
+        axes.set_xlabel("epoch")
+        axes.set_ylabel(history.unit)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.legend(frameon=False, fontsize=9)
+        _plain(axes)
+    return figure
+
+
+def latent_bars(kl: Array, active: Array, title: str) -> Figure:
+    """The KL (L,) of each latent dimension in falling order, those that are not active in grey."""
+    order = np.argsort(kl)[::-1]
+    figure, (axes,) = _figure(0.3 * len(kl) + 1.5, 3, title)
+    bars = axes.bar(range(len(kl)), kl[order], color=[COLORS[0] if active[i] else SOFT for i in order], width=0.8)
+    axes.bar_label(bars, [f"{kl[i]:.1f}" for i in order], fontsize=7, color=INK, padding=1)
+    axes.set_xticks(range(len(kl)), [str(i) for i in order], fontsize=8)
+    axes.set_xlabel("latent dimension, in falling order")
+    axes.set_ylabel("KL (nats/image)")
+    _plain(axes)
+    return figure
+
+
+def latent_plane(
+    decode: Callable[[Array], Array], title: str, *, side: int = 20, dtype: DTypeLike = np.float32
+) -> Figure:
+    """What a two-dimensional latent space decodes to, at `side` × `side` quantiles of the prior N(0, I).
+
+    Each image stands for an equal share of the prior. z₁ grows to the right, z₂ upwards.
+    """
+    check_count("plots.latent_plane", "side", side)
+    quantiles = np.array([NormalDist().inv_cdf((i + 0.5) / side) for i in range(side)], dtype)
+    z = np.stack(np.meshgrid(quantiles, quantiles[::-1]), axis=-1).reshape(-1, 2)
+    return image_grid(decode(z), title, columns=side)
+
+
+def latent_scatter(z: Array, labels: Array, title: str) -> Figure:
+    """Points z (N, 2) of a two-dimensional latent space, coloured by label 0 to 9."""
+    check_rows("plots.latent_scatter", "z", z, 2, z.dtype)
+    figure, (axes,) = _figure(6.4, 5.2, title)
+    points = axes.scatter(z[:, 0], z[:, 1], c=labels, cmap=DIGITS, vmin=-0.5, vmax=9.5, s=4, alpha=0.7, linewidths=0)
+    bar = figure.colorbar(points, ax=axes, ticks=range(10), label="digit", alpha=1)
+    bar.outline.set_visible(False)  # type: ignore[operator]  (matplotlib declares it as a string)
+    axes.set_xlabel("z₁")
+    axes.set_ylabel("z₂")
+    axes.set_aspect("equal")
+    _plain(axes)
+    return figure
+
+
+def save_figure(path: str | PathLike[str], figure: Figure) -> None:
+    """Write the figure to `path` as PNG, whole or not at all."""
+    with write_whole(path) as file:
+        figure.savefig(file, format="png")
+
+
+def _figure(width: float, height: float, title: str, panels: int = 1) -> tuple[Figure, list[Axes]]:
+    """`panels` pairs of axes in a row, `width` × `height` inches together, with the title above them."""
+    width = max(width, 6)
+    lines = _broken(title.replace(" -", " −"), 0.95 * width)  # a minus is as long as a plus
+    figure = Figure(figsize=(width, height + 0.2 + 0.2 * len(lines)), dpi=150, layout="constrained")
+    figure.suptitle("\n".join(lines), x=0.02, ha="left", color=INK, fontproperties=_TITLE_FONT)
+    return figure, list(np.ravel(figure.subplots(1, panels)))
+
+
+def _broken(title: str, inches: float) -> list[str]:
+    """The title's lines, each broken between words where it would be longer than `inches`."""
+    lines = []
+    for line in title.splitlines():
+        words, line = line.split(), ""
+        for word in words:
+            longer = f"{line} {word}".strip()
+            if line and TextPath((0, 0), longer, prop=_TITLE_FONT).get_extents().width / 72 > inches:
+                lines.append(line)
+                longer = word
+            line = longer
+        lines.append(line)
+    return lines
+
+
+def _plain(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=8, colors=INK)
+
+
+def _picture(mosaic: Array, title: str) -> tuple[Figure, Axes]:
+    """The mosaic in ink on white, at one scale unless that would be wider than a page."""
+    inch = max(45, mosaic.shape[1] / 8)  # pixels of the mosaic in an inch
+    figure, (axes,) = _figure(mosaic.shape[1] / inch, mosaic.shape[0] / inch, title)
+    axes.imshow(mosaic, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.tick_params(length=0, labelsize=9, colors=INK)
+    axes.spines[:].set_visible(False)
+    return figure, axes
+
+
+def _mosaic(images: Array, columns: int, shape: tuple[int, int] | None) -> Array:
+    """The images of (N, D) as one picture, `columns` in a row, on white."""
+    check_rows("plots", "images", images, None, np.asarray(images).dtype)
+    side = math.isqrt(images.shape[1])
+    height, width = shape or (side, side)
+    if len(images) == 0 or height * width != images.shape[1]:
+        raise ShapeError(f"plots expects images of {height} × {width} pixels, got an array of shape {images.shape}.")
+    rows = math.ceil(len(images) / columns)
+    mosaic = np.zeros((rows * columns, height + _GAP, width + _GAP))
+    mosaic[: len(images), _GAP // 2 : -_GAP // 2, _GAP // 2 : -_GAP // 2] = images.reshape(-1, height, width)
+    mosaic = mosaic.reshape(rows, columns, height + _GAP, width + _GAP)
+    return mosaic.transpose(0, 2, 1, 3).reshape(rows * (height + _GAP), columns * (width + _GAP))

@@ -1,0 +1,112 @@
+"""Figures: what is drawn is what was given."""
+
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+import scratchnet as sn
+from scratchnet import plots
+
+BLACK, WHITE = np.ones((1, 4)), np.zeros((1, 4))
+
+
+def picture(figure: Figure) -> np.ndarray:
+    return np.asarray(figure.axes[0].images[0].get_array())
+
+
+def test_an_image_grid_holds_each_image_in_its_place():
+    grid = picture(plots.image_grid(np.concatenate([BLACK, WHITE, WHITE, BLACK]), "t", columns=2))
+    assert grid[1:3, 1:3].tolist() == grid[5:7, 5:7].tolist() == [[1, 1], [1, 1]]  # a gap of one pixel on each side
+    assert grid.sum() == 8
+
+
+def test_a_last_row_that_is_not_full_is_filled_with_white():
+    assert picture(plots.image_grid(np.repeat(BLACK, 3, axis=0), "t", columns=2)).shape == (8, 8)
+
+
+def test_images_that_are_not_square_are_drawn_in_their_shape():
+    assert picture(plots.image_grid(np.ones((1, 6)), "t", columns=1, shape=(2, 3))).shape == (4, 5)
+
+
+def test_images_of_another_shape_are_refused():
+    with pytest.raises(sn.ShapeError, match="expects images of 2 × 2 pixels, got an array of shape"):
+        plots.image_grid(np.ones((1, 6)), "t")
+
+
+def test_a_grid_names_its_columns():
+    figure = plots.image_grid(np.concatenate([BLACK, WHITE]), "t", columns=2, names=["ink", "paper"])
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["ink", "paper"]
+
+
+def test_image_rows_stand_under_each_other_with_their_names():
+    figure = plots.image_rows({"original": BLACK, "rebuilt": WHITE}, "t")
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["original", "rebuilt"]
+    assert picture(figure)[:4].sum() == 4
+    assert picture(figure)[4:].sum() == 0
+
+
+def test_rows_of_different_lengths_are_refused():
+    with pytest.raises(sn.ShapeError, match="expects rows of one length, got a 1, b 2"):
+        plots.image_rows({"a": BLACK, "b": np.concatenate([BLACK, WHITE])}, "t")
+
+
+def test_history_curves_draw_each_term_apart_with_its_unit():
+    record = {"epoch": 1, "seconds": 1.0, "loss": 5.0, "reconstruction": 3.0, "kl": 2.0, "val_loss": 6.0}
+    record |= {"val_reconstruction": 4.0, "val_kl": 2.5}
+    figure = plots.history_curves(sn.History([record, record], unit="nats/image"), "t")
+    assert [axes.get_title() for axes in figure.axes] == ["reconstruction", "KL"]
+    assert [list(np.asarray(line.get_ydata())) for line in figure.axes[1].lines] == [[2.0, 2.0], [2.5, 2.5]]
+    assert figure.axes[0].get_ylabel() == "nats/image"
+
+
+def test_history_curves_do_without_validation():
+    figure = plots.history_curves(sn.History([{"epoch": 1, "loss": 1.0, "reconstruction": 1.0}]), "t")
+    assert len(figure.axes[0].lines) == 1
+
+
+def test_latent_bars_fall_and_show_idle_dimensions_in_grey():
+    figure = plots.latent_bars(np.array([0.0, 2.0]), np.array([False, True]), "t")
+    bars = figure.axes[0].patches
+    assert [bar.get_bbox().height for bar in bars if isinstance(bar, Rectangle)] == [2.0, 0.0]
+    assert bars[0].get_facecolor() != bars[1].get_facecolor()
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["1", "0"]
+
+
+def test_latent_scatter_draws_each_code_once():
+    z = np.array([[0.0, 1.0], [2.0, 3.0]])
+    points = plots.latent_scatter(z, np.array([3, 8]), "t").axes[0].collections[0]
+    np.testing.assert_array_equal(np.asarray(points.get_offsets()), z)
+
+
+def test_latent_scatter_refuses_codes_that_are_not_points_of_a_plane():
+    with pytest.raises(sn.ShapeError, match="expects z of shape \\(N, 2\\)"):
+        plots.latent_scatter(np.zeros((3, 5)), np.zeros(3), "t")
+
+
+def test_the_latent_plane_is_decoded_at_equal_shares_of_the_prior():
+    seen = []
+
+    def decode(z: np.ndarray) -> np.ndarray:
+        seen.append(z)
+        return np.zeros((len(z), 4), z.dtype)
+
+    plots.latent_plane(decode, "t", side=2)
+    quartile = 0.67449  # the standard normal's: one quarter lies below −0.67449
+    np.testing.assert_allclose(
+        seen[0], [[-quartile, quartile], [quartile, quartile], [-quartile, -quartile], [quartile, -quartile]], rtol=1e-4
+    )
+
+
+def test_a_long_title_is_broken_rather_than_cut():
+    figure = plots.image_grid(BLACK, "word " * 40, columns=1)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    assert figure.get_suptitle().count("\n") >= 2
+    assert figure.texts[0].get_window_extent(canvas.get_renderer()).x1 < figure.bbox.width
+
+
+def test_a_figure_is_saved_as_a_png(tmp_path):
+    plots.save_figure(tmp_path / "figure.png", plots.image_grid(BLACK, "t", columns=1))
+    assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")

@@ -1,0 +1,68 @@
+"""The README keeps its word: its code runs, its numbers are those of a run, its links lead somewhere."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import scratchnet as sn
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PYTHON = re.findall(r"^```python\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+MEASURED = json.loads((ROOT / "docs" / "figures" / "vae_mnist.json").read_text(encoding="utf-8"))
+
+
+def test_the_first_example_trains_a_vae(capfd):
+    example = PYTHON[0]
+    assert "epochs=10" in example
+    names: dict = {}
+    exec(example.replace("epochs=10", "epochs=1"), names)
+    assert names["digits"].shape == (64, 784)
+    assert "'elbo': -1" in capfd.readouterr().out  # between −100 and −199.9…, after the first of ten epochs
+
+
+def test_the_first_example_is_short():
+    assert len([line for line in PYTHON[0].splitlines() if line.strip()]) <= 15
+
+
+def test_the_layer_of_ones_own_has_the_derivative_that_it_claims(rng):
+    names: dict = {"sn": sn}
+    exec(PYTHON[2], names)
+    x, dy, h = rng.standard_normal((2, 3)), rng.standard_normal((2, 3)), 1e-6
+    layer = names["Square"]()
+    _, backward = layer.forward(x)
+    numerical = (layer.forward(x + h)[0] - layer.forward(x - h)[0]) / (2 * h)
+    np.testing.assert_allclose(backward(dy), dy * numerical, rtol=1e-6)
+
+
+@pytest.mark.parametrize("seed", ["0", "1", "2"])
+def test_the_table_holds_the_measured_numbers(seed):
+    results = MEASURED[seed]["results"]
+    elbo, reconstruction, kl = (results[f"test {name}"] for name in ("ELBO", "reconstruction", "KL"))
+    row = (
+        f"| {seed} | −{-elbo['value']:.2f} ± {elbo['error']:.2f} | {reconstruction['value']:.2f} | {kl['value']:.2f} |"
+    )
+    assert row in README
+
+
+def test_the_scale_holds_the_measured_numbers():
+    results = MEASURED["0"]["results"]
+    for name in ("ELBO of the mean image", "limit of grey pixels"):
+        assert f"−{-results[name]['value']:.2f}" in README
+
+
+def test_the_measured_elbos_lie_where_the_published_one_does():
+    assert all(-106.3 <= run["results"]["test ELBO"]["value"] <= -104.5 for run in MEASURED.values())
+
+
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\((?!https?:)([^)#]+)", README))))
+def test_the_links_lead_to_files(target):
+    assert (ROOT / target).exists()
+
+
+def test_the_authors_and_the_licence_of_mnist_are_named():
+    for text in (README, (ROOT / "scratchnet" / "data" / "mnist" / "README.md").read_text(encoding="utf-8")):
+        assert all(name in text for name in ("Yann LeCun", "Corinna Cortes", "Burges", "CC BY-SA 3.0"))
