@@ -125,8 +125,7 @@ class Adam(Optimizer):
     epsilon : float
         Above zero, outside the root.
     weight_decay : float
-        λ of a penalty ½ λ‖θ‖², whose gradient is added to dθ, as in the paper and in PyTorch's Adam; not the decoupled
-        decay of AdamW.
+        λ of a penalty ½ λ‖θ‖², whose gradient is added to dθ, as in PyTorch's Adam; not the decoupled decay of AdamW.
 
     Attributes
     ----------

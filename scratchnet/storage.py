@@ -2,7 +2,6 @@
 
 import os
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from os import PathLike
@@ -13,6 +12,7 @@ import numpy as np
 
 from scratchnet.errors import DataError
 from scratchnet.models.model import Model
+from scratchnet.types import Array
 
 
 def save(path: str | PathLike[str], model: Model) -> None:
@@ -62,27 +62,48 @@ def load(path: str | PathLike[str], model: Model) -> None:
     DataError
         If the file is missing or damaged, or its names, shapes or dtypes are not those of the model.
     """
-    path = Path(path)
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            found = {name: file[name] for name in file.files}
-    except FileNotFoundError:
-        raise DataError(f"{path} does not exist.") from None
-    except (OSError, ValueError, EOFError, KeyError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"{path} is not a model file, or is damaged: {error}.") from error
     named = model.parameters.named()
-    if found.keys() != named.keys():
-        missing = ", ".join(sorted(named.keys() - found.keys())) or "nothing"
-        extra = ", ".join(sorted(found.keys() - named.keys())) or "nothing"
-        raise DataError(f"{path} holds another model: it lacks {missing} and has {extra} besides.")
-    for name, W in named.items():
-        if (found[name].shape, found[name].dtype) != (W.shape, W.dtype):
-            raise DataError(
-                f"{path} holds another model: {name} is {found[name].shape} of {found[name].dtype}, "
-                f"expected {W.shape} of {W.dtype}."
-            )
+    found = _read(Path(path), named)
     for name, W in named.items():
         W[...] = found[name]
+
+
+def _read(path: Path, expected: dict[str, Array]) -> dict[str, Array]:
+    """The arrays of an .npz file, which must have the names, shapes and dtypes of `expected`.
+
+    Each array's own header is compared before the array is read, and no more is read than is expected, so a hostile
+    file takes no more memory than an honest one.
+    """
+    try:
+        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+            names = {name.removesuffix(".npy") for name in archive.namelist()}
+            if names != expected.keys():
+                missing = ", ".join(sorted(expected.keys() - names)) or "nothing"
+                extra = ", ".join(sorted(names - expected.keys())) or "nothing"
+                raise DataError(f"{path} holds another model: it lacks {missing} and has {extra} besides.")
+            return {name: _read_array(path, archive, name, W) for name, W in expected.items()}
+    except FileNotFoundError:
+        raise DataError(f"{path} does not exist.") from None
+    except DataError:
+        raise
+    except Exception as error:  # zipfile, zlib and NumPy's format have each several of their own for damaged input
+        raise DataError(f"{path} is not a model file, or is damaged: {error}.") from error
+
+
+def _read_array(path: Path, archive: zipfile.ZipFile, name: str, expected: Array) -> Array:
+    with archive.open(f"{name}.npy") as member:
+        if np.lib.format.read_magic(member) != (1, 0):
+            raise ValueError(f"{name} is in another version of NumPy's format")
+        shape, column_major, dtype = np.lib.format.read_array_header_1_0(member)
+        if (shape, dtype) != (expected.shape, expected.dtype):
+            raise DataError(
+                f"{path} holds another model: {name} is {shape} of {dtype}, "
+                f"expected {expected.shape} of {expected.dtype}."
+            )
+        body = member.read(expected.nbytes + 1)  # one byte more than there should be, to see that it ends
+    if len(body) != expected.nbytes:
+        raise ValueError(f"{name} is cut off or goes on after its end")
+    return np.frombuffer(body, dtype).reshape(shape, order="F" if column_major else "C")
 
 
 @contextmanager

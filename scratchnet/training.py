@@ -72,7 +72,8 @@ def fit(
     Parameters
     ----------
     model : Model
-        Or anything with `loss(x, rng)`, `parameters`, `dtype` and `unit`.
+        Or anything with `loss(x, rng)`, `parameters`, `dtype` and `unit`; a divergence is traced to a layer if it has
+        `trace(x, rng)` too.
     x : (N, D)
     optimizer : SGD or Adam
     epochs, batch_size : int
@@ -131,24 +132,19 @@ def fit(
     # What overflows shows in the loss, and that is looked at in every step.
     with _interrupt_between_steps() as interrupted, np.errstate(over="ignore", invalid="ignore"):
         for epoch in range(1, epochs + 1):
+            name = f"epoch {epoch}/{epochs}"
+            bar = tqdm(desc=name, total=len(x), unit=" images", unit_scale=True, leave=False, disable=not progress)
             start = time.perf_counter()
             means = _Means()
-            with tqdm(
-                total=len(x),
-                desc=f"epoch {epoch}/{epochs}",
-                unit=" images",
-                unit_scale=True,
-                leave=False,
-                disable=not progress,
-            ) as bar:
+            with bar:
                 for rows in _batches(rng.permutation(len(x)), batch_size):
-                    loss = _step(model, kernels.gather(x, rows), optimizer, rng)
-                    means.add(loss, len(rows))
                     if interrupted():
-                        history.interrupted = True
-                        return history
+                        break
+                    means.add(_step(model, kernels.gather(x, rows), optimizer, rng), len(rows))
                     bar.set_postfix_str(means.line(model.unit), refresh=False)
                     bar.update(len(rows))
+            if means.images < len(x):
+                break
             record: Record = {"epoch": epoch, "seconds": time.perf_counter() - start, **means.record()}
             if validation is not None:
                 record |= _validate(model, validation, batch_size, copy.deepcopy(validation_rng), optimizer)
@@ -157,6 +153,7 @@ def fit(
                 after_epoch(record)
             elif progress:
                 tqdm.write(_line(record, epochs, len(x), model.unit))
+        history.interrupted = interrupted()
     return history
 
 
@@ -192,15 +189,15 @@ class _Means:
 
     def __init__(self) -> None:
         self._sums: dict[str, float] = {}
-        self._images = 0
+        self.images = 0
 
     def add(self, loss: Loss, images: int) -> None:
         for name, value in {"loss": loss.value, **loss.terms}.items():
             self._sums[name] = self._sums.get(name, 0.0) + images * value
-        self._images += images
+        self.images += images
 
     def record(self) -> Record:
-        return {name: total / self._images for name, total in self._sums.items()}
+        return {name: total / self.images for name, total in self._sums.items()}
 
     def line(self, unit: str) -> str:
         return "  ".join(f"{name} {value:.2f}" for name, value in self.record().items()) + f" {unit}"
@@ -228,6 +225,8 @@ def _first_not_finite(model: Model, x: Array, rng: np.random.Generator) -> str:
     for name, W in model.parameters.named().items():
         if not np.isfinite(W).all():
             return f"the steps before it had already spoilt the parameter {name}"
+    if not hasattr(model, "trace"):
+        return "the parameters are finite"
     for name, y in model.trace(x, rng):
         if not np.isfinite(y).all():
             return f"the first output that is not finite is that of {name}"

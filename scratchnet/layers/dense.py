@@ -12,8 +12,7 @@ from scratchnet.types import Array, Backward
 class Dense(Layer):
     r"""y = x W + b.
 
-    W starts uniform in ±1/√n_in, the scale that keeps a sum of n_in terms from growing with their number [1]_; b starts
-    at zero.
+    W starts uniform in ±1/√n_in, so that a sum of n_in terms does not grow with their number [1]_; b starts at zero.
 
     Parameters
     ----------
