@@ -1,9 +1,10 @@
 """The questions asked of every argument, and the sentence that answers a wrong one.
 
 Each function takes `where`, the name of the caller as the reader knows it, and either returns silently or
-raises. They cost a comparison of tuples, except `check_range`, which reads its array once.
+raises. They cost a comparison of tuples, except `check_pixels` and `check_finite`, which read their array.
 """
 
+from collections.abc import Iterable
 from numbers import Integral, Real
 from typing import Any
 
@@ -16,10 +17,8 @@ from scratchnet.types import Array
 def check_floats(where: str, name: str, x: Any) -> None:
     """`x` is an array of floating-point numbers."""
     if not isinstance(x, np.ndarray):
-        raise TypeError(
-            f"{where} expects {name} to be a NumPy array, got {type(x).__name__}: "
-            f"convert it with np.asarray({name}, dtype=np.float32)."
-        )
+        hint = f": convert it with np.asarray({name}, dtype=np.float32)" if name.isidentifier() else ""
+        raise TypeError(f"{where} expects {name} to be a NumPy array, got {type(x).__name__}{hint}.")
     if x.dtype.kind not in "fc":
         raise TypeError(
             f"{where} expects {name} to hold floating-point numbers, got {x.dtype}: "
@@ -61,28 +60,27 @@ def check_dy(where: str, dy: Any, y: Array) -> None:
 def check_batch(where: str, x: Array) -> None:
     """There is at least one example, so that a mean over the batch exists."""
     if x.ndim == 0 or len(x) == 0:
-        raise ShapeError(
-            f"{where} expects at least one example, got an empty batch of shape {x.shape}: "
-            "a mean over no examples does not exist."
-        )
+        came = f"an empty batch of shape {x.shape}" if x.ndim else "a single number"
+        raise ShapeError(f"{where} expects at least one example, got {came}.")
 
 
-def check_range(where: str, name: str, x: Array, low: float, high: float, hint: str = "") -> None:
-    """Every number of `x` lies in [low, high]; NaN lies nowhere."""
-    if x.size and not (low <= x.min() and x.max() <= high):  # a NaN makes both comparisons false
-        raise DataError(f"{where} expects {name} in [{low:g}, {high:g}], got {_describe(x)}{hint}.")
+def check_pixels(where: str, name: str, x: Array) -> None:
+    """Every number of `x` lies in [0, 1]; NaN lies nowhere."""
+    if x.size and not (x.min() >= 0 and x.max() <= 1):  # a NaN makes both comparisons false
+        hint = ": divide pixels of 0–255 by 255" if 2 <= x.max() <= 255 else ""
+        raise DataError(f"{where} expects {name} in [0, 1], got {describe(x)}{hint}.")
 
 
 def check_finite(where: str, name: str, x: Array) -> None:
     """No number of `x` is NaN or infinite."""
     if x.size and not (np.isfinite(x.min()) and np.isfinite(x.max())):
-        raise DataError(f"{where} expects {name} to be finite, got {_describe(x)}.")
+        raise DataError(f"{where} expects {name} to be finite, got {describe(x)}.")
 
 
 def check_count(where: str, name: str, value: Any) -> None:
     """`value` is a whole number, at least one."""
     if not isinstance(value, Integral) or isinstance(value, bool):
-        raise TypeError(f"{where} expects {name} to be a whole number, got {value!r}.")
+        raise TypeError(f"{where} expects {name} to be a whole number, got {_named(value)}.")
     if value < 1:
         raise ValueError(f"{where} expects {name} to be at least 1, got {value}.")
 
@@ -90,7 +88,7 @@ def check_count(where: str, name: str, value: Any) -> None:
 def check_number(where: str, name: str, value: Any, low: float, high: float = np.inf, *, open_low=False) -> None:
     """`value` is a number in [low, high), or in (low, high) with `open_low`."""
     if not isinstance(value, Real) or isinstance(value, bool):
-        raise TypeError(f"{where} expects {name} to be a number, got {value!r}.")
+        raise TypeError(f"{where} expects {name} to be a number, got {_named(value)}.")
     value = float(value)
     if not (low < value if open_low else low <= value) or not value < high:
         raise ValueError(f"{where} expects {name} in {'(' if open_low else '['}{low:g}, {high:g}), got {value}.")
@@ -107,23 +105,39 @@ def check_rng(where: str, rng: Any) -> np.random.Generator:
     """`rng` is a NumPy Generator; returned as such."""
     if not isinstance(rng, np.random.Generator):
         raise TypeError(
-            f"{where} takes its randomness from a NumPy Generator, got {rng!r}: pass rng=np.random.default_rng(0)."
+            f"{where} takes its randomness from a NumPy Generator, got {_named(rng)}: "
+            "pass rng=np.random.default_rng(0)."
         )
     return rng
 
 
 def check_float_type(where: str, dtype: Any) -> np.dtype:
     """`dtype` names a floating-point type; returned as a NumPy dtype."""
-    resolved = np.dtype(dtype)
-    if resolved.kind not in "fc":
-        raise TypeError(f"{where} expects a floating-point dtype such as np.float32, got {resolved}.")
+    try:
+        resolved = np.dtype(dtype)
+    except TypeError:
+        resolved = None
+    if resolved is None or resolved.kind not in "fc":
+        raise TypeError(f"{where} expects a floating-point dtype such as np.float32, got {resolved or _named(dtype)}.")
     return resolved
 
 
-def _describe(x: Array) -> str:
+def describe(x: Array) -> str:
     """What `x` holds, as the end of a sentence: its first bad number, or its range."""
     bad = np.argwhere(~np.isfinite(x))
     if len(bad):
         at = ", ".join(str(i) for i in bad[0])
         return f"{x[tuple(bad[0])]} at [{at}] and {len(bad)} of {x.size} numbers not finite"
-    return f"numbers from {x.min():.6g} to {x.max():.6g}"
+    return f"numbers from {x.min()!s} to {x.max()!s}"
+
+
+def listed(names: Iterable[str], most: int = 3) -> str:
+    """The first few names in a row, and how many more there are."""
+    names = list(names)
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return (", ".join(names[:most]) + rest) or "nothing"
+
+
+def _named(value: Any) -> str:
+    """A wrong argument in a few words: itself if it is short, its type if it is not."""
+    return repr(value) if isinstance(value, int | float | str | type | None) else type(value).__name__

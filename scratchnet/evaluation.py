@@ -8,9 +8,17 @@ from collections.abc import Iterator
 import numpy as np
 
 from scratchnet import kernels
-from scratchnet.checks import check_batch, check_finite, check_number, check_range, check_rng, check_rows, check_same
+from scratchnet.checks import (
+    check_batch,
+    check_finite,
+    check_floats,
+    check_number,
+    check_pixels,
+    check_rng,
+    check_rows,
+    check_same,
+)
 from scratchnet.gaussian import noise_like, sample_gaussian
-from scratchnet.losses import PIXELS_HINT
 from scratchnet.models.likelihood import Bernoulli
 from scratchnet.models.vae import VAE
 from scratchnet.types import Array
@@ -57,11 +65,13 @@ def elbo(vae: VAE, x: Array, rng: np.random.Generator) -> dict[str, float]:
     >>> abs(found["elbo"] + found["reconstruction"] + found["kl"]) < 1e-6
     True
     """
+    if not isinstance(vae, VAE):
+        raise TypeError(f"elbo expects a VAE, got {type(vae).__name__}.")
     check_rng("elbo", rng)
     check_rows("elbo", "x", x, vae.encoder.n_in, vae.dtype)
     check_batch("elbo", x)
     if isinstance(vae.likelihood, Bernoulli):
-        check_range("elbo", "x", x, 0, 1, PIXELS_HINT)
+        check_pixels("elbo", "x", x)
     else:
         check_finite("elbo", "x", x)
     nll, kl = [], []
@@ -69,6 +79,7 @@ def elbo(vae: VAE, x: Array, rng: np.random.Generator) -> dict[str, float]:
         mu, logvar = vae.encode(rows)
         z, _ = sample_gaussian(mu, logvar, noise_like(mu, rng))
         y, _ = vae.decoder.forward(z)
+        vae.check_decoded(y, rows)
         nll.append(vae.likelihood.nll_per_image(y, rows))
         kl.append(kernels.kl_standard_normal(mu, logvar)[0])
     reconstruction, divergence = np.concatenate(nll), np.concatenate(kl)  # (N,) each
@@ -117,9 +128,10 @@ def bce_scale(train: Array, test: Array) -> dict[str, float]:
     (0.6931, 0.6931)
     """
     for name, x in (("train", train), ("test", test)):
+        check_floats("bce_scale", name, x)
         check_rows("bce_scale", name, x, train.shape[-1], train.dtype)
         check_batch("bce_scale", x)
-        check_range("bce_scale", name, x, 0, 1, PIXELS_HINT)
+        check_pixels("bce_scale", name, x)
     mean_image = train.mean(axis=0, dtype=np.float64).clip(1e-6, 1 - 1e-6)
     return {"mean_image": _cross_entropy(test, mean_image), "floor": _cross_entropy(test, test.astype(np.float64))}
 
@@ -144,6 +156,7 @@ def kl_per_latent(mu: Array, logvar: Array) -> Array:
     >>> kl_per_latent(np.array([[2.0, 0.0], [2.0, 0.0]]), np.zeros((2, 2)))
     array([2., 0.])
     """
+    check_floats("kl_per_latent", "mu", mu)
     check_same("kl_per_latent", "logvar", logvar, "mu", mu)
     check_batch("kl_per_latent", mu)
     return kernels.kl_standard_normal(mu.T, logvar.T)[0] / len(mu)  # a row of the transpose is a latent dimension
@@ -175,6 +188,7 @@ def active_units(mu: Array, threshold: float = 0.01) -> Array:
     >>> active_units(np.array([[1.0, 0.01], [-1.0, -0.01]]))
     array([ True, False])
     """
+    check_floats("active_units", "mu", mu)
     check_batch("active_units", mu)
     check_number("active_units", "threshold", threshold, 0)
     return mu.var(axis=0) > threshold

@@ -4,16 +4,8 @@
     dx = backward(dy)                   # dy = ∂L/∂y → dx = ∂L/∂x; adds ∂L/∂W to layer.dW
 
 What `backward` must remember is lexically in view, on the lines just above it. So a layer can run forward twice
-before going back, no cache can go stale, and a layer of your own is one class with one method:
-
-    class Scale(sn.Layer):
-        def forward(self, x):
-            y = 3 * x                   # y = 3x
-            def backward(dy):
-                return 3 * dy           # dx = 3 dy
-            return y, backward
-
-Layers of NumPy arrays compose by `Sequential`; see docs/00-notation.md for the names.
+before going back, no cache can go stale, and a layer of your own is one class with one method. The names are those of
+docs/00-notation.md.
 """
 
 from abc import ABC, abstractmethod
@@ -28,6 +20,19 @@ class Layer(ABC):
 
     A layer with parameters names them in `parameter_names` and holds each under its name, with its gradient under
     `d` and that name: `W` and `dW`. A layer made of layers returns them from `children`.
+
+    Examples
+    --------
+    >>> import numpy as np, scratchnet as sn
+    >>> class Square(sn.Layer):
+    ...     def forward(self, x):
+    ...         y = x * x
+    ...         def backward(dy):
+    ...             return 2 * x * dy                               # dx = 2x dy
+    ...         return y, backward
+    >>> y, backward = Square().forward(np.array([3.0]))
+    >>> y, backward(np.array([1.0]))
+    (array([9.]), array([6.]))
     """
 
     parameter_names: tuple[str, ...] = ()

@@ -7,11 +7,9 @@ A loss sums over an example's features and takes the mean over the batch. The 1/
 from typing import Any
 
 from scratchnet import kernels
-from scratchnet.checks import check_batch, check_floats, check_range, check_same
+from scratchnet.checks import check_batch, check_floats, check_pixels, check_same, describe
 from scratchnet.errors import DataError
 from scratchnet.types import Array
-
-PIXELS_HINT = ": divide pixels of 0–255 by 255"
 
 
 def mse(y: Array, target: Array) -> tuple[float, Array]:
@@ -90,10 +88,10 @@ def bce(p: Array, target: Array) -> tuple[float, Array]:
     _check_pair("bce", "p", p, target)
     if not (p.min() > 0 and p.max() < 1):
         raise DataError(
-            f"bce expects p strictly between 0 and 1, got numbers from {p.min():.6g} to {p.max():.6g}: "
+            f"bce expects p strictly between 0 and 1, got {describe(p)}: "
             "a sigmoid rounds to 0 or 1 at large logits, where bce_with_logits(logits, target) still works."
         )
-    check_range("bce", "the target", target, 0, 1, PIXELS_HINT)
+    check_pixels("bce", "target", target)
     return batch_mean(*kernels.bce(p, target))
 
 
@@ -136,7 +134,7 @@ def bce_with_logits(logits: Array, target: Array) -> tuple[float, Array]:
     (10000.0, array([[1.]]))
     """
     _check_pair("bce_with_logits", "logits", logits, target)
-    check_range("bce_with_logits", "the target", target, 0, 1, PIXELS_HINT)
+    check_pixels("bce_with_logits", "target", target)
     return batch_mean(*kernels.bce_with_logits(logits, target))
 
 
@@ -148,5 +146,5 @@ def batch_mean(per_example: Array, *derivatives: Array) -> Any:
 
 def _check_pair(where: str, name: str, y: Array, target: Array) -> None:
     check_floats(where, name, y)
-    check_same(where, "the target", target, name, y)
+    check_same(where, "target", target, name, y)
     check_batch(where, y)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from scratchnet.checks import listed
 from scratchnet.layer import Layer
 from scratchnet.types import Array
 
@@ -58,6 +59,8 @@ class Parameters:
         self._layers = layers
         owners: dict[int, tuple[str, Layer]] = {}  # by identity, so that a layer used twice counts once
         for name, layer in layers.items():
+            if not isinstance(layer, Layer):
+                raise TypeError(f"Parameters expects {name} to be a layer, got {type(layer).__name__}.")
             for path, part in layer.walk(name):
                 owners.setdefault(id(part), (path, part))
         self._slots = [
@@ -66,16 +69,17 @@ class Parameters:
             for attribute in part.parameter_names
         ]
         if not self._slots:
-            raise ValueError(
-                f"Parameters expects layers with parameters, got none in {', '.join(layers) or 'nothing'}."
-            )
+            raise ValueError(f"Parameters expects layers with parameters, got none in {listed(layers)}.")
         dtypes = {name: getattr(part, attribute).dtype for name, part, attribute in self._slots}
         if len(set(dtypes.values())) > 1:
-            mixed = ", ".join(f"{name} is {dtype}" for name, dtype in dtypes.items())
-            raise TypeError(f"Parameters expects one dtype for all layers, but {mixed}.")
+            first, *others = dtypes.items()
+            other = next(item for item in others if item[1] != first[1])
+            raise TypeError(
+                f"Parameters expects one dtype for all layers, got {first[1]} in {first[0]}, {other[1]} in {other[0]}."
+            )
         self.theta = np.concatenate([getattr(part, attribute).ravel() for _, part, attribute in self._slots])
         self.dtheta = np.concatenate([getattr(part, f"d{attribute}").ravel() for _, part, attribute in self._slots])
-        self._hand_out_views()
+        self._views = self._hand_out_views()
 
     def zero_grad(self) -> None:
         """dθ = 0, before the gradients of a new step add up."""
@@ -87,19 +91,21 @@ class Parameters:
         self._check_views()
         return {name: getattr(part, attribute) for name, part, attribute in self._slots}
 
-    def _hand_out_views(self) -> None:
-        start = 0
+    def _hand_out_views(self) -> list[tuple[Array, Array]]:
+        """Give each layer its views into θ and dθ; returns the pairs in the order of the slots."""
+        views, start = [], 0
         for _, part, attribute in self._slots:
             own = getattr(part, attribute)
-            stop = start + own.size
-            setattr(part, attribute, self.theta[start:stop].reshape(own.shape))
-            setattr(part, f"d{attribute}", self.dtheta[start:stop].reshape(own.shape))
-            start = stop
+            slot = slice(start, start := start + own.size)
+            views.append((self.theta[slot].reshape(own.shape), self.dtheta[slot].reshape(own.shape)))
+            setattr(part, attribute, views[-1][0])
+            setattr(part, f"d{attribute}", views[-1][1])
+        return views
 
     def _check_views(self) -> None:
-        for name, part, attribute in self._slots:
-            for held, flat in ((attribute, self.theta), (f"d{attribute}", self.dtheta)):
-                if getattr(part, held).base is not flat:
+        for (name, part, attribute), (view, dview) in zip(self._slots, self._views, strict=True):
+            for held, handed_out in ((attribute, view), (f"d{attribute}", dview)):
+                if getattr(part, held) is not handed_out:
                     raise ValueError(
                         f"{name.removesuffix(attribute)}{held} is no longer part of this model's θ: it was replaced by "
                         f"another array, or its layer was given to another model; write values with {held}[...] = …, "

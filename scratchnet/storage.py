@@ -10,6 +10,7 @@ from typing import IO
 
 import numpy as np
 
+from scratchnet.checks import listed
 from scratchnet.errors import DataError
 from scratchnet.models.model import Model
 from scratchnet.types import Array
@@ -61,6 +62,15 @@ def load(path: str | PathLike[str], model: Model) -> None:
     ------
     DataError
         If the file is missing or damaged, or its names, shapes or dtypes are not those of the model.
+
+    Examples
+    --------
+    >>> import numpy as np, scratchnet as sn
+    >>> vae = sn.VAE(sn.Dense(4, 2, rng=np.random.default_rng(0)), sn.Dense(1, 4, rng=np.random.default_rng(1)))
+    >>> sn.load("no/such/model.npz", vae)
+    Traceback (most recent call last):
+        ...
+    scratchnet.errors.DataError: no/such/model.npz does not exist.
     """
     named = model.parameters.named()
     found = _read(Path(path), named)
@@ -78,8 +88,7 @@ def _read(path: Path, expected: dict[str, Array]) -> dict[str, Array]:
         with path.open("rb") as file, zipfile.ZipFile(file) as archive:
             names = {name.removesuffix(".npy") for name in archive.namelist()}
             if names != expected.keys():
-                missing = ", ".join(sorted(expected.keys() - names)) or "nothing"
-                extra = ", ".join(sorted(names - expected.keys())) or "nothing"
+                missing, extra = listed(sorted(expected.keys() - names)), listed(sorted(names - expected.keys()))
                 raise DataError(f"{path} holds another model: it lacks {missing} and has {extra} besides.")
             return {name: _read_array(path, archive, name, W) for name, W in expected.items()}
     except FileNotFoundError:

@@ -43,7 +43,8 @@ class Sequential(Layer):
         for i, layer in enumerate(layers):
             if not isinstance(layer, Layer):
                 hint = ": put a * before a list of layers" if isinstance(layer, list | tuple) else ""
-                raise TypeError(f"Sequential expects layers, got {type(layer).__name__} at position {i}{hint}.")
+                came = f"the class {layer.__name__}" if isinstance(layer, type) else type(layer).__name__
+                raise TypeError(f"Sequential expects layers, got {came} at position {i}{hint}.")
         self.layers = layers
         self.n_in = layers[0].n_in
         trained = [any(part.parameter_names for _, part in layer.walk("")) for layer in layers]

@@ -34,7 +34,7 @@ class Reshape(Layer):
     """
 
     def __init__(self, shape: int | tuple[int, ...]):
-        self.shape = (shape,) if isinstance(shape, int) else tuple(shape)
+        self.shape = tuple(shape) if isinstance(shape, tuple | list) else (shape,)
         for axis, length in enumerate(self.shape):
             check_count("Reshape", f"shape[{axis}]", length)
         self.n_in = math.prod(self.shape)

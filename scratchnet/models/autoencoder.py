@@ -83,6 +83,7 @@ class Autoencoder(Model):
         seen = self._corrupted(x, rng)  # x̃ (N, D)
         z, encoder_backward = self.encoder.forward(seen)  # z (N, L)
         y, decoder_backward = self.decoder.forward(z)  # y (N, D)
+        self.check_decoded(y, x)
         reconstruction, dy = self.reconstruction_loss(y, x)
 
         def backward() -> None:

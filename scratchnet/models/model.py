@@ -25,6 +25,18 @@ class Loss:
         What the value is made of, by name, each per image and unweighted.
     backward : function
         Adds ∂value/∂θ to the model's dθ.
+
+    Examples
+    --------
+    >>> import numpy as np, scratchnet as sn
+    >>> rng = np.random.default_rng(0)
+    >>> ae = sn.Autoencoder(sn.Dense(4, 2, rng=rng), sn.Dense(2, 4, rng=rng))
+    >>> loss = ae.loss(np.ones((3, 4), np.float32))
+    >>> loss.value == loss.terms["reconstruction"]
+    True
+    >>> loss.backward()
+    >>> bool(ae.parameters.dtheta.any())
+    True
     """
 
     value: float
@@ -100,6 +112,12 @@ class Model(ABC):
     def dtype(self) -> np.dtype:
         """The float type that the model computes in."""
         return self.parameters.theta.dtype
+
+    def check_decoded(self, y: Array, x: Array) -> None:
+        """The decoder's output y fits the images x."""
+        if y.shape != x.shape:
+            name = type(self).__name__
+            raise ShapeError(f"{name} expects the decoder to return (N, {x.shape[1]}), as x has, got {y.shape}.")
 
     def _check_images(self, x: Array) -> None:
         check_rows(type(self).__name__, "x", x, self.encoder.n_in, self.dtype)

@@ -97,6 +97,7 @@ class VAE(Model):
         kl, dmu_of_kl, dlogvar_of_kl = kl_standard_normal(mu, logvar)
         z, sample_backward = sample_gaussian(mu, logvar, eps)  # z (N, L)
         y, decoder_backward = self.decoder.forward(z)  # y (N, D)
+        self.check_decoded(y, x)
         reconstruction, dy = self.likelihood.nll(y, x)
         value = reconstruction + self.beta * kl
 
@@ -141,12 +142,10 @@ class VAE(Model):
     def _posterior(self, x: Array):
         self._check_images(x)
         stats, encoder_backward = self.encoder.forward(x)  # (N, 2L)
-        latent = stats.shape[1] // 2 if self.latent is None else self.latent
-        if stats.ndim != 2 or stats.shape[1] != 2 * latent:
-            raise ShapeError(
-                f"VAE expects the encoder to return [mu | logvar] of shape (N, {2 * latent}), twice the {latent} "
-                f"numbers that the decoder takes, got {stats.shape}."
-            )
+        latent = stats.shape[-1] // 2 if self.latent is None else self.latent
+        if stats.shape != (len(x), 2 * latent):
+            width = "an even width" if self.latent is None else f"width {2 * latent}, twice what the decoder takes"
+            raise ShapeError(f"VAE expects the encoder to return [mu | logvar] of {width}, got {stats.shape}.")
         return stats[:, :latent], stats[:, latent:], encoder_backward
 
     def _noise(self, mu: Array, rng: np.random.Generator | None, eps: Array | None) -> Array:
