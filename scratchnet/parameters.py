@@ -92,14 +92,15 @@ class Parameters:
         return {name: getattr(part, attribute) for name, part, attribute in self._slots}
 
     def _hand_out_views(self) -> list[tuple[Array, Array]]:
-        """Give each layer its views into θ and dθ; returns the pairs in the order of the slots."""
         views, start = [], 0
         for _, part, attribute in self._slots:
             own = getattr(part, attribute)
-            slot = slice(start, start := start + own.size)
-            views.append((self.theta[slot].reshape(own.shape), self.dtheta[slot].reshape(own.shape)))
-            setattr(part, attribute, views[-1][0])
-            setattr(part, f"d{attribute}", views[-1][1])
+            stop = start + own.size
+            view, dview = self.theta[start:stop].reshape(own.shape), self.dtheta[start:stop].reshape(own.shape)
+            setattr(part, attribute, view)
+            setattr(part, f"d{attribute}", dview)
+            views.append((view, dview))
+            start = stop
         return views
 
     def _check_views(self) -> None:
