@@ -1,0 +1,466 @@
+"""The laws that every layer, loss and model keeps, each a property tried at a hundred random points.
+
+A new layer comes under all of them by one line in `LAYERS`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import scratchnet as sn
+from scratchnet import kernels
+from scratchnet.kernels import reference
+from scratchnet.layer import without_dx
+from scratchnet.types import Array
+from tests.numerics import complex_step_derivative, numerical_derivative
+from tests.strategies import Case, batch_sizes, cases, seeds
+
+# ---- the subjects
+
+REAL, UNIT, OPEN_UNIT = (-3.0, 3.0), (0.0, 1.0), (0.05, 0.95)
+
+LAYERS: dict[str, Callable[..., tuple[sn.Layer, tuple[int, ...]]]] = {  # → the layer, and the shape of one example
+    "Dense": lambda D, M, **how: (sn.Dense(D, M, **how), (D,)),
+    "ReLU": lambda D, M, **how: (sn.ReLU(), (D,)),
+    "Sigmoid": lambda D, M, **how: (sn.Sigmoid(), (D,)),
+    "Tanh": lambda D, M, **how: (sn.Tanh(), (D, M)),
+    "Flatten": lambda D, M, **how: (sn.Flatten(), (1, D, M)),
+    "Reshape": lambda D, M, **how: (sn.Reshape((M, 1, D)), (D * M,)),
+    "Sequential": lambda D, M, **how: (sn.Sequential(sn.Dense(D, M, **how), sn.Tanh(), sn.Dense(M, 2, **how)), (D,)),
+    "Sequential-nested": lambda D, M, **how: (
+        sn.Sequential(
+            sn.Sequential(sn.ReLU(), sn.Flatten()),
+            sn.Sequential(sn.Sequential(sn.Dense(D * M, 3, **how)), sn.Sigmoid()),
+        ),
+        (D, M),
+    ),
+    "one-layer-twice": lambda D, M, **how: (sn.Sequential(*[sn.Dense(D, D, **how)] * 2), (D,)),
+}
+
+LOSSES = {  # with the ranges of y and the target
+    "mse": (sn.mse, REAL, REAL),
+    "bce": (sn.bce, OPEN_UNIT, UNIT),
+    "bce_with_logits": (sn.bce_with_logits, REAL, UNIT),
+}
+
+MODELS: dict[str, Callable[..., sn.Autoencoder | sn.VAE]] = {
+    "Autoencoder": lambda D, L, **how: sn.Autoencoder(sn.Dense(D, L, **how), sn.Dense(L, D, **how)),
+    "Autoencoder-in-nats": lambda D, L, **how: sn.Autoencoder(
+        sn.Sequential(sn.Dense(D, L, **how), sn.Tanh()), sn.Dense(L, D, **how), loss=sn.bce_with_logits
+    ),
+    "VAE-bernoulli": lambda D, L, **how: sn.VAE(sn.Dense(D, 2 * L, **how), sn.Dense(L, D, **how), beta=4.0),
+    "VAE-gaussian": lambda D, L, **how: sn.VAE(
+        sn.Dense(D, 2 * L, **how), sn.Dense(L, D, **how), likelihood="gaussian", sigma=0.5, beta=0.25
+    ),
+}
+
+KINKED = (sn.ReLU,)
+"""Layers without a derivative at x = 0. In a subject they come before any weights, so that x can be kept off 0."""
+
+
+@dataclass
+class Subject:
+    """A function of some inputs, with its way back: backward(dy) → a tuple of ∂L/∂input, for the first few inputs.
+
+    The inputs that have none (targets, noise, a model's images) come last. A loss returns a single number, and the
+    way back from it begins at ∂L/∂L = 1.
+    """
+
+    forward: Callable[..., tuple[Array, Callable[[Array], tuple[Array, ...]]]]
+    shapes: tuple[tuple[int, ...], ...]  # of one example of each input
+    ranges: tuple[tuple[float, float], ...]
+    parameters: sn.Parameters | None = None
+    kinked: bool = False
+
+    def gradients(self, backward: Callable[[Array], tuple[Array, ...]], dy: Array) -> list[Array]:
+        """∂L/∂input and, last, ∂L/∂θ, of this way back alone."""
+        if self.parameters is None:
+            return list(backward(dy))
+        self.parameters.zero_grad()
+        return [*backward(dy), self.parameters.dtheta.copy()]
+
+    def evaluate(self, point: list[Array]) -> Array:
+        """y at the inputs and, last, θ."""
+        if self.parameters is not None:
+            *point, self.parameters.theta[...] = point
+        return self.forward(*point)[0]
+
+
+def layer_subject(name: str, D: int, M: int, dtype: Any) -> Subject:
+    layer, shape = LAYERS[name](D, M, rng=np.random.default_rng(0), dtype=dtype)
+
+    def forward(x):
+        y, backward = layer.forward(x)
+        return y, lambda dy: (backward(dy),)
+
+    parts = [part for _, part in layer.walk("")]
+    trained = any(part.parameter_names for part in parts)
+    kinked = any(isinstance(part, KINKED) for part in parts)
+    return Subject(forward, (shape,), (REAL,), sn.Parameters(layer=layer) if trained else None, kinked)
+
+
+def loss_subject(name: str, D: int, M: int, dtype: Any) -> Subject:
+    loss, y_range, target_range = LOSSES[name]
+
+    def forward(y, target):
+        value, dy = loss(y, target)
+        return np.asarray(value), lambda _: (dy,)
+
+    return Subject(forward, ((D, M), (D, M)), (y_range, target_range))
+
+
+def kl_subject(name: str, D: int, M: int, dtype: Any) -> Subject:
+    def forward(mu, logvar):
+        value, *derivatives = sn.kl_standard_normal(mu, logvar)
+        return np.asarray(value), lambda _: tuple(derivatives)
+
+    return Subject(forward, ((D,), (D,)), (REAL, REAL))
+
+
+def sample_subject(name: str, D: int, M: int, dtype: Any) -> Subject:
+    return Subject(sn.sample_gaussian, ((D,), (D,), (D,)), (REAL, REAL, REAL))
+
+
+def model_subject(name: str, D: int, M: int, dtype: Any) -> Subject:
+    model = MODELS[name](D, M, rng=np.random.default_rng(0), dtype=dtype)
+
+    def forward(x, eps):
+        loss = model.loss(x, eps=eps) if isinstance(model, sn.VAE) else model.loss(x)
+
+        def backward(_):
+            loss.backward()
+            return ()
+
+        return np.asarray(loss.value), backward
+
+    return Subject(forward, ((D,), (M,)), (UNIT, REAL), model.parameters)
+
+
+SCALARS = {
+    **dict.fromkeys(LOSSES, loss_subject),
+    "kl_standard_normal": kl_subject,
+    **dict.fromkeys(MODELS, model_subject),
+}
+MAPS = {**dict.fromkeys(LAYERS, layer_subject), "sample_gaussian": sample_subject}
+SUBJECTS = {**MAPS, **SCALARS}
+TRAINED = [name for name, make in SUBJECTS.items() if make(name, 2, 2, np.float64).parameters is not None]
+
+
+def every(names):
+    return pytest.mark.parametrize("name", names)
+
+
+def subject_of(case: Case, name: str) -> Subject:
+    """The subject of that name in the case's sizes, with some θ."""
+    subject = SUBJECTS[name](name, case.D, case.M, np.float64)
+    if subject.parameters is not None:
+        subject.parameters.theta[...] = case.array(subject.parameters.theta.shape, -1, 1)
+    return subject
+
+
+def inputs_of(case: Case, subject: Subject, N: int | None = None, *, gentle: bool = False) -> list[Array]:
+    """A batch for each input; a gentle one has no numbers that a difference quotient cannot cope with."""
+    large = not gentle and len(subject.shapes) == 1
+    inputs = [
+        case.array((N or case.N, *shape), *bounds, large=large)
+        for shape, bounds in zip(subject.shapes, subject.ranges, strict=True)
+    ]
+    if gentle and subject.kinked:
+        inputs[0] += np.where(inputs[0] > 0, 1e-3, -1e-3)  # off the kink
+    return inputs
+
+
+def dy_of(case: Case, y: Array) -> Array:
+    return case.array(y.shape) if y.ndim else np.ones(())
+
+
+def assert_close(actual: Any, expected: Any) -> None:
+    np.testing.assert_allclose(actual, expected, rtol=1e-9, atol=1e-9)
+
+
+# ---- 1. mutate only what you made
+
+
+@every(SUBJECTS)
+@given(case=cases)
+def test_no_array_is_changed_but_a_gradient(name, case):
+    subject = subject_of(case, name)
+    seen: list[tuple[Array, bytes]] = []
+
+    def see(*arrays: Array) -> None:
+        seen.extend((array, array.tobytes()) for array in arrays)
+
+    if subject.parameters is not None:
+        see(subject.parameters.theta)
+    for N in (case.N, case.M):  # the second round must leave alone what the first one handed out
+        inputs = inputs_of(case, subject, N)
+        see(*inputs)
+        y, backward = subject.forward(*inputs)
+        dy = dy_of(case, y)
+        see(y, dy)
+        see(*backward(dy))
+        see(*backward(dy))
+    for array, before in seen:
+        assert array.tobytes() == before
+
+
+@every(SUBJECTS)
+@given(case=cases)
+def test_what_is_handed_out_is_new(name, case):
+    subject = subject_of(case, name)
+    inputs = inputs_of(case, subject)
+    y, backward = subject.forward(*inputs)
+    dy = dy_of(case, y)
+    all_arrays = [*inputs, y, dy, *backward(dy)]
+    if subject.parameters is not None:
+        all_arrays += [subject.parameters.theta, subject.parameters.dtheta]
+    for i, one in enumerate(all_arrays):
+        for other in all_arrays[:i]:
+            assert not np.shares_memory(one, other)
+
+
+# ---- 2. linear in dy
+
+
+@every(MAPS)
+@given(case=cases, a=st.floats(-10, 10), b=st.floats(-10, 10))
+def test_backward_is_linear_in_dy(name, case, a, b):
+    subject = subject_of(case, name)
+    y, backward = subject.forward(*inputs_of(case, subject))
+    u, v = dy_of(case, y), dy_of(case, y)
+    of_sum = subject.gradients(backward, a * u + b * v)
+    of_u, of_v = subject.gradients(backward, u), subject.gradients(backward, v)
+    for whole, du, dv in zip(of_sum, of_u, of_v, strict=True):
+        assert_close(whole, a * du + b * dv)
+
+
+# ---- 3. re-entrant
+
+
+@every(SUBJECTS)
+@given(case=cases, other_N=batch_sizes, last_first=st.booleans())
+def test_each_way_back_belongs_to_its_own_forward(name, case, other_N, last_first):
+    subject = subject_of(case, name)
+    batches = [inputs_of(case, subject), inputs_of(case, subject, other_N)]
+    alone, dys = [], []
+    for inputs in batches:
+        y, backward = subject.forward(*inputs)
+        dys.append(dy_of(case, y))
+        alone.append(subject.gradients(backward, dys[-1]))
+    backwards = [subject.forward(*inputs)[1] for inputs in batches]
+    for i in (1, 0) if last_first else (0, 1):
+        for found, expected in zip(subject.gradients(backwards[i], dys[i]), alone[i], strict=True):
+            assert_close(found, expected)
+
+
+# ---- 4. accumulates
+
+
+@every(TRAINED)
+@given(case=cases)
+def test_gradients_add_up_until_zero_grad(name, case):
+    subject = subject_of(case, name)
+    parameters = subject.parameters
+    assert parameters is not None
+    total = np.zeros_like(parameters.theta)
+    ways_back = []
+    for _ in range(2):
+        y, backward = subject.forward(*inputs_of(case, subject))
+        dy = dy_of(case, y)
+        total += subject.gradients(backward, dy)[-1]
+        ways_back.append((backward, dy))
+    parameters.zero_grad()
+    assert not parameters.dtheta.any()
+    for backward, dy in ways_back:
+        backward(dy)
+    assert_close(parameters.dtheta, total)
+
+
+# ---- 5. 1/N lives in the losses, nowhere else
+
+
+@every(SCALARS)
+@given(case=cases, k=st.integers(2, 4))
+def test_a_loss_does_not_change_when_every_example_comes_k_times(name, case, k):
+    subject = subject_of(case, name)
+    inputs = inputs_of(case, subject)
+    value, backward = subject.forward(*inputs)
+    value_of_k, backward_of_k = subject.forward(*(np.concatenate([x] * k) for x in inputs))
+    assert_close(value_of_k, value)
+    gradients = subject.gradients(backward, np.ones(()))
+    gradients_of_k = subject.gradients(backward_of_k, np.ones(()))
+    if subject.parameters is not None:
+        assert_close(gradients_of_k.pop(), gradients.pop())
+    for one, of_k in zip(gradients, gradients_of_k, strict=True):
+        assert_close(of_k, np.concatenate([one / k] * k))
+
+
+@every(MAPS)
+@given(case=cases, k=st.integers(2, 4))
+def test_a_layer_sums_over_the_batch_and_never_divides(name, case, k):
+    subject = subject_of(case, name)
+    inputs = inputs_of(case, subject)
+    y, backward = subject.forward(*inputs)
+    y_of_k, backward_of_k = subject.forward(*(np.concatenate([x] * k) for x in inputs))
+    assert_close(y_of_k, np.concatenate([y] * k))
+    dy = dy_of(case, y)
+    gradients = subject.gradients(backward, dy)
+    gradients_of_k = subject.gradients(backward_of_k, np.concatenate([dy] * k))
+    if subject.parameters is not None:
+        assert_close(gradients_of_k.pop(), k * gradients.pop())
+    for one, of_k in zip(gradients, gradients_of_k, strict=True):
+        assert_close(of_k, np.concatenate([one] * k))
+
+
+@every(MAPS)
+@given(case=cases)
+def test_a_layer_treats_each_example_by_itself(name, case):
+    subject = subject_of(case, name)
+    inputs = inputs_of(case, subject)
+    y, backward = subject.forward(*inputs)
+    dy = dy_of(case, y)
+    dinputs = backward(dy)
+    for n in range(len(y)):
+        y_alone, backward_alone = subject.forward(*(x[n : n + 1] for x in inputs))
+        assert_close(y_alone, y[n : n + 1])
+        for alone, together in zip(backward_alone(dy[n : n + 1]), dinputs, strict=True):
+            assert_close(alone, together[n : n + 1])
+
+
+# ---- 6. true
+
+
+def check_slopes(case: Case, subject: Subject, measured: Subject, slope, dtype: Any, tolerance: float) -> None:
+    """In each input, and in θ, L = Σ dy ⊙ y is as steep along a random direction as `slope` measures."""
+    inputs = inputs_of(case, subject, gentle=True)
+    y, backward = subject.forward(*inputs)
+    dy = dy_of(case, y)
+    gradients = subject.gradients(backward, dy)
+    point, places = inputs, list(range(len(gradients)))
+    if subject.parameters is not None:
+        point, places[-1] = [*inputs, subject.parameters.theta.copy()], len(inputs)
+    for place, gradient in zip(places, gradients, strict=True):
+
+        def loss(moved: Array, place=place):
+            at = [x.astype(dtype) for x in point]
+            at[place] = moved
+            return (dy * measured.evaluate(at)).sum()
+
+        direction = case.direction(gradient.shape)
+        steepest = max(1.0, np.linalg.norm(gradient).item())
+        assert abs((gradient * direction).sum() - slope(loss, point[place], direction)) < tolerance * steepest
+
+
+@every(SUBJECTS)
+@given(case=cases)
+def test_backward_agrees_with_the_central_difference(name, case):
+    subject = subject_of(case, name)
+    check_slopes(case, subject, subject, numerical_derivative, np.float64, 1e-6)
+
+
+@every(SUBJECTS)
+@given(case=cases)
+def test_backward_agrees_with_the_complex_step_to_all_digits(name, case):
+    subject = subject_of(case, name)
+    in_complex = SUBJECTS[name](name, case.D, case.M, np.complex128)
+
+    def slope(loss, x, direction):
+        with kernels.use("numpy"):  # the engine that knows complex numbers
+            return complex_step_derivative(loss, x, direction)
+
+    check_slopes(case, subject, in_complex, slope, np.complex128, 1e-12)
+
+
+# ---- 7. same under every kernel
+
+
+def kernel_arguments(N: int, D: int, M: int, rng: np.random.Generator) -> dict[str, tuple[Any, ...]]:
+    """Arguments for each kernel, in float32; v, a mean of squares, and σ are positive."""
+
+    def normal(*shape: int) -> Array:
+        return rng.standard_normal(shape, np.float32)
+
+    x, dy, target = normal(N, D), normal(N, M), rng.random((N, D), np.float32)
+    p = rng.uniform(0.05, 0.95, (N, D)).astype(np.float32)
+    row, theta, dtheta, v = normal(M), normal(D), normal(D), normal(D) ** 2
+    return {
+        "affine": (x, normal(D, M), row),
+        "matmul_nt": (dy, normal(D, M)),
+        "add_matmul_tn": (normal(D, M), x, dy),
+        "add_column_sums": (row, dy),
+        "relu": (x,),
+        "relu_backward": (normal(N, D), np.maximum(x, 0)),
+        "sigmoid": (10 * x,),
+        "sigmoid_backward": (x, target),
+        "tanh": (x,),
+        "tanh_backward": (x, 2 * target - 1),
+        "squared_error": (x, target),
+        "bce": (p, target),
+        "bce_with_logits": (10 * x, target),
+        "kl_standard_normal": (x, normal(N, D)),
+        "sample_gaussian": (x, normal(N, D), normal(N, D)),
+        "sample_gaussian_backward": (x, np.exp(normal(N, D)), normal(N, D)),
+        "sgd_step": (theta, dtheta, normal(D), 0.1, 0.9),
+        "adam_step": (theta, dtheta, normal(D), v, 3, 0.1, 0.9, 0.999, 1e-8, 0.01),
+        "gather": (x, rng.integers(N, size=M)),
+    }
+
+
+def run_kernel(kernel: Callable[..., Any], arguments: tuple[Any, ...], dtype: Any) -> list[Array]:
+    """What the kernel returns, and what its arguments hold after it."""
+    own = [a.astype(dtype if a.dtype.kind == "f" else a.dtype) if isinstance(a, np.ndarray) else a for a in arguments]
+    result = kernel(*own)
+    returned = result if isinstance(result, tuple) else () if result is None else (result,)
+    return [*returned, *(a for a in own if isinstance(a, np.ndarray))]
+
+
+@pytest.mark.parametrize("engine", kernels._ENGINES)
+def test_every_engine_has_every_kernel(engine):
+    with kernels.use(engine):
+        for name in reference.__all__:
+            assert getattr(kernels, name) is getattr(kernels._ENGINES[engine], name)
+
+
+@pytest.mark.parametrize("engine", kernels._ENGINES)
+@pytest.mark.parametrize("kernel", reference.__all__)
+@given(N=st.integers(1, 40), D=st.integers(1, 40), M=st.integers(1, 40), seed=seeds)
+def test_every_kernel_agrees_with_its_formula_in_double_precision(engine, kernel, N, D, M, seed):
+    arguments = kernel_arguments(N, D, M, np.random.default_rng(seed))[kernel]
+    exact = run_kernel(getattr(reference, kernel), arguments, np.float64)
+    with kernels.use(engine):
+        for dtype, tolerance in ((np.float32, 2e-5), (np.float64, 1e-12)):
+            found = run_kernel(getattr(kernels, kernel), arguments, dtype)
+            for one, expected in zip(found, exact, strict=True):
+                scale = max(1.0, np.abs(expected).max())
+                np.testing.assert_allclose(one, expected, rtol=0, atol=tolerance * scale)
+
+
+@pytest.mark.parametrize("engine", kernels._ENGINES)
+@pytest.mark.parametrize("kernel", reference.__all__)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_every_kernel_returns_the_types_of_the_reference(engine, kernel, dtype, rng):
+    arguments = kernel_arguments(3, 4, 5, rng)[kernel]
+    expected = run_kernel(getattr(reference, kernel), arguments, dtype)
+    with kernels.use(engine):
+        found = run_kernel(getattr(kernels, kernel), arguments, dtype)
+    assert [one.dtype for one in found] == [one.dtype for one in expected]
+
+
+@every([name for name in LAYERS if layer_subject(name, 2, 2, np.float64).parameters is not None])
+@given(case=cases)
+def test_leaving_out_dx_changes_no_parameter_gradient(name, case):
+    """The shortcut of the way back that training takes."""
+    layer, shape = LAYERS[name](case.D, case.M, rng=case.rng, dtype=np.float64)
+    parameters = sn.Parameters(layer=layer)
+    y, backward = layer.forward(case.array((case.N, *shape)))
+    dy = case.array(y.shape)
+    backward(dy)
+    with_dx = parameters.dtheta.copy()
+    parameters.zero_grad()
+    without_dx(layer, backward)(dy)
+    assert_close(parameters.dtheta, with_dx)

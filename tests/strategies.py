@@ -1,0 +1,48 @@
+"""What the property tests draw from: small sizes, and arrays with numbers that break formulas among ordinary ones."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from hypothesis import strategies as st
+
+from scratchnet.types import Array
+
+batch_sizes = st.integers(1, 6)
+widths = st.integers(1, 7)
+seeds = st.integers(0, 2**32 - 1)
+
+EDGES = (0.0, -0.0, 5e-324, -2e-308, 1e-8, 1.0, -1.0)
+"""Both zeros, two subnormal numbers, one that vanishes beside 1, and ±1."""
+
+LARGE = (1e4, -1e4)
+"""Where e^x overflows."""
+
+
+@dataclass
+class Case:
+    """Sizes, and a source of arrays. It prints as four whole numbers, and these shrink and can be written down."""
+
+    N: int
+    D: int
+    M: int
+    seed: int
+    rng: np.random.Generator = field(init=False, repr=False)
+
+    def __post_init__(self):
+        self.rng = np.random.default_rng(self.seed)
+
+    def array(self, shape: tuple[int, ...], low: float = -3.0, high: float = 3.0, *, large: bool = False) -> Array:
+        """A float64 array: four numbers in five uniform in [low, high], the rest edges; one array in four has gaps."""
+        edges = [edge for edge in EDGES if low <= edge <= high] or [low, high]
+        x = self.rng.uniform(low, high, shape)
+        at = self.rng.random(shape) < 0.2
+        x[at] = self.rng.choice([*edges, *LARGE] if large else edges, shape)[at]
+        return np.repeat(x, 2, axis=-1)[..., ::2] if self.rng.random() < 0.25 else x
+
+    def direction(self, shape: tuple[int, ...]) -> Array:
+        """An array of length 1, pointing anywhere."""
+        d = self.rng.standard_normal(shape)
+        return d / np.sqrt((d**2).sum())
+
+
+cases = st.builds(Case, N=batch_sizes, D=widths, M=widths, seed=seeds)

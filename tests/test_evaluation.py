@@ -1,0 +1,211 @@
+"""Evaluation: the bound is what the models say, image by image, and agrees with what can be worked out on paper."""
+
+import math
+
+import numpy as np
+import pytest
+
+import scratchnet as sn
+from scratchnet.evaluation import active_units, bce_scale, kl_per_latent
+from scratchnet.types import Array
+
+LIKELIHOODS = [
+    pytest.param({"likelihood": "bernoulli"}, id="bernoulli"),
+    pytest.param({"likelihood": "gaussian", "sigma": 0.3}, id="gaussian"),
+]
+likelihoods = pytest.mark.parametrize("options", LIKELIHOODS)
+
+
+def make_vae(dtype: type = np.float64, **options) -> sn.VAE:
+    rng = np.random.default_rng(1)
+    encoder = sn.Sequential(sn.Dense(5, 6, rng=rng, dtype=dtype), sn.Tanh(), sn.Dense(6, 6, rng=rng, dtype=dtype))
+    decoder = sn.Sequential(sn.Dense(3, 6, rng=rng, dtype=dtype), sn.Tanh(), sn.Dense(6, 5, rng=rng, dtype=dtype))
+    vae = sn.VAE(encoder, decoder, **options)
+    vae.parameters.theta[...] = np.random.default_rng(2).standard_normal(len(vae.parameters))
+    return vae
+
+
+def images(n: int) -> Array:
+    return np.random.default_rng(3).random((n, 5))
+
+
+def noise(n: int) -> Array:
+    """The first n draws for 3 latent dimensions from the generator that `elbo` gets below."""
+    return np.random.default_rng(9).standard_normal((n, 3))
+
+
+@likelihoods
+def test_the_elbo_is_minus_the_loss_at_the_same_noise(options):
+    vae = make_vae(**options)
+    found = sn.elbo(vae, images(20), np.random.default_rng(9))
+    loss = vae.loss(images(20), eps=noise(20))
+    assert found["elbo"] == pytest.approx(-loss.value, rel=1e-12)
+    assert found["reconstruction"] == pytest.approx(loss.terms["reconstruction"], rel=1e-12)
+    assert found["kl"] == pytest.approx(loss.terms["kl"], rel=1e-12)
+
+
+@likelihoods
+def test_the_elbo_is_minus_the_sum_of_its_terms(options):
+    found = sn.elbo(make_vae(**options), images(20), np.random.default_rng(9))
+    assert list(found) == ["elbo", "reconstruction", "kl", "stderr"]
+    assert found["elbo"] == pytest.approx(-(found["reconstruction"] + found["kl"]), rel=1e-12)
+
+
+@likelihoods
+def test_the_standard_error_is_that_of_a_mean_over_images(options):
+    vae, x = make_vae(**options), images(20)
+    bounds = [-vae.loss(x[i : i + 1], eps=noise(20)[i : i + 1]).value for i in range(20)]
+    mean = sum(bounds) / 20
+    variance = sum((bound - mean) ** 2 for bound in bounds) / 19
+    found = sn.elbo(vae, x, np.random.default_rng(9))
+    assert found["stderr"] == pytest.approx(math.sqrt(variance / 20), rel=1e-9)
+
+
+def test_the_standard_error_of_a_single_image_is_unknown():
+    found = sn.elbo(make_vae(), images(1), np.random.default_rng(9))
+    assert math.isnan(found["stderr"])
+    assert math.isfinite(found["elbo"])
+
+
+def test_beta_is_not_in_the_elbo():
+    light, heavy = (sn.elbo(make_vae(beta=beta), images(20), np.random.default_rng(9)) for beta in (0.0, 10.0))
+    assert heavy == light
+
+
+@likelihoods
+def test_2500_images_are_the_mean_over_all_of_them(options):
+    vae, x = make_vae(**options), images(2500)
+    found = sn.elbo(vae, x, np.random.default_rng(9))
+    assert found["elbo"] == pytest.approx(-vae.loss(x, eps=noise(2500)).value, rel=1e-10)
+
+
+def test_each_image_counts_the_same_however_many_there_are():
+    vae, x = make_vae(), images(1001)
+    x[-1] = 1 - x[-1] ** 4  # the one that is left over after a thousand
+    found = sn.elbo(vae, x, np.random.default_rng(9))
+    assert found["kl"] == pytest.approx(vae.loss(x, eps=noise(1001)).terms["kl"], rel=1e-10)
+
+
+def test_evaluating_changes_neither_the_model_nor_the_images():
+    vae, x = make_vae(), images(20)
+    theta = vae.parameters.theta.copy()
+    sn.elbo(vae, x, np.random.default_rng(9))
+    assert np.array_equal(vae.parameters.theta, theta)
+    assert not vae.parameters.dtheta.any()
+    assert np.array_equal(x, images(20))
+
+
+def test_the_same_seed_gives_the_same_bound():
+    vae = make_vae()
+    first, second = (sn.elbo(vae, images(20), np.random.default_rng(9)) for _ in range(2))
+    assert first == second
+
+
+def test_another_seed_gives_another_bound():
+    vae = make_vae()
+    first, second = (sn.elbo(vae, images(20), np.random.default_rng(seed)) for seed in (9, 10))
+    assert first["reconstruction"] != second["reconstruction"]
+    assert first["kl"] == second["kl"]
+
+
+def test_a_float32_model_is_averaged_in_double_precision():
+    vae, x = make_vae(np.float32), images(2500).astype(np.float32)
+    exact = make_vae()
+    exact.parameters.theta[...] = vae.parameters.theta
+    found = sn.elbo(vae, x, np.random.default_rng(9))
+    assert found["elbo"] == pytest.approx(
+        sn.elbo(exact, x.astype(np.float64), np.random.default_rng(9))["elbo"], rel=1e-6
+    )
+
+
+# ---- a model that can be integrated by hand: one pixel, one latent dimension, all linear
+#
+#   p(z) = N(0, 1),  p(x|z) = N(w z + b, s²),  q(z|x) = N(m, v) with m = a x + c
+#
+#   E_q[log p(x|z)] = −½ log 2πs² − ½ ((x − w m − b)² + w² v) / s²        KL = ½ (m² + v − log v − 1)
+
+W, B, S = 2.0, 0.25, 0.8
+
+
+def linear_vae(a: float, c: float, v: float) -> sn.VAE:
+    rng = np.random.default_rng(0)
+    encoder = sn.Dense(1, 2, rng=rng, dtype=np.float64)
+    decoder = sn.Dense(1, 1, rng=rng, dtype=np.float64)
+    encoder.W[...], encoder.b[...] = [[a, 0.0]], [c, math.log(v)]
+    decoder.W[...], decoder.b[...] = W, B
+    return sn.VAE(encoder, decoder, likelihood="gaussian", sigma=S)
+
+
+def test_the_bound_of_a_linear_model_agrees_with_the_integral():
+    x, a, c, v = 0.7, 0.5, -0.2, 0.6
+    m = a * x + c
+    reconstruction = 0.5 * math.log(2 * math.pi * S**2) + 0.5 * ((x - W * m - B) ** 2 + W**2 * v) / S**2
+    kl = 0.5 * (m**2 + v - math.log(v) - 1)
+    found = sn.elbo(linear_vae(a, c, v), np.full((4000, 1), x), np.random.default_rng(0))
+    assert found["kl"] == pytest.approx(kl, rel=1e-12)
+    assert abs(found["elbo"] + reconstruction + kl) < 5 * found["stderr"]
+    assert 5 * found["stderr"] < 0.5 * W**2 * v / S**2 / 4  # far less than an evaluation at z = m would flatter
+
+
+def test_at_the_true_posterior_the_bound_is_the_log_likelihood():
+    x = 0.7  # p(x) = N(b, w² + s²),  p(z|x) = N(w (x − b) / (w² + s²), s² / (w² + s²))
+    total = W**2 + S**2
+    log_likelihood = -0.5 * math.log(2 * math.pi * total) - 0.5 * (x - B) ** 2 / total
+    exact = linear_vae(W / total, -W * B / total, S**2 / total)
+    found = sn.elbo(exact, np.full((4000, 1), x), np.random.default_rng(0))
+    assert abs(found["elbo"] - log_likelihood) < 5 * found["stderr"]
+    assert found["stderr"] < 0.02
+
+
+# ---- latent dimensions
+
+
+def test_the_kl_of_each_latent_dimension_by_hand():
+    mu = np.array([[1.0, 0.0], [3.0, 0.0]])
+    logvar = np.array([[0.0, math.log(4)], [0.0, math.log(4)]])
+    # first: ½ (1 + 9) / 2 = 2.5;  second: ½ (4 − log 4 − 1)
+    assert kl_per_latent(mu, logvar) == pytest.approx([2.5, 1.5 - math.log(2)])
+
+
+def test_the_latent_dimensions_sum_to_the_kl():
+    vae, x = make_vae(), images(20)
+    mu, logvar = vae.encode(x)
+    assert kl_per_latent(mu, logvar).shape == (3,)
+    assert kl_per_latent(mu, logvar).sum() == pytest.approx(sn.elbo(vae, x, np.random.default_rng(0))["kl"], rel=1e-12)
+
+
+def test_a_latent_dimension_is_active_where_its_mu_varies():
+    mu = np.zeros((100, 4))
+    mu[:, 0] = np.linspace(-1, 1, 100)  # varies
+    mu[:, 1] = 5.0  # far from 0, but always the same
+    mu[:, 2] = np.linspace(-0.01, 0.01, 100)  # varies by next to nothing
+    mu[:, 3] = np.where(np.arange(100) < 50, -0.11, 0.11)  # a variance of 0.0121
+    assert active_units(mu).tolist() == [True, False, False, True]
+
+
+def test_the_threshold_is_of_the_variance():
+    mu = np.array([[-0.2], [0.2]])  # a variance of 0.04
+    assert active_units(mu, 0.039).tolist() == [True]
+    assert active_units(mu, 0.041).tolist() == [False]
+
+
+# ---- what a cross-entropy on grey images stands between
+
+
+def test_the_scale_of_a_cross_entropy_by_hand():
+    train, test = np.array([[0.25], [0.75]]), np.array([[1.0], [0.0]])
+    scale = bce_scale(train, test)
+    assert scale["mean_image"] == pytest.approx(math.log(2))  # the mean is ½
+    assert scale["floor"] == 0  # black and white: 0 log 0 is 0
+
+
+def test_grey_has_a_floor():
+    grey = np.array([[0.25, 0.5]])
+    entropy = 0.25 * math.log(4) + 0.75 * math.log(4 / 3) + math.log(2)
+    assert bce_scale(grey, grey) == pytest.approx({"mean_image": entropy, "floor": entropy})
+
+
+def test_the_scale_of_mnist_is_the_published_one():
+    scale = bce_scale(sn.data.mnist("train")[0], sn.data.mnist("test")[0])
+    assert scale["mean_image"] == pytest.approx(205.80, abs=0.01)
+    assert scale["floor"] == pytest.approx(45.53, abs=0.005)

@@ -1,0 +1,206 @@
+"""The package as a whole: what importing it does and does not do, its public names, and the choice of kernels."""
+
+import ast
+import inspect
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+import scratchnet as sn
+from scratchnet.kernels import reference
+
+PACKAGE = Path(sn.__file__).parent
+
+
+def run(script: str, **environment: str) -> str:
+    """What a fresh Python prints."""
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", script],
+        env=os.environ | environment,
+        cwd=PACKAGE.parent,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+
+# ---- importing
+
+
+IMPORT_BETWEEN = """
+import random, signal, sys, threading, warnings
+import numpy as np
+def state():
+    return dict(
+        errors=np.geterr(), print_options=np.get_printoptions(), filters=list(warnings.filters),
+        legacy=[part if isinstance(part, (str, int, float)) else part.tobytes() for part in np.random.get_state()],
+        random=random.getstate(), handlers=[signal.getsignal(s) for s in signal.valid_signals()],
+        threads=threading.active_count(), recursion=sys.getrecursionlimit(),
+    )
+before = state()
+import scratchnet
+after = state()
+print(*[name for name in before if before[name] != after[name]])
+"""
+
+
+def test_importing_changes_no_state_of_the_process():
+    assert run(IMPORT_BETWEEN).split() == []
+
+
+@pytest.mark.parametrize("module", ["matplotlib", "torch", "pytest", "hypothesis"])
+def test_importing_loads_nothing_that_training_does_not_need(module):
+    assert run(f"import scratchnet, sys; print({module!r} in sys.modules)").strip() == "False"
+
+
+def imported(source: Path) -> set[str]:
+    """The modules that a file imports, anywhere in it."""
+    names = set()
+    for node in ast.walk(ast.parse(source.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {str(node.module)} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+@pytest.mark.parametrize("source", sorted(PACKAGE.rglob("*.py")), ids=lambda source: str(source.relative_to(PACKAGE)))
+def test_no_module_reaches_for_the_network(source):
+    network = {"asyncio", "ftplib", "http", "requests", "socket", "ssl", "urllib", "urllib3", "httpx", "aiohttp"}
+    assert {name.split(".")[0] for name in imported(source)} & network == set()
+
+
+@pytest.mark.parametrize("source", sorted(PACKAGE.rglob("*.py")), ids=lambda source: str(source.relative_to(PACKAGE)))
+def test_no_module_reads_pickles(source):
+    assert {name.split(".")[0] for name in imported(source)} & {"pickle", "marshal", "shelve", "dill"} == set()
+
+
+ORDER = ["kernels", "layer", "layers", "losses", "gaussian", "models", "training"]
+
+
+@pytest.mark.parametrize("part", ORDER)
+def test_imports_run_one_way(part):
+    above = {f"scratchnet.{name}" for name in ORDER[ORDER.index(part) + 1 :]}
+    for source in [PACKAGE / f"{part}.py", *(PACKAGE / part).rglob("*.py")]:
+        if source.exists():
+            assert {".".join(name.split(".")[:2]) for name in imported(source)} & above == set(), source
+
+
+# ---- public names
+
+
+def test_every_public_name_is_there():
+    for name in sn.__all__:
+        assert getattr(sn, name) is not None
+
+
+def test_the_public_names_are_all_listed():
+    public = {name for name, value in vars(sn).items() if inspect.isclass(value) or inspect.isfunction(value)}
+    assert public <= set(sn.__all__)
+
+
+DOCUMENTED = [name for name in sn.__all__ if not isinstance(getattr(sn, name), ModuleType)]
+SHOWN = [
+    name
+    for name in DOCUMENTED
+    if not (inspect.isclass(getattr(sn, name)) and issubclass(getattr(sn, name), Exception))  # an error shows itself
+]
+
+
+@pytest.mark.parametrize("name", DOCUMENTED)
+def test_every_public_name_says_what_it_is(name):
+    assert len((getattr(sn, name).__doc__ or "").split()) > 3
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_every_public_name_is_shown_by_an_example(name):
+    assert ">>>" in (getattr(sn, name).__doc__ or "")
+
+
+def test_the_version_is_a_version():
+    assert all(part.isdigit() for part in sn.__version__.split("."))
+
+
+def test_the_package_is_typed():
+    assert (PACKAGE / "py.typed").exists()
+
+
+# ---- the choice of kernels
+
+
+@pytest.fixture
+def doubling(monkeypatch) -> str:
+    """An engine beside the others, whose relu is twice what it should be."""
+    engine: Any = ModuleType("doubling")
+    for name in reference.__all__:
+        setattr(engine, name, getattr(reference, name))
+    engine.relu = lambda x: 2 * np.maximum(x, 0)
+    monkeypatch.setitem(sn.kernels._ENGINES, "doubling", engine)
+    return "doubling"
+
+
+def relu_of_one() -> float:
+    return sn.ReLU().forward(np.ones(1))[0].item()
+
+
+@pytest.fixture(autouse=True)
+def the_engine_that_was_there():
+    before = sn.kernels.active()
+    yield
+    sn.kernels.use(before)
+
+
+def test_an_engine_is_used_from_then_on(doubling):
+    sn.kernels.use(doubling)
+    assert sn.kernels.active() == doubling
+    assert relu_of_one() == 2
+    sn.kernels.use("numpy")
+    assert sn.kernels.active() == "numpy"
+    assert relu_of_one() == 1
+
+
+def test_an_engine_is_used_for_the_length_of_a_block(doubling):
+    before = sn.kernels.active()
+    with sn.kernels.use(doubling):
+        assert sn.kernels.active() == doubling
+        assert relu_of_one() == 2
+    assert sn.kernels.active() == before
+    assert relu_of_one() == 1
+
+
+def test_a_block_inside_a_block_gives_back_the_outer_engine(doubling):
+    with sn.kernels.use(doubling):
+        with sn.kernels.use("numpy"):
+            assert relu_of_one() == 1
+        assert relu_of_one() == 2
+
+
+def test_a_block_that_raises_gives_back_the_engine(doubling):
+    before = sn.kernels.active()
+    with pytest.raises(ZeroDivisionError), sn.kernels.use(doubling):
+        _ = 1 / 0
+    assert sn.kernels.active() == before
+    assert relu_of_one() == 1
+
+
+def test_an_unknown_engine_leaves_the_one_in_use():
+    before = sn.kernels.active()
+    with pytest.raises(ValueError, match="cuda"):
+        sn.kernels.use("cuda")
+    assert sn.kernels.active() == before
+
+
+def test_the_environment_chooses_the_engine():
+    script = "import scratchnet; print(scratchnet.kernels.active())"
+    assert run(script, SCRATCHNET_KERNELS="numpy").strip() == "numpy"
+
+
+def test_every_kernel_is_there_under_its_name():
+    for name in reference.__all__:
+        assert callable(getattr(sn.kernels, name))

@@ -1,0 +1,1213 @@
+"""What the library refuses, and what it says: one table. A message is one sentence, and names what came."""
+
+# Wrong arguments are the point:
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false
+
+import functools
+import gzip
+import os
+import re
+import struct
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import scratchnet as sn
+from scratchnet.evaluation import active_units, kl_per_latent
+
+# ---- what the rows call with: 3 images of 4 pixels, 2 latent dimensions, all of it float32 and in order
+
+X = np.full((3, 4), 0.5, np.float32)
+Z = np.zeros((3, 2), np.float32)
+NONE = X[:0]
+PIXELS = np.full((3, 4), 255, np.float32)
+BYTES = np.full((3, 4), 255, np.uint8)
+IMAGES = np.zeros((3, 1, 2, 2), np.float32)
+
+
+def with_one(value: float) -> np.ndarray:
+    x = X.copy()
+    x[1, 2] = value
+    return x
+
+
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+def dense(n_in: int = 4, n_out: int = 2, dtype: Any = np.float32) -> sn.Dense:
+    return sn.Dense(n_in, n_out, rng=rng(), dtype=dtype)
+
+
+def autoencoder(encoder: Any = None, decoder: Any = None, **options: Any) -> sn.Autoencoder:
+    return sn.Autoencoder(encoder or dense(4, 2), decoder or dense(2, 4), **options)
+
+
+def vae(encoder: Any = None, decoder: Any = None, **options: Any) -> sn.VAE:
+    return sn.VAE(encoder or dense(4, 4), decoder or dense(2, 4), **options)
+
+
+def fit(model: Any = None, x: Any = X, **changes: Any) -> sn.History:
+    arguments = {"optimizer": sn.Adam(), "epochs": 1, "rng": rng(), "progress": False}
+    return sn.fit(model or vae(), x, **(arguments | changes))
+
+
+def way_back(layer: Any, x: np.ndarray, dy: Any) -> Any:
+    _, backward = layer.forward(x)
+    return backward(dy)
+
+
+def step(optimizer: Any, theta: Any, dtheta: Any, times: int = 1) -> None:
+    for _ in range(times):
+        optimizer.step(theta, dtheta)
+
+
+def step_twice_with_different_sizes(optimizer: Any) -> None:
+    optimizer.step(np.zeros(4), np.zeros(4))
+    optimizer.step(np.zeros(5), np.zeros(5))
+
+
+def replaced_array() -> None:
+    model = vae()
+    model.encoder.W = np.zeros((4, 4), np.float32)
+    model.parameters.zero_grad()
+
+
+def shared_layer() -> None:
+    shared = dense(4, 2)
+    first = autoencoder(shared)
+    autoencoder(shared)
+    first.parameters.zero_grad()
+
+
+def load_from(content: bytes | None, model: Any = None) -> None:
+    if content is not None:
+        Path("model.npz").write_bytes(content)
+    sn.load("model.npz", model or autoencoder())
+
+
+def saved(model: Any) -> bytes:
+    sn.save("saved.npz", model)
+    return Path("saved.npz").read_bytes()
+
+
+def archived(**arrays: Any) -> bytes:
+    np.savez("archive.npz", **arrays)
+    return Path("archive.npz").read_bytes()
+
+
+def array_file() -> bytes:
+    np.save("array.npy", X)
+    return Path("array.npy").read_bytes()
+
+
+def idx(*shape: int, magic: int | None = None, body: bytes | None = None) -> bytes:
+    header = struct.pack(f">{1 + len(shape)}I", magic or 0x0800 | len(shape), *shape)
+    return header + (bytes(int(np.prod(shape))) if body is None else body)
+
+
+def load_idx(images: bytes | None = None, labels: bytes | None = None, suffix: str = "") -> None:
+    if images is not None:
+        Path(f"train-images-idx3-ubyte{suffix}").write_bytes(images)
+    if labels is not None:
+        Path(f"train-labels-idx1-ubyte{suffix}").write_bytes(labels)
+    sn.data.load_idx(".")
+
+
+@functools.cache
+def last_line_of_import(engine: str) -> str:
+    result = subprocess.run(
+        [sys.executable, "-c", "import scratchnet"],
+        env=os.environ | {"SCRATCHNET_KERNELS": engine},
+        cwd=Path(sn.__file__).parents[1],
+        capture_output=True,
+        text=True,
+    )
+    return result.stderr.strip().splitlines()[-1]
+
+
+def import_with(engine: str) -> None:
+    error, message = last_line_of_import(engine).split(": ", 1)
+    assert error == "ValueError"
+    raise ValueError(message)
+
+
+class ReturnsACopy(sn.Layer):
+    """A decoder that does not say how wide its input is."""
+
+    def forward(self, x):
+        return x.copy(), lambda dy: dy.copy()
+
+
+ARGUMENTS = [
+    # ---- Dense
+    pytest.param(
+        lambda: dense().forward(IMAGES),
+        sn.ShapeError,
+        r"Dense\(4, 2\) expects x of shape \(N, 4\), got \(3, 1, 2, 2\): rows come from images through Flatten\(\)",
+        id="Dense: images",
+    ),
+    pytest.param(
+        lambda: dense(5).forward(X),
+        sn.ShapeError,
+        r"Dense\(5, 2\) expects x of shape \(N, 5\), got \(3, 4\)",
+        id="Dense: wrong width",
+    ),
+    pytest.param(
+        lambda: dense().forward(X[0]), sn.ShapeError, r"shape \(N, 4\), got \(4,\)", id="Dense: one row, no batch axis"
+    ),
+    pytest.param(
+        lambda: dense().forward(X.astype(np.float64)),
+        TypeError,
+        r"Dense\(4, 2\) computes in float32, but x is float64",
+        id="Dense: float64 into float32",
+    ),
+    pytest.param(
+        lambda: dense(dtype=np.float64).forward(X),
+        TypeError,
+        r"computes in float64, but x is float32",
+        id="Dense: float32 into float64",
+    ),
+    pytest.param(
+        lambda: dense().forward(BYTES), TypeError, r"floating-point numbers, got uint8.* by 255", id="Dense: uint8"
+    ),
+    pytest.param(
+        lambda: dense().forward(X.tolist()),
+        TypeError,
+        r"x to be a NumPy array, got list",
+        id="Dense: a list",
+    ),
+    pytest.param(
+        lambda: way_back(dense(), X, X),
+        sn.ShapeError,
+        r"the way back through Dense\(4, 2\) expects dy in the shape of y, \(3, 2\), got \(3, 4\)",
+        id="Dense: dy in the shape of x",
+    ),
+    pytest.param(
+        lambda: way_back(dense(), X, Z[:1]), sn.ShapeError, r"\(3, 2\), got \(1, 2\)", id="Dense: dy to be broadcast"
+    ),
+    pytest.param(
+        lambda: way_back(dense(), X, np.zeros((3, 2))),
+        TypeError,
+        r"dy in the dtype of y, float32, got float64",
+        id="Dense: dy float64",
+    ),
+    pytest.param(
+        lambda: way_back(dense(), X, 1.0), TypeError, r"dy to be a NumPy array, got float", id="Dense: dy a number"
+    ),
+    pytest.param(lambda: dense(0), ValueError, r"Dense expects n_in to be at least 1, got 0", id="Dense: n_in 0"),
+    pytest.param(lambda: dense(4, -2), ValueError, r"n_out to be at least 1, got -2", id="Dense: n_out negative"),
+    pytest.param(
+        lambda: dense(4.0),
+        TypeError,
+        r"Dense expects n_in to be a whole number, got 4\.0",
+        id="Dense: n_in a float",
+    ),
+    pytest.param(lambda: dense(4, True), TypeError, r"n_out to be a whole number, got True", id="Dense: n_out a bool"),
+    pytest.param(
+        lambda: sn.Dense(4, 2, rng=0),
+        TypeError,
+        r"Dense takes its randomness from a NumPy Generator, got 0",
+        id="Dense: rng an int",
+    ),
+    pytest.param(
+        lambda: sn.Dense(4, 2, rng=None),
+        TypeError,
+        r"Generator, got None: pass rng=np\.random\.default_rng\(0\)",
+        id="Dense: rng None",
+    ),
+    pytest.param(
+        lambda: dense(dtype=np.int32), TypeError, r"floating-point dtype .* got int32", id="Dense: an integer dtype"
+    ),
+    pytest.param(
+        lambda: dense(dtype="float33"),
+        TypeError,
+        r"Dense expects a floating-point dtype .*float33",
+        id="Dense: no dtype",
+    ),
+    # ---- activations
+    *[
+        row
+        for layer in (sn.ReLU(), sn.Sigmoid(), sn.Tanh())
+        for row in (
+            pytest.param(
+                lambda layer=layer: layer.forward(BYTES),
+                TypeError,
+                rf"{type(layer).__name__}\(\) expects x to hold floating-point numbers, got uint8",
+                id=f"{layer!r}: uint8",
+            ),
+            pytest.param(
+                lambda layer=layer: layer.forward(X.tolist()),
+                TypeError,
+                rf"{type(layer).__name__}\(\) expects x to be a NumPy array, got list",
+                id=f"{layer!r}: a list",
+            ),
+            pytest.param(
+                lambda layer=layer: way_back(layer, X, Z),
+                sn.ShapeError,
+                rf"through {type(layer).__name__}\(\) expects dy in the shape of y, \(3, 4\), got \(3, 2\)",
+                id=f"{layer!r}: dy in another shape",
+            ),
+        )
+    ],
+    # ---- shape
+    pytest.param(
+        lambda: sn.Reshape((1, 2, 3)).forward(X),
+        sn.ShapeError,
+        r"Reshape\(\(1, 2, 3\)\) expects 6 numbers an example, got x of shape \(3, 4\), 4 an example",
+        id="Reshape: rows that do not fit",
+    ),
+    pytest.param(
+        lambda: sn.Reshape(5).forward(IMAGES), sn.ShapeError, r"expects 5 .* 4 an", id="Reshape: images that do not fit"
+    ),
+    pytest.param(lambda: sn.Reshape(4).forward(BYTES), TypeError, r"got uint8", id="Reshape: uint8"),
+    pytest.param(
+        lambda: way_back(sn.Reshape((2, 2)), X, X),
+        sn.ShapeError,
+        r"Reshape\(\(2, 2\)\) expects dy in the shape of y, \(3, 2, 2\), got \(3, 4\)",
+        id="Reshape: dy in the shape of x",
+    ),
+    pytest.param(
+        lambda: sn.Reshape((2, -1)),
+        ValueError,
+        r"Reshape expects shape\[1\] to be at least 1, got -1",
+        id="Reshape: -1 as a length",
+    ),
+    pytest.param(
+        lambda: sn.Reshape(2.5),
+        TypeError,
+        r"Reshape expects .*2\.5",
+        id="Reshape: a float",
+    ),
+    pytest.param(lambda: sn.Reshape(True), TypeError, r"whole number, got True", id="Reshape: a bool"),
+    pytest.param(
+        lambda: sn.Flatten().forward(np.array(1.0)),
+        sn.ShapeError,
+        r"Flatten\(\) expects x of shape \(N, …\), got a single number",
+        id="Flatten: a single number",
+    ),
+    pytest.param(
+        lambda: way_back(sn.Flatten(), IMAGES, IMAGES),
+        sn.ShapeError,
+        r"Flatten\(\) expects dy in the shape of y, \(3, 4\), got \(3, 1, 2, 2\)",
+        id="Flatten: dy in the shape of x",
+    ),
+    # ---- Sequential and Parameters
+    pytest.param(lambda: sn.Sequential(), ValueError, r"at least one layer, got none", id="Sequential: empty"),
+    pytest.param(
+        lambda: sn.Sequential([dense(), sn.ReLU()]),
+        TypeError,
+        r"Sequential expects layers, got list at position 0: put a \* before",
+        id="Sequential: a list",
+    ),
+    pytest.param(
+        lambda: sn.Sequential(dense(), np.tanh),
+        TypeError,
+        r"Sequential expects layers, got ufunc at position 1",
+        id="Sequential: a function",
+    ),
+    pytest.param(
+        lambda: sn.Sequential(dense(), sn.ReLU),
+        TypeError,
+        r"Sequential expects layers, got .*ReLU.* at position 1",
+        id="Sequential: a class without ()",
+    ),
+    pytest.param(
+        lambda: sn.Parameters(net=sn.Sequential(sn.ReLU(), sn.Tanh())),
+        ValueError,
+        r"Parameters expects layers with parameters, got none in net",
+        id="Parameters: nothing to train",
+    ),
+    pytest.param(
+        lambda: sn.Parameters(),
+        ValueError,
+        r"Parameters expects layers with parameters, got no",
+        id="Parameters: empty",
+    ),
+    pytest.param(
+        lambda: sn.Parameters(net=X),
+        TypeError,
+        r"Parameters expects net to be a layer, got ndarray",
+        id="Parameters: an array for a layer",
+    ),
+    pytest.param(
+        lambda: sn.Parameters(encoder=dense(), decoder=dense(2, 4, np.float64)),
+        TypeError,
+        r"one dtype for all layers, got float32 in encoder\.W, float64 in decoder\.W",
+        id="Parameters: mixed dtypes",
+    ),
+    pytest.param(
+        lambda: sn.Parameters(
+            encoder=sn.Sequential(*[dense(4, 4) for _ in range(8)]),
+            decoder=sn.Sequential(*[dense(4, 4, np.float64) for _ in range(8)]),
+        ),
+        TypeError,
+        r"one dtype for all layers, got float32 in encoder\.0\.W, float64 in decoder\.0\.W",
+        id="Parameters: mixed dtypes in a deep model",
+    ),
+    # ---- losses
+    *[
+        row
+        for loss, y in ((sn.mse, "y"), (sn.bce, "p"), (sn.bce_with_logits, "logits"))
+        for row in (
+            pytest.param(
+                lambda loss=loss: loss(X, X[:, :3]),
+                sn.ShapeError,
+                rf"{loss.__name__} expects .*target in the shape of {y}, \(3, 4\), got \(3, 3\)",
+                id=f"{loss.__name__}: shapes that differ",
+            ),
+            pytest.param(
+                lambda loss=loss: loss(X, X[:1]),
+                sn.ShapeError,
+                r"\(3, 4\), got \(1, 4\)",
+                id=f"{loss.__name__}: a target to be broadcast",
+            ),
+            pytest.param(
+                lambda loss=loss: loss(X, X.astype(np.float64)),
+                TypeError,
+                rf"{loss.__name__} expects .*target in the dtype of {y}, float32, got float64",
+                id=f"{loss.__name__}: dtypes that differ",
+            ),
+            pytest.param(
+                lambda loss=loss: loss(X, BYTES),
+                TypeError,
+                r"target to hold floating-point numbers, got uint8: .* by 255",
+                id=f"{loss.__name__}: a uint8 target",
+            ),
+            pytest.param(
+                lambda loss=loss: loss(X, X.tolist()),
+                TypeError,
+                rf"{loss.__name__} expects .*target to be a NumPy array, got list: .*np\.asarray\(target, ",
+                id=f"{loss.__name__}: a list for a target",
+            ),
+            pytest.param(
+                lambda loss=loss: loss(X.tolist(), X),
+                TypeError,
+                rf"{loss.__name__} expects {y} to be a NumPy array, got list",
+                id=f"{loss.__name__}: a list for {y}",
+            ),
+            pytest.param(
+                lambda loss=loss: loss(NONE, NONE),
+                sn.ShapeError,
+                rf"{loss.__name__} expects at least one example, got an empty batch of shape \(0, 4\)",
+                id=f"{loss.__name__}: an empty batch",
+            ),
+            pytest.param(
+                lambda loss=loss: loss(np.array(0.5), np.array(0.5)),
+                sn.ShapeError,
+                rf"{loss.__name__} expects at least one example, got a single number",
+                id=f"{loss.__name__}: a single number",
+            ),
+        )
+    ],
+    *[
+        row
+        for loss in (sn.bce, sn.bce_with_logits)
+        for row in (
+            pytest.param(
+                lambda loss=loss: loss(X, PIXELS),
+                sn.DataError,
+                rf"{loss.__name__} expects .*target in \[0, 1\], got .*255.*: divide pixels of 0–255 by 255",
+                id=f"{loss.__name__}: pixels to 255",
+            ),
+            pytest.param(
+                lambda loss=loss: loss(X, with_one(-0.01)),
+                sn.DataError,
+                r"target in \[0, 1\], got .*-0\.01",
+                id=f"{loss.__name__}: a target below 0",
+            ),
+            pytest.param(
+                lambda loss=loss: loss(X, with_one(np.nextafter(np.float32(1), np.float32(2)))),
+                sn.DataError,
+                r"target in \[0, 1\], got .*1\.0000001",
+                id=f"{loss.__name__}: a target just above 1",
+            ),
+            pytest.param(
+                lambda loss=loss: loss(X, with_one(np.nan)),
+                sn.DataError,
+                r"target in \[0, 1\], got nan at \[1, 2\](?!.*255)",
+                id=f"{loss.__name__}: a NaN target",
+            ),
+            pytest.param(
+                lambda loss=loss: loss(X, with_one(np.inf)),
+                sn.DataError,
+                r"target in \[0, 1\], got inf at \[1, 2\]",
+                id=f"{loss.__name__}: an infinite target",
+            ),
+        )
+    ],
+    pytest.param(
+        lambda: sn.bce(with_one(0), X),
+        sn.DataError,
+        r"bce expects p strictly between 0 and 1, got .* from 0.*bce_with_logits",
+        id="bce: p of 0",
+    ),
+    pytest.param(
+        lambda: sn.bce(with_one(1), X),
+        sn.DataError,
+        r"bce expects p strictly between 0 and 1, got .* to 1.*: .*bce_with_logits",
+        id="bce: p of 1",
+    ),
+    pytest.param(
+        lambda: sn.bce(with_one(np.nan), X), sn.DataError, r"strictly between 0 and 1, got .*nan", id="bce: a NaN p"
+    ),
+    # ---- Gaussians
+    pytest.param(
+        lambda: sn.kl_standard_normal(Z, X),
+        sn.ShapeError,
+        r"kl_standard_normal expects logvar in the shape of mu, \(3, 2\), got \(3, 4\)",
+        id="kl_standard_normal: shapes that differ",
+    ),
+    pytest.param(
+        lambda: sn.kl_standard_normal(Z, Z.astype(np.float64)),
+        TypeError,
+        r"logvar in the dtype of mu, float32, got float64",
+        id="kl_standard_normal: dtypes that differ",
+    ),
+    pytest.param(
+        lambda: sn.kl_standard_normal(Z.astype(int), Z),
+        TypeError,
+        r"kl_standard_normal expects mu to hold floating-point numbers, got int64",
+        id="kl_standard_normal: integers",
+    ),
+    pytest.param(
+        lambda: sn.kl_standard_normal(Z[:0], Z[:0]),
+        sn.ShapeError,
+        r"kl_standard_normal expects at least one example",
+        id="kl_standard_normal: an empty batch",
+    ),
+    pytest.param(
+        lambda: sn.sample_gaussian(Z, Z, X),
+        sn.ShapeError,
+        r"sample_gaussian expects eps in the shape of mu, \(3, 2\), got \(3, 4\)",
+        id="sample_gaussian: eps in another shape",
+    ),
+    pytest.param(
+        lambda: sn.sample_gaussian(Z, Z[:1], Z),
+        sn.ShapeError,
+        r"sample_gaussian expects logvar in the shape of mu, \(3, 2\), got \(1, 2\)",
+        id="sample_gaussian: logvar to be broadcast",
+    ),
+    pytest.param(
+        lambda: sn.sample_gaussian(Z, Z, rng().standard_normal((3, 2))),
+        TypeError,
+        r"eps in the dtype of mu, float32, got float64",
+        id="sample_gaussian: eps float64",
+    ),
+    pytest.param(
+        lambda: sn.sample_gaussian(Z, Z, Z)[1](X),
+        sn.ShapeError,
+        r"the way back through sample_gaussian expects dz in the shape of z, \(3, 2\), got \(3, 4\)",
+        id="sample_gaussian: dz in another shape",
+    ),
+    # ---- optimizers
+    *[
+        row
+        for make in (sn.SGD, sn.Adam)
+        for row in (
+            pytest.param(
+                lambda make=make: make(-0.1),
+                ValueError,
+                rf"{make.__name__} expects learning_rate in \[0, inf\), got -0\.1",
+                id=f"{make.__name__}: a negative learning rate",
+            ),
+            pytest.param(
+                lambda make=make: make(np.nan),
+                ValueError,
+                r"learning_rate in \[0, inf\), got nan",
+                id=f"{make.__name__}: a NaN learning rate",
+            ),
+            pytest.param(
+                lambda make=make: make(np.inf),
+                ValueError,
+                r"learning_rate in \[0, inf\), got inf",
+                id=f"{make.__name__}: an infinite learning rate",
+            ),
+            pytest.param(
+                lambda make=make: make("fast"),
+                TypeError,
+                r"learning_rate to be a number.*, got 'fast'",
+                id=f"{make.__name__}: a word for a learning rate",
+            ),
+            pytest.param(
+                lambda make=make: make(True), TypeError, r"learning_rate .*got True", id=f"{make.__name__}: a bool"
+            ),
+            pytest.param(
+                lambda make=make: step(make(lambda t: 1 - t), np.zeros(4), np.ones(4), times=3),
+                ValueError,
+                rf"{make.__name__} at step 2 expects the schedule's learning rate in \[0, inf\), got -1",
+                id=f"{make.__name__}: a schedule that falls below 0",
+            ),
+            pytest.param(
+                lambda make=make: step(make(lambda t: None), np.zeros(4), np.ones(4)),
+                TypeError,
+                r"the schedule's learning rate to be a number, got None",
+                id=f"{make.__name__}: a schedule that returns nothing",
+            ),
+            pytest.param(
+                lambda make=make: step(make(0.1), np.zeros(4), np.zeros(5)),
+                sn.ShapeError,
+                rf"{make.__name__} expects dtheta in the shape of theta, \(4,\), got \(5,\)",
+                id=f"{make.__name__}: dtheta in another shape",
+            ),
+            pytest.param(
+                lambda make=make: step(make(0.1), [0.0], [0.0]),
+                TypeError,
+                r"theta to be a NumPy array, got list",
+                id=f"{make.__name__}: a list",
+            ),
+            pytest.param(
+                lambda make=make: step_twice_with_different_sizes(make(0.1)),
+                sn.ShapeError,
+                rf"{make.__name__} after 1 step.* expects theta in the shape of .*, \(4,\), got \(5,\)",
+                id=f"{make.__name__}: another model's theta",
+            ),
+        )
+    ],
+    pytest.param(
+        lambda: sn.SGD(0.1, momentum=1), ValueError, r"SGD expects momentum in \[0, 1\), got 1", id="SGD: momentum 1"
+    ),
+    pytest.param(
+        lambda: sn.SGD(0.1, momentum=-0.5), ValueError, r"momentum in \[0, 1\), got -0\.5", id="SGD: negative momentum"
+    ),
+    pytest.param(lambda: sn.Adam(beta1=-1), ValueError, r"Adam expects beta1 in \[0, 1\), got -1", id="Adam: beta1 -1"),
+    pytest.param(lambda: sn.Adam(beta2=1), ValueError, r"beta2 in \[0, 1\), got 1", id="Adam: beta2 1"),
+    pytest.param(lambda: sn.Adam(epsilon=0), ValueError, r"epsilon in \(0, inf\), got 0", id="Adam: epsilon 0"),
+    pytest.param(
+        lambda: sn.Adam(weight_decay=-1), ValueError, r"weight_decay in \[0, inf\), got -1", id="Adam: weight_decay -1"
+    ),
+    # ---- models
+    pytest.param(
+        lambda: sn.Autoencoder(np.tanh, dense()),
+        TypeError,
+        r"Autoencoder expects the encoder to be a layer, got ufunc",
+        id="Autoencoder: a function for an encoder",
+    ),
+    pytest.param(
+        lambda: vae(decoder=[dense(2, 4)]),
+        TypeError,
+        r"VAE expects the decoder to be a layer, got list",
+        id="VAE: a list for a decoder",
+    ),
+    pytest.param(
+        lambda: autoencoder(sn.Flatten(), sn.Sigmoid()),
+        ValueError,
+        r"layers with parameters, got none in encoder, decoder",
+        id="Autoencoder: nothing to train",
+    ),
+    pytest.param(
+        lambda: vae(decoder=dense(2, 4, np.float64)),
+        TypeError,
+        r"one dtype for all layers",
+        id="VAE: layers of two dtypes",
+    ),
+    pytest.param(
+        lambda: autoencoder(loss="mse"),
+        TypeError,
+        r"Autoencoder expects loss to be a function, got 'mse'",
+        id="Autoencoder: a word for a loss",
+    ),
+    pytest.param(
+        lambda: autoencoder(corrupt=0.5),
+        TypeError,
+        r"Autoencoder expects corrupt to be a function, got 0\.5",
+        id="Autoencoder: a number for corrupt",
+    ),
+    pytest.param(
+        lambda: autoencoder(corrupt=lambda x, rng: x).loss(X),
+        TypeError,
+        r"Autoencoder.* corrupts x.*randomness from a NumPy Generator, got None",
+        id="Autoencoder: corrupt without rng",
+    ),
+    pytest.param(
+        lambda: autoencoder(corrupt=lambda x, rng: x[:, :2]).loss(X, rng()),
+        sn.ShapeError,
+        r"Autoencoder expects what corrupt returns in the shape of x, \(3, 4\), got \(3, 2\)",
+        id="Autoencoder: corrupt that changes the shape",
+    ),
+    pytest.param(
+        lambda: autoencoder(corrupt=lambda x, rng: x + rng.standard_normal(x.shape)).loss(X, rng()),
+        TypeError,
+        r"Autoencoder expects what corrupt returns in the dtype of x, float32, got float64(?!.*corrupt returns\.)",
+        id="Autoencoder: corrupt that changes the dtype",
+    ),
+    pytest.param(
+        lambda: autoencoder(corrupt=lambda x, rng: None).loss(X, rng()),
+        TypeError,
+        r"Autoencoder expects what corrupt returns to be a NumPy array, got NoneType(?!.*np\.asarray\(what)",
+        id="Autoencoder: corrupt that returns nothing",
+    ),
+    *[
+        row
+        for make in (autoencoder, vae)
+        for name in [type(make()).__name__]
+        for row in (
+            pytest.param(
+                lambda make=make: make().loss(IMAGES, rng()),
+                sn.ShapeError,
+                rf"{name} expects x of shape \(N, 4\), got \(3, 1, 2, 2\): rows come from images through Flatten\(\)",
+                id=f"{name}: images",
+            ),
+            pytest.param(
+                lambda make=make: make().loss(X[:, :3], rng()),
+                sn.ShapeError,
+                rf"{name} expects x of shape \(N, 4\), got \(3, 3\)",
+                id=f"{name}: wrong width",
+            ),
+            pytest.param(
+                lambda make=make: make().loss(BYTES, rng()),
+                TypeError,
+                rf"{name} expects x to hold floating-point numbers, got uint8.* by 255",
+                id=f"{name}: uint8",
+            ),
+            pytest.param(
+                lambda make=make: make().loss(X.astype(np.float64), rng()),
+                TypeError,
+                rf"{name} computes in float32, but x is float64",
+                id=f"{name}: float64 into float32",
+            ),
+            pytest.param(
+                lambda make=make: make().loss(NONE, rng()),
+                sn.ShapeError,
+                rf"{name} expects at least one example, got an empty batch of shape \(0, 4\)",
+                id=f"{name}: an empty batch",
+            ),
+            pytest.param(
+                lambda make=make: make(decoder=dense(2, 5)).loss(X, rng()),
+                sn.ShapeError,
+                rf"{name} expects the decoder to return \(N, 4\).*, got \(3, 5\)",
+                id=f"{name}: a decoder's output that does not fit x",
+            ),
+            pytest.param(
+                lambda make=make: make().encode(X[:, :3]),
+                sn.ShapeError,
+                rf"{name} expects x of shape \(N, 4\), got \(3, 3\)",
+                id=f"{name}.encode: wrong width",
+            ),
+            pytest.param(
+                lambda make=make: make().reconstruct(NONE),
+                sn.ShapeError,
+                rf"{name} expects at least one example, got an empty batch",
+                id=f"{name}.reconstruct: an empty batch",
+            ),
+            pytest.param(
+                lambda make=make: make().decode(X),
+                sn.ShapeError,
+                rf"{name}\.decode expects z of shape \(N, 2\), got \(3, 4\)",
+                id=f"{name}.decode: wrong width",
+            ),
+            pytest.param(
+                lambda make=make: make().decode(rng().standard_normal((3, 2))),
+                TypeError,
+                rf"{name}\.decode computes in float32, but z is float64",
+                id=f"{name}.decode: float64 into float32",
+            ),
+            pytest.param(
+                lambda make=make: make().interpolate(X[0], X[1], 0),
+                ValueError,
+                rf"{name}\.interpolate expects steps to be at least 1, got 0",
+                id=f"{name}.interpolate: no steps",
+            ),
+            pytest.param(
+                lambda make=make: make().interpolate(X, X[1], 5),
+                sn.ShapeError,
+                rf"{name}\.interpolate expects a to be one image, got 3",
+                id=f"{name}.interpolate: many images for a",
+            ),
+            pytest.param(
+                lambda make=make: make().interpolate(X[0], X[1, :3], 5),
+                sn.ShapeError,
+                rf"{name}\.interpolate expects b of shape \(N, 4\), got \(1, 3\)",
+                id=f"{name}.interpolate: wrong width of b",
+            ),
+        )
+    ],
+    pytest.param(
+        lambda: autoencoder(loss=sn.bce_with_logits).loss(PIXELS),
+        sn.DataError,
+        r"\[0, 1\], got .*255.*: divide pixels of 0–255 by 255",
+        id="Autoencoder: pixels to 255 for bce_with_logits",
+    ),
+    pytest.param(
+        lambda: autoencoder(decoder=sn.Sequential(dense(2, 4), sn.Sigmoid()), loss=sn.bce).loss(PIXELS),
+        sn.DataError,
+        r"\[0, 1\], got .*255.*: divide pixels of 0–255 by 255",
+        id="Autoencoder: pixels to 255 for bce",
+    ),
+    pytest.param(
+        lambda: vae().loss(PIXELS, rng()),
+        sn.DataError,
+        r"\[0, 1\], got .*255.*: divide pixels of 0–255 by 255",
+        id="VAE: pixels to 255",
+    ),
+    pytest.param(
+        lambda: vae(likelihood="poisson"),
+        ValueError,
+        r"VAE expects likelihood to be 'bernoulli' or 'gaussian', got 'poisson'",
+        id="VAE: an unknown likelihood",
+    ),
+    pytest.param(
+        lambda: vae(likelihood=None), ValueError, r"'bernoulli' or 'gaussian', got None", id="VAE: no likelihood"
+    ),
+    pytest.param(lambda: vae(beta=-1), ValueError, r"VAE expects beta in \[0, inf\), got -1", id="VAE: beta -1"),
+    pytest.param(lambda: vae(beta=np.nan), ValueError, r"beta in \[0, inf\), got nan", id="VAE: beta NaN"),
+    pytest.param(lambda: vae(beta="1"), TypeError, r"beta to be a number, got '1'", id="VAE: beta a word"),
+    pytest.param(
+        lambda: vae(likelihood="gaussian", sigma=0),
+        ValueError,
+        r"VAE expects sigma in \(0, inf\), got 0",
+        id="VAE: sigma 0",
+    ),
+    pytest.param(
+        lambda: vae(likelihood="gaussian", sigma=-1), ValueError, r"sigma in \(0, inf\), got -1", id="VAE: sigma -1"
+    ),
+    pytest.param(
+        lambda: vae(likelihood="gaussian", sigma=None), TypeError, r"sigma to be a number, got None", id="VAE: no sigma"
+    ),
+    pytest.param(
+        lambda: vae(dense(4, 2)).loss(X, rng()),
+        sn.ShapeError,
+        r"VAE expects the encoder to return \[mu \| logvar\] of width 4, twice what the decoder takes, got \(3, 2\)",
+        id="VAE: an encoder as wide as the code",
+    ),
+    pytest.param(
+        lambda: vae(dense(4, 5)).encode(X),
+        sn.ShapeError,
+        r"\[mu \| logvar\] of width 4, .* got \(3, 5\)",
+        id="VAE: an odd encoder",
+    ),
+    pytest.param(
+        lambda: vae(dense(4, 5), ReturnsACopy()).encode(X),
+        sn.ShapeError,
+        r"VAE expects the encoder to return \[mu \| logvar\].* even .*, got \(3, 5\)",
+        id="VAE: an odd encoder before a decoder of no fixed width",
+    ),
+    pytest.param(
+        lambda: vae(sn.Sequential(dense(4, 4), sn.Reshape((2, 2)))).loss(X, rng()),
+        sn.ShapeError,
+        r"\[mu \| logvar\] of width 4, .* got \(3, 2, 2\)",
+        id="VAE: an encoder that returns images",
+    ),
+    pytest.param(
+        lambda: vae().loss(X),
+        TypeError,
+        r"VAE\.loss without eps takes its randomness from a NumPy Generator, got None",
+        id="VAE.loss: neither rng nor eps",
+    ),
+    pytest.param(lambda: vae().loss(X, 0), TypeError, r"Generator, got 0", id="VAE.loss: rng an int"),
+    pytest.param(
+        lambda: vae().loss(X, eps=X),
+        sn.ShapeError,
+        r"VAE\.loss expects eps in the shape of mu, \(3, 2\), got \(3, 4\)",
+        id="VAE.loss: eps in another shape",
+    ),
+    pytest.param(
+        lambda: vae().loss(X, eps=np.zeros((3, 2))),
+        TypeError,
+        r"VAE\.loss expects eps in the dtype of mu, float32, got float64",
+        id="VAE.loss: eps float64",
+    ),
+    pytest.param(
+        lambda: vae().sample(0, rng()), ValueError, r"VAE\.sample expects n to be at least 1, got 0", id="VAE.sample: 0"
+    ),
+    pytest.param(
+        lambda: vae().sample(2.0, rng()),
+        TypeError,
+        r"VAE\.sample expects n to be a whole number, got 2\.0",
+        id="VAE.sample: a float",
+    ),
+    pytest.param(
+        lambda: vae().sample(2, None),
+        TypeError,
+        r"VAE\.sample takes its randomness from a NumPy Generator, got None",
+        id="VAE.sample: rng None",
+    ),
+    # ---- fit
+    pytest.param(
+        lambda: fit(optimizer="adam"),
+        TypeError,
+        r"fit expects optimizer to be SGD\(…\) or Adam\(…\), got 'adam'",
+        id="fit: a word for an optimizer",
+    ),
+    pytest.param(
+        lambda: fit(optimizer=sn.Adam),
+        TypeError,
+        r"SGD\(…\) or Adam\(…\), got .*Adam",
+        id="fit: a class for an optimizer",
+    ),
+    pytest.param(lambda: fit(epochs=0), ValueError, r"fit expects epochs to be at least 1, got 0", id="fit: epochs 0"),
+    pytest.param(
+        lambda: fit(epochs=1.5), TypeError, r"epochs to be a whole number, got 1\.5", id="fit: one and a half epochs"
+    ),
+    pytest.param(
+        lambda: fit(batch_size=0), ValueError, r"fit expects batch_size to be at least 1, got 0", id="fit: batch_size 0"
+    ),
+    pytest.param(
+        lambda: fit(batch_size=True),
+        TypeError,
+        r"batch_size to be a whole number, got True",
+        id="fit: batch_size a bool",
+    ),
+    pytest.param(
+        lambda: fit(rng=0),
+        TypeError,
+        r"fit takes its randomness from a NumPy Generator, got 0",
+        id="fit: rng an int",
+    ),
+    pytest.param(lambda: fit(rng=None), TypeError, r"Generator, got None", id="fit: rng None"),
+    pytest.param(lambda: fit(rng=X), TypeError, r"fit takes .* Generator, got", id="fit: images for rng"),
+    pytest.param(
+        lambda: fit(x=IMAGES), sn.ShapeError, r"fit expects x of shape \(N, .\), got \(3, 1, 2, 2\)", id="fit: images"
+    ),
+    pytest.param(
+        lambda: fit(x=X[:, :3]), sn.ShapeError, r"expects x of shape \(N, 4\), got \(3, 3\)", id="fit: wrong width"
+    ),
+    pytest.param(
+        lambda: fit(x=X.tolist()), TypeError, r"fit expects x to be a NumPy array, got list", id="fit: a list"
+    ),
+    pytest.param(
+        lambda: fit(x=BYTES), TypeError, r"fit expects x to hold floating-point numbers, got uint8", id="fit: uint8"
+    ),
+    pytest.param(
+        lambda: fit(x=X.astype(np.float64)),
+        TypeError,
+        r"fit computes in float32, but x is float64",
+        id="fit: float64 into float32",
+    ),
+    pytest.param(lambda: fit(x=NONE), sn.ShapeError, r"fit expects at least one example", id="fit: no images"),
+    pytest.param(lambda: fit(x=PIXELS), sn.DataError, r"\[0, 1\], got .*255.*: divide pixels", id="fit: pixels to 255"),
+    pytest.param(
+        lambda: fit(x=with_one(np.nan)),
+        sn.DataError,
+        r"fit expects x to be finite, got nan at \[1, 2\]",
+        id="fit: a NaN in x",
+    ),
+    pytest.param(
+        lambda: fit(x=with_one(-np.inf)), sn.DataError, r"x to be finite, got -inf at \[1, 2\]", id="fit: -inf in x"
+    ),
+    pytest.param(
+        lambda: fit(validation=with_one(np.nan)),
+        sn.DataError,
+        r"fit expects validation to be finite, got nan",
+        id="fit: a NaN in validation",
+    ),
+    pytest.param(
+        lambda: fit(validation=BYTES),
+        TypeError,
+        r"fit expects validation to hold floating-point numbers, got uint8",
+        id="fit: uint8 validation",
+    ),
+    pytest.param(
+        lambda: fit(validation=NONE), sn.ShapeError, r"fit expects at least one example", id="fit: no validation images"
+    ),
+    # ---- evaluation
+    pytest.param(
+        lambda: sn.elbo(vae(), PIXELS, rng()),
+        sn.DataError,
+        r"elbo expects x in \[0, 1\], got .*255.*: divide pixels of 0–255 by 255",
+        id="elbo: pixels to 255",
+    ),
+    pytest.param(
+        lambda: sn.elbo(vae(), with_one(np.nan), rng()),
+        sn.DataError,
+        r"elbo expects x in \[0, 1\], got nan at \[1, 2\](?!.*255)",
+        id="elbo: a NaN",
+    ),
+    pytest.param(
+        lambda: sn.elbo(vae(likelihood="gaussian"), with_one(np.inf), rng()),
+        sn.DataError,
+        r"elbo expects x to be finite, got inf at \[1, 2\]",
+        id="elbo: an infinity before a gaussian",
+    ),
+    pytest.param(lambda: sn.elbo(vae(), BYTES, rng()), TypeError, r"elbo expects x .* got uint8", id="elbo: uint8"),
+    pytest.param(
+        lambda: sn.elbo(vae(), X.astype(np.float64), rng()),
+        TypeError,
+        r"elbo computes in float32, but x is float64",
+        id="elbo: float64 into float32",
+    ),
+    pytest.param(
+        lambda: sn.elbo(vae(), X[:, :3], rng()),
+        sn.ShapeError,
+        r"elbo expects x of shape \(N, 4\), got \(3, 3\)",
+        id="elbo: wrong width",
+    ),
+    pytest.param(
+        lambda: sn.elbo(vae(), NONE, rng()), sn.ShapeError, r"elbo expects at least one example", id="elbo: no images"
+    ),
+    pytest.param(
+        lambda: sn.elbo(vae(), X, 0),
+        TypeError,
+        r"elbo takes its randomness from a NumPy Generator, got 0",
+        id="elbo: rng an int",
+    ),
+    pytest.param(
+        lambda: sn.elbo(vae(), rng(), X),
+        TypeError,
+        r"elbo takes its randomness from a NumPy Generator, got",
+        id="elbo: x and rng in the wrong order",
+    ),
+    pytest.param(
+        lambda: sn.elbo(autoencoder(), X, rng()),
+        TypeError,
+        r"elbo expects .*VAE, got .*Autoencoder",
+        id="elbo: an autoencoder",
+    ),
+    *[
+        pytest.param(
+            lambda width=width, likelihood=likelihood: sn.elbo(
+                vae(decoder=dense(2, width), likelihood=likelihood), X, rng()
+            ),
+            sn.ShapeError,
+            rf"expects the decoder to return \(N, 4\).*, got \(3, {width}\)",
+            id=f"elbo: a {likelihood} decoder's output {width} wide for x 4 wide",
+        )
+        for width in (5, 1)
+        for likelihood in ("bernoulli", "gaussian")
+    ],
+    pytest.param(
+        lambda: kl_per_latent(Z, X),
+        sn.ShapeError,
+        r"kl_per_latent expects logvar in the shape of mu, \(3, 2\), got \(3, 4\)",
+        id="kl_per_latent: shapes that differ",
+    ),
+    pytest.param(
+        lambda: kl_per_latent(Z[:0], Z[:0]),
+        sn.ShapeError,
+        r"kl_per_latent expects at least one example",
+        id="kl_per_latent: an empty batch",
+    ),
+    pytest.param(
+        lambda: kl_per_latent(Z.tolist(), Z),
+        TypeError,
+        r"kl_per_latent expects mu to be a NumPy array, got list",
+        id="kl_per_latent: a list",
+    ),
+    pytest.param(
+        lambda: active_units(Z[:0]),
+        sn.ShapeError,
+        r"active_units expects at least one example",
+        id="active_units: an empty batch",
+    ),
+    pytest.param(
+        lambda: active_units(Z, -1), ValueError, r"threshold in \[0, inf\), got -1", id="active_units: threshold -1"
+    ),
+    pytest.param(
+        lambda: active_units(Z.tolist()),
+        TypeError,
+        r"active_units expects mu to be a NumPy array, got list",
+        id="active_units: a list",
+    ),
+    # ---- choices
+    pytest.param(
+        lambda: sn.data.mnist("valid"),
+        ValueError,
+        r"data\.mnist expects split to be 'train' or 'test', got 'valid'",
+        id="mnist: an unknown split",
+    ),
+    pytest.param(
+        lambda: sn.data.load_idx(".", "valid"),
+        ValueError,
+        r"data\.load_idx expects split to be 'train' or 'test', got 'valid'",
+        id="load_idx: an unknown split",
+    ),
+    pytest.param(
+        lambda: sn.kernels.use("cuda"),
+        ValueError,
+        r"kernels\.use expects engine to be .*'numpy'.*, got 'cuda'",
+        id="kernels.use: an unknown engine",
+    ),
+    pytest.param(
+        lambda: import_with("cuda"),
+        ValueError,
+        r"SCRATCHNET_KERNELS .*'numpy'.*, got 'cuda'",
+        id="SCRATCHNET_KERNELS: an unknown engine",
+    ),
+]
+
+STATES = [
+    # ---- models in a state that cannot work
+    pytest.param(
+        replaced_array,
+        ValueError,
+        r"encoder\.W is no longer part of this model's θ",
+        id="Parameters: an array that was replaced",
+    ),
+    pytest.param(
+        shared_layer,
+        ValueError,
+        r"encoder\.W is no longer part of this model's θ: .* given to another model",
+        id="Parameters: a layer that another model has",
+    ),
+    pytest.param(
+        lambda: vae(decoder=sn.Sequential(ReturnsACopy(), dense(2, 4))).sample(2, rng()),
+        sn.ShapeError,
+        r"VAE\.sample cannot tell the latent width from this decoder",
+        id="VAE.sample: a decoder of no fixed width",
+    ),
+    # ---- files
+    pytest.param(lambda: load_from(None), sn.DataError, r"model\.npz does not exist", id="load: no file"),
+    pytest.param(
+        lambda: load_from(b"garbage"), sn.DataError, r"model\.npz is not a model file(?!.*unsafe)", id="load: garbage"
+    ),
+    pytest.param(lambda: load_from(b""), sn.DataError, r"model\.npz is not a model file", id="load: an empty file"),
+    pytest.param(
+        lambda: load_from(saved(autoencoder())[:-200]),
+        sn.DataError,
+        r"model\.npz is not a model file, or is damaged",
+        id="load: cut off",
+    ),
+    pytest.param(
+        lambda: load_from(array_file()),
+        sn.DataError,
+        r"model\.npz is not a model file",
+        id="load: one array, no archive",
+    ),
+    pytest.param(
+        lambda: load_from(archived(**{name: np.array([{}], object) for name in autoencoder().parameters.named()})),
+        sn.DataError,
+        r"model\.npz holds another model: encoder\.W is \(1,\) of object, expected \(4, 2\) of float32",
+        id="load: pickled objects",
+    ),
+    pytest.param(
+        lambda: load_from(saved(autoencoder(sn.Sequential(dense(4, 2), sn.ReLU())))),
+        sn.DataError,
+        r"model\.npz holds another model: it lacks encoder\.W, encoder\.b and has encoder\.0\.W, encoder\.0\.b",
+        id="load: other names",
+    ),
+    pytest.param(
+        lambda: load_from(
+            saved(autoencoder(sn.Sequential(*[dense(4, 4) for _ in range(9)]), dense(4, 4))),
+            autoencoder(dense(4, 4), sn.Sequential(*[dense(4, 4) for _ in range(9)])),
+        ),
+        sn.DataError,
+        r"model\.npz holds another model: it lacks .*decoder\.0\.W.* and has .*decoder\.W",
+        id="load: other names of a deep model",
+    ),
+    pytest.param(
+        lambda: load_from(saved(autoencoder(dense(4, 3), dense(3, 4)))),
+        sn.DataError,
+        r"encoder\.W is \(4, 3\) of float32, expected \(4, 2\) of float32",
+        id="load: other shapes",
+    ),
+    pytest.param(
+        lambda: load_from(saved(autoencoder(dense(4, 2, np.float64), dense(2, 4, np.float64)))),
+        sn.DataError,
+        r"encoder\.W is \(4, 2\) of float64, expected \(4, 2\) of float32",
+        id="load: another dtype",
+    ),
+    pytest.param(
+        lambda: load_idx(),
+        sn.DataError,
+        r"\. holds no train-images-idx3-ubyte, with or without \.gz",
+        id="load_idx: empty",
+    ),
+    pytest.param(
+        lambda: sn.data.load_idx("nowhere"), sn.DataError, r"nowhere holds no train-images", id="load_idx: no directory"
+    ),
+    pytest.param(
+        lambda: load_idx(idx(2, 2, 2)), sn.DataError, r"holds no train-labels-idx1-ubyte", id="load_idx: no labels"
+    ),
+    pytest.param(
+        lambda: load_idx(idx(2, 2, 2)[:9], idx(2)),
+        sn.DataError,
+        r"train-images-idx3-ubyte is cut off: an idx header has 16 bytes, got 9",
+        id="load_idx: a cut-off header",
+    ),
+    pytest.param(
+        lambda: load_idx(idx(2, 2, 2)[:-1], idx(2)),
+        sn.DataError,
+        r"train-images-idx3-ubyte is cut off after 7 of the 8 bytes that its header promises",
+        id="load_idx: cut off",
+    ),
+    pytest.param(
+        lambda: load_idx(gzip.compress(idx(2, 2, 2))[:-9], gzip.compress(idx(2)), ".gz"),
+        sn.DataError,
+        r"train-images-idx3-ubyte\.gz could not be read: .*end",
+        id="load_idx: a cut-off gz",
+    ),
+    pytest.param(
+        lambda: load_idx(b"not gzip", b"", ".gz"),
+        sn.DataError,
+        r"train-images-idx3-ubyte\.gz could not be read: Not a gzipped file",
+        id="load_idx: no gzip at all",
+    ),
+    pytest.param(
+        lambda: load_idx(idx(2, 2, 2) + b"x", idx(2)),
+        sn.DataError,
+        r"train-images-idx3-ubyte goes on after the 8 bytes that its header promises",
+        id="load_idx: bytes left over",
+    ),
+    pytest.param(
+        lambda: load_idx(idx(2, 2, 2, magic=2049), idx(2)),
+        sn.DataError,
+        r"not an idx file of unsigned bytes with 3 axes: expected the magic number 2051, got 2049",
+        id="load_idx: labels for images",
+    ),
+    pytest.param(
+        lambda: load_idx(idx(2**31, 2**31, 2**31, body=b""), idx(2)),
+        sn.DataError,
+        r"its header promises [\d,]+ bytes, more than its 16 can hold",
+        id="load_idx: a header that lies",
+    ),
+    pytest.param(
+        lambda: load_idx(idx(2, 2, 2), idx(3)),
+        sn.DataError,
+        r"train-images-idx3-ubyte holds 2 images, but .*train-labels-idx1-ubyte 3 labels",
+        id="load_idx: counts that disagree",
+    ),
+    pytest.param(
+        lambda: load_idx(idx(0, 28, 28), idx(0)),
+        sn.DataError,
+        r"train-images-idx3-ubyte is empty: its header says the shape is \(0, 28, 28\)",
+        id="load_idx: zero images",
+    ),
+]
+
+ROWS = [*ARGUMENTS, *STATES]
+
+COLUMNS = ("call", "error", "says")
+refusals = pytest.mark.parametrize(COLUMNS, ROWS)
+
+
+@pytest.fixture(autouse=True)
+def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@refusals
+def test_what_is_wrong_is_refused_by_name(call: Callable[[], object], error: type[Exception], says: str):
+    with pytest.raises(error, match=says) as caught:
+        call()
+    assert type(caught.value) is error
+
+
+@refusals
+def test_a_message_is_one_sentence(call: Callable[[], object], error: type[Exception], says: str):
+    with pytest.raises(error) as caught:
+        call()
+    message = str(caught.value)
+    assert message.endswith(".")
+    assert not message.endswith("..")
+    assert "\n" not in message
+    assert not re.search(r"[.!?] +[A-Z]", message)
+    assert len(message) <= 250
+
+
+@pytest.mark.parametrize(COLUMNS, ARGUMENTS)
+def test_a_message_about_an_argument_says_what_was_expected_and_then_what_came(
+    call: Callable[[], object], error: type[Exception], says: str
+):
+    with pytest.raises(error, match=r"(expects|takes) .+, (but )?got |computes in .+, but .+ is "):
+        call()
+
+
+def test_an_error_is_also_the_standard_one():
+    assert issubclass(sn.ShapeError, ValueError)
+    assert issubclass(sn.DataError, ValueError)
+    assert issubclass(sn.DivergenceError, FloatingPointError)

@@ -1,0 +1,285 @@
+"""Models on disk: what is written comes back to the last bit, and what does not fit changes nothing."""
+
+import gc
+import io
+import tempfile
+import warnings
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import scratchnet as sn
+from scratchnet.storage import write_whole
+
+
+def make(hidden: int = 3, dtype: type = np.float32, seed: int = 0) -> sn.Autoencoder:
+    rng = np.random.default_rng(seed)
+    encoder = sn.Sequential(sn.Dense(4, hidden, rng=rng, dtype=dtype), sn.Tanh())
+    return sn.Autoencoder(encoder, sn.Dense(hidden, 4, rng=rng, dtype=dtype))
+
+
+@pytest.fixture
+def path(tmp_path) -> Path:
+    return tmp_path / "model.npz"
+
+
+def stray_files(path: Path) -> list[str]:
+    return sorted(other.name for other in path.parent.iterdir() if other != path)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_what_is_saved_comes_back_to_the_last_bit(path, dtype):
+    model, other = make(dtype=dtype), make(dtype=dtype, seed=1)
+    model.parameters.theta[:4] = [np.pi, 1e-40, -0.0, np.finfo(dtype).max]
+    sn.save(path, model)
+    sn.load(path, other)
+    assert other.parameters.theta.tobytes() == model.parameters.theta.tobytes()
+
+
+def test_a_loaded_model_computes_the_same(path):
+    model, other, x = make(), make(seed=1), np.full((2, 4), 0.5, np.float32)
+    sn.save(path, model)
+    sn.load(path, other)
+    assert np.array_equal(other.reconstruct(x), model.reconstruct(x))
+
+
+def test_a_loaded_model_is_still_views_into_its_theta(path):
+    model = make()
+    theta = model.parameters.theta
+    sn.save(path, model)
+    sn.load(path, model)
+    assert model.parameters.theta is theta
+    model.parameters.zero_grad()
+    assert np.shares_memory(model.decoder.W, theta)  # type: ignore[attr-defined]
+
+
+def test_the_file_is_a_plain_npz_with_the_parameters_names(path):
+    model = make()
+    sn.save(path, model)
+    with np.load(path, allow_pickle=False) as file:
+        assert file.files == ["encoder.0.W", "encoder.0.b", "decoder.W", "decoder.b"]
+        assert np.array_equal(file["encoder.0.W"], model.parameters.named()["encoder.0.W"])
+
+
+def test_the_same_model_gives_the_same_bytes(path):
+    sn.save(path, make())
+    first = path.read_bytes()
+    sn.save(path, make())
+    assert path.read_bytes() == first
+
+
+def test_the_name_is_taken_as_it_is(tmp_path):
+    sn.save(tmp_path / "model.of.mine", make())
+    assert [file.name for file in tmp_path.iterdir()] == ["model.of.mine"]
+
+
+def test_a_path_may_be_a_string(path):
+    sn.save(str(path), make())
+    sn.load(str(path), make(seed=1))
+    assert path.exists()
+
+
+def test_saving_leaves_no_file_beside_it(path):
+    sn.save(path, make())
+    assert stray_files(path) == []
+
+
+def test_saving_takes_the_place_of_what_was_there(path):
+    path.write_bytes(b"older")
+    sn.save(path, make())
+    sn.load(path, make(seed=1))
+    assert path.read_bytes() != b"older"
+
+
+# ---- files that do not fit
+
+
+def saved_by(model: sn.Autoencoder, path: Path) -> bytes:
+    sn.save(path, model)
+    return path.read_bytes()
+
+
+def npz(path: Path, **changes: object) -> bytes:
+    arrays: dict[str, object] = {**make(seed=1).parameters.named(), **changes}
+    np.savez(path, **arrays)  # type: ignore[arg-type]
+    return path.read_bytes()
+
+
+def npy(path: Path) -> bytes:
+    with path.open("wb") as file:
+        np.save(file, np.zeros(3))
+    return path.read_bytes()
+
+
+def zipped(path: Path, content: bytes) -> bytes:
+    """An archive with the right names, whose members are no arrays."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in make().parameters.named():
+            archive.writestr(name, content)
+    return path.read_bytes()
+
+
+def promising(path: Path, shape: tuple[int, ...]) -> bytes:
+    """An archive whose last array has a header, and nothing after it."""
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": shape})
+    sn.save(path, make(seed=1))
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    members["decoder.b.npy"] = header.getvalue()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return path.read_bytes()
+
+
+UNFIT = {
+    "garbage": lambda path: b"garbage",
+    "nothing": lambda path: b"",
+    "cut off": lambda path: saved_by(make(seed=1), path)[:-100],
+    "cut off early": lambda path: saved_by(make(seed=1), path)[:100],
+    "other names": lambda path: npz(path, **{"decoder.0.W": np.zeros(3)}),
+    "no names": lambda path: zipped(path, b"")[-22:],
+    "other shapes": lambda path: saved_by(make(hidden=2), path),
+    "the last shape is another": lambda path: npz(path, **{"decoder.b": np.zeros(5, np.float32)}),
+    "a shape that would be broadcast": lambda path: npz(path, **{"decoder.b": np.zeros(1, np.float32)}),
+    "another dtype": lambda path: saved_by(make(dtype=np.float64), path),
+    "the last dtype is another": lambda path: npz(path, **{"decoder.b": np.zeros(4)}),
+    "pickled objects": lambda path: npz(path, **{"decoder.b": np.array([{}] * 4, object)}),
+    "one array and no archive": lambda path: npy(path),
+    "members that are no arrays": lambda path: zipped(path, b"words"),
+    "a header and no numbers": lambda path: promising(path, (4,)),
+    "a header that promises more than there is memory": lambda path: promising(path, (2**50,)),
+}
+
+
+@pytest.fixture(params=list(UNFIT.values()), ids=list(UNFIT))
+def unfit(request, path) -> Path:
+    path.write_bytes(request.param(path))
+    return path
+
+
+def test_a_file_that_does_not_fit_is_refused_by_its_name(unfit):
+    with pytest.raises(sn.DataError, match=r"model\.npz"):
+        sn.load(unfit, make())
+
+
+def test_a_file_that_does_not_fit_changes_nothing(unfit):
+    model = make()
+    model.parameters.dtheta[...] = 7.0
+    before = model.parameters.theta.tobytes()
+    with pytest.raises(sn.DataError):
+        sn.load(unfit, model)
+    assert model.parameters.theta.tobytes() == before
+    assert np.all(model.parameters.dtheta == 7.0)
+
+
+def test_a_file_that_does_not_fit_is_closed(unfit):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with pytest.raises(sn.DataError) as refusal:
+            sn.load(unfit, make())
+        del refusal
+        gc.collect()
+    assert [str(warning.message) for warning in caught] == []
+
+
+def test_a_missing_file_is_refused(path):
+    with pytest.raises(sn.DataError, match=r"model\.npz does not exist"):
+        sn.load(path, make())
+
+
+def test_a_directory_is_refused(tmp_path):
+    with pytest.raises(sn.DataError, match="is not a model file"):
+        sn.load(tmp_path, make())
+
+
+def test_nothing_pickled_is_ever_run(path):
+    ran = path.with_name("ran")
+
+    class Bomb:
+        def __reduce__(self):
+            return Path.touch, (ran,)
+
+    np.savez(path, **{name: np.array([Bomb()], object) for name in make().parameters.named()})  # type: ignore[arg-type]
+    with pytest.raises(sn.DataError):
+        sn.load(path, make())
+    assert not ran.exists()
+
+
+@given(
+    at=st.integers(0, 2000),
+    cut=st.integers(0, 3),
+    insert=st.binary(max_size=3),
+)
+def test_a_damaged_file_loads_or_is_refused_and_nothing_else(at, cut, insert):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "model.npz")
+        content = saved_by(make(), path)
+        at %= len(content)
+        path.write_bytes(content[:at] + insert + content[at + cut :])
+        model = make(seed=1)
+        before = model.parameters.theta.tobytes()
+        try:
+            sn.load(path, model)
+        except sn.DataError as error:
+            expected, said = before, str(error)
+        else:
+            expected, said = make().parameters.theta.tobytes(), f"{path}"
+        assert str(path) in said
+        assert model.parameters.theta.tobytes() == expected
+
+
+# ---- writes that fail
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_no_part_of_the_new(path):
+    resource = pytest.importorskip("resource", reason="limits the size of a file, to run out of disk for real")
+    old = saved_by(make(), path)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+    try:
+        with pytest.raises(OSError, match=r"[Ff]ile too large"):
+            sn.save(path, make(hidden=10_000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == old
+    assert stray_files(path) == []
+
+
+def test_a_save_that_is_refused_leaves_the_old_file(path):
+    model = make()
+    old = saved_by(model, path)
+    model.decoder.W = model.decoder.W.copy()  # type: ignore[attr-defined]  (no longer part of θ)
+    with pytest.raises(ValueError, match=r"decoder\.W is no longer part"):
+        sn.save(path, model)
+    assert path.read_bytes() == old
+    assert stray_files(path) == []
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_a_block_that_ends_badly_leaves_the_old_file(path, error):
+    path.write_bytes(b"old")
+    with pytest.raises(error), write_whole(path) as file:  # noqa: PT012
+        file.write(b"half of the new")
+        raise error
+    assert path.read_bytes() == b"old"
+    assert stray_files(path) == []
+
+
+def test_the_new_file_takes_its_place_only_when_the_block_ends(path):
+    path.write_bytes(b"old")
+    with write_whole(path) as file:
+        file.write(b"new")
+        file.flush()
+        assert path.read_bytes() == b"old"
+    assert path.read_bytes() == b"new"
+
+
+def test_saving_into_a_missing_directory_is_an_error_of_the_system(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        sn.save(tmp_path / "nowhere" / "model.npz", make())
