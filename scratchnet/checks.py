@@ -46,10 +46,8 @@ def check_same(where: str, name: str, x: Any, other_name: str, other: Array) -> 
     if x.shape != other.shape:
         raise ShapeError(f"{where} expects {name} in the shape of {other_name}, {other.shape}, got {x.shape}.")
     if x.dtype != other.dtype:
-        raise TypeError(
-            f"{where} expects {name} in the dtype of {other_name}, {other.dtype}, got {x.dtype}: "
-            f"use {name}.astype(np.{other.dtype})."
-        )
+        hint = f": use {name}.astype(np.{other.dtype})" if name.isidentifier() else ""
+        raise TypeError(f"{where} expects {name} in the dtype of {other_name}, {other.dtype}, got {x.dtype}{hint}.")
 
 
 def check_dy(where: str, dy: Any, y: Array) -> None:

@@ -95,6 +95,13 @@ def test_saving_takes_the_place_of_what_was_there(path):
     assert path.read_bytes() != b"older"
 
 
+def test_arrays_saved_column_by_column_come_back_in_their_places(path):
+    model, other = make(), make(seed=1)
+    np.savez(path, **{name: np.asfortranarray(W) for name, W in model.parameters.named().items()})  # type: ignore[arg-type]
+    sn.load(path, other)
+    assert other.parameters.theta.tobytes() == model.parameters.theta.tobytes()
+
+
 # ---- files that do not fit
 
 
@@ -123,14 +130,14 @@ def zipped(path: Path, content: bytes) -> bytes:
     return path.read_bytes()
 
 
-def promising(path: Path, shape: tuple[int, ...]) -> bytes:
-    """An archive whose last array has a header, and nothing after it."""
+def promising(path: Path, shape: tuple[int, ...], body: bytes = b"") -> bytes:
+    """An archive whose last array has this shape in its header, and this after it."""
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": shape})
     sn.save(path, make(seed=1))
     with zipfile.ZipFile(path) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
-    members["decoder.b.npy"] = header.getvalue()
+    members["decoder.b.npy"] = header.getvalue() + body
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in members.items():
             archive.writestr(name, content)
@@ -153,6 +160,8 @@ UNFIT = {
     "one array and no archive": lambda path: npy(path),
     "members that are no arrays": lambda path: zipped(path, b"words"),
     "a header and no numbers": lambda path: promising(path, (4,)),
+    "a number too few": lambda path: promising(path, (4,), bytes(12)),
+    "a number too many": lambda path: promising(path, (4,), bytes(20)),
     "a header that promises more than there is memory": lambda path: promising(path, (2**50,)),
 }
 
@@ -186,6 +195,13 @@ def test_a_file_that_does_not_fit_is_closed(unfit):
         del refusal
         gc.collect()
     assert [str(warning.message) for warning in caught] == []
+
+
+@pytest.mark.parametrize("numbers", [3, 5])
+def test_an_array_that_is_not_as_long_as_it_says_is_named(path, numbers):
+    path.write_bytes(promising(path, (4,), bytes(4 * numbers)))
+    with pytest.raises(sn.DataError, match=r"decoder\.b is cut off or goes on after its end"):
+        sn.load(path, make())
 
 
 def test_a_missing_file_is_refused(path):
