@@ -21,8 +21,8 @@ def check_floats(where: str, name: str, x: Any) -> None:
         raise TypeError(f"{where} expects {name} to be a NumPy array, got {type(x).__name__}{hint}.")
     if x.dtype.kind not in "fc":
         raise TypeError(
-            f"{where} expects {name} to hold floating-point numbers, got {x.dtype}: "
-            f"convert it with {name}.astype(np.float32), and divide pixels of 0–255 by 255."
+            f"{where} expects {name} to hold floating-point numbers, got {x.dtype}: convert it with .astype(np.float32)"
+            f"{', and divide pixels of 0–255 by 255' if x.dtype == np.uint8 else ''}."
         )
 
 
@@ -55,11 +55,11 @@ def check_dy(where: str, dy: Any, y: Array) -> None:
     check_same(f"the way back through {where}", "dy", dy, "y", y)
 
 
-def check_batch(where: str, x: Array) -> None:
+def check_batch(where: str, x: Array, name: str = "") -> None:
     """There is at least one example, so that a mean over the batch exists."""
     if x.ndim == 0 or len(x) == 0:
         came = f"an empty batch of shape {x.shape}" if x.ndim else "a single number"
-        raise ShapeError(f"{where} expects at least one example, got {came}.")
+        raise ShapeError(f"{where} expects at least one example{f' in {name}' if name else ''}, got {came}.")
 
 
 def check_pixels(where: str, name: str, x: Array) -> None:
@@ -78,7 +78,7 @@ def check_finite(where: str, name: str, x: Array) -> None:
 def check_count(where: str, name: str, value: Any) -> None:
     """`value` is a whole number, at least one."""
     if not isinstance(value, Integral) or isinstance(value, bool):
-        raise TypeError(f"{where} expects {name} to be a whole number, got {_named(value)}.")
+        raise TypeError(f"{where} expects {name} to be a whole number, got {named(value)}.")
     if value < 1:
         raise ValueError(f"{where} expects {name} to be at least 1, got {value}.")
 
@@ -86,7 +86,7 @@ def check_count(where: str, name: str, value: Any) -> None:
 def check_number(where: str, name: str, value: Any, low: float, high: float = np.inf, *, open_low=False) -> None:
     """`value` is a number in [low, high), or in (low, high) with `open_low`."""
     if not isinstance(value, Real) or isinstance(value, bool):
-        raise TypeError(f"{where} expects {name} to be a number, got {_named(value)}.")
+        raise TypeError(f"{where} expects {name} to be a number, got {named(value)}.")
     value = float(value)
     if not (low < value if open_low else low <= value) or not value < high:
         raise ValueError(f"{where} expects {name} in {'(' if open_low else '['}{low:g}, {high:g}), got {value}.")
@@ -103,8 +103,7 @@ def check_rng(where: str, rng: Any) -> np.random.Generator:
     """`rng` is a NumPy Generator; returned as such."""
     if not isinstance(rng, np.random.Generator):
         raise TypeError(
-            f"{where} takes its randomness from a NumPy Generator, got {_named(rng)}: "
-            "pass rng=np.random.default_rng(0)."
+            f"{where} takes its randomness from a NumPy Generator, got {named(rng)}: pass rng=np.random.default_rng(0)."
         )
     return rng
 
@@ -116,7 +115,7 @@ def check_float_type(where: str, dtype: Any) -> np.dtype:
     except TypeError:
         resolved = None
     if resolved is None or resolved.kind not in "fc":
-        raise TypeError(f"{where} expects a floating-point dtype such as np.float32, got {resolved or _named(dtype)}.")
+        raise TypeError(f"{where} expects a floating-point dtype such as np.float32, got {resolved or named(dtype)}.")
     return resolved
 
 
@@ -125,7 +124,7 @@ def describe(x: Array) -> str:
     bad = np.argwhere(~np.isfinite(x))
     if len(bad):
         at = ", ".join(str(i) for i in bad[0])
-        return f"{x[tuple(bad[0])]} at [{at}] and {len(bad)} of {x.size} numbers not finite"
+        return f"{x[tuple(bad[0])]} at [{at}], with {len(bad)} of {x.size} numbers not finite"
     return f"numbers from {x.min()!s} to {x.max()!s}"
 
 
@@ -133,9 +132,11 @@ def listed(names: Iterable[str], most: int = 3) -> str:
     """The first few names in a row, and how many more there are."""
     names = list(names)
     rest = f" and {len(names) - most} more" if len(names) > most else ""
-    return (", ".join(names[:most]) + rest) or "nothing"
+    return ", ".join(names[:most]) + rest
 
 
-def _named(value: Any) -> str:
+def named(value: Any) -> str:
     """A wrong argument in a few words: itself if it is short, its type if it is not."""
-    return repr(value) if isinstance(value, int | float | str | type | None) else type(value).__name__
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    return repr(value) if isinstance(value, int | float | str | None) else type(value).__name__

@@ -86,11 +86,9 @@ def bce(p: Array, target: Array) -> tuple[float, Array]:
     (1.386294, array([[-4.]]))
     """
     _check_pair("bce", "p", p, target)
-    if not (p.min() > 0 and p.max() < 1):
-        raise DataError(
-            f"bce expects p strictly between 0 and 1, got {describe(p)}: "
-            "a sigmoid rounds to 0 or 1 at large logits, where bce_with_logits(logits, target) still works."
-        )
+    if p.size and not (p.min() > 0 and p.max() < 1):
+        hint = "where a sigmoid rounds to 0 or 1, bce_with_logits(logits, target) still works"
+        raise DataError(f"bce expects p strictly between 0 and 1, got {describe(p)}: {hint}.")
     check_pixels("bce", "target", target)
     return batch_mean(*kernels.bce(p, target))
 

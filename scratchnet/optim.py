@@ -11,6 +11,7 @@ import numpy as np
 
 from scratchnet import kernels
 from scratchnet.checks import check_floats, check_number, check_same
+from scratchnet.errors import ShapeError
 from scratchnet.types import Array
 
 Schedule = Callable[[int], float]
@@ -48,7 +49,12 @@ class Optimizer(ABC):
         for memory in self.memory_names:
             if self.steps == 0:
                 setattr(self, memory, np.zeros_like(theta))
-            check_same(f"{name} after {self.steps} steps", "theta", theta, memory, getattr(self, memory))
+            kept = getattr(self, memory)
+            if (kept.shape, kept.dtype) != (theta.shape, theta.dtype):
+                raise ShapeError(
+                    f"{name} expects theta of shape {kept.shape} and {kept.dtype} again, got {theta.shape} and "
+                    f"{theta.dtype}: give each model an optimizer of its own."
+                )
         self._move(theta, dtheta, self._learning_rate_now())
         self.steps += 1
 

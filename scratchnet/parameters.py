@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchnet.checks import listed
+from scratchnet.checks import listed, named
 from scratchnet.layer import Layer
 from scratchnet.types import Array
 
@@ -60,7 +60,7 @@ class Parameters:
         owners: dict[int, tuple[str, Layer]] = {}  # by identity, so that a layer used twice counts once
         for name, layer in layers.items():
             if not isinstance(layer, Layer):
-                raise TypeError(f"Parameters expects {name} to be a layer, got {type(layer).__name__}.")
+                raise TypeError(f"Parameters expects {name} to be a layer, got {named(layer)}.")
             for path, part in layer.walk(name):
                 owners.setdefault(id(part), (path, part))
         self._slots = [
@@ -69,7 +69,7 @@ class Parameters:
             for attribute in part.parameter_names
         ]
         if not self._slots:
-            raise ValueError(f"Parameters expects layers with parameters, got none in {listed(layers)}.")
+            raise ValueError(f"Parameters expects layers with parameters, got none in {listed(layers) or 'no layers'}.")
         dtypes = {name: getattr(part, attribute).dtype for name, part, attribute in self._slots}
         if len(set(dtypes.values())) > 1:
             first, *others = dtypes.items()
@@ -115,6 +115,9 @@ class Parameters:
 
     def __len__(self) -> int:
         return self.theta.size
+
+    def __copy__(self) -> "Parameters":
+        raise TypeError("Parameters expects to be copied with its layers, got copy.copy: use copy.deepcopy(model).")
 
     def __reduce__(self) -> tuple[Any, ...]:  # a copied or unpickled model needs views into its own θ
         return _rebuild, (self._layers,)

@@ -89,7 +89,8 @@ def _read(path: Path, expected: dict[str, Array]) -> dict[str, Array]:
             names = {name.removesuffix(".npy") for name in archive.namelist()}
             if names != expected.keys():
                 missing, extra = listed(sorted(expected.keys() - names)), listed(sorted(names - expected.keys()))
-                raise DataError(f"{path} holds another model: it lacks {missing} and has {extra} besides.")
+                differences = [f"lacks {missing}"] * bool(missing) + [f"has {extra} besides"] * bool(extra)
+                raise DataError(f"{path} holds another model: it {' and '.join(differences)}.")
             return {name: _read_array(path, archive, name, W) for name, W in expected.items()}
     except FileNotFoundError:
         raise DataError(f"{path} does not exist.") from None

@@ -14,7 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from scratchnet import kernels
-from scratchnet.checks import check_batch, check_count, check_finite, check_rng, check_rows
+from scratchnet.checks import check_batch, check_count, check_finite, check_rng, check_rows, named
 from scratchnet.errors import DivergenceError
 from scratchnet.models.model import Loss, Model
 from scratchnet.optim import Optimizer
@@ -117,14 +117,17 @@ def fit(
     (5, True)
     """
     if not isinstance(optimizer, Optimizer):
-        raise TypeError(f"fit expects optimizer to be SGD(…) or Adam(…), got {optimizer!r}.")
+        raise TypeError(f"fit expects optimizer to be SGD(…) or Adam(…), got {named(optimizer)}.")
+    if not all(hasattr(model, name) for name in ("loss", "parameters", "dtype", "unit")):
+        raise TypeError(f"fit expects a model such as VAE(…) or Autoencoder(…), got {named(model)}.")
     check_count("fit", "epochs", epochs)
     check_count("fit", "batch_size", batch_size)
     check_rng("fit", rng)
-    for name, images in (("x", x), ("validation", validation)):
+    check_rows("fit", "x", x, None, model.dtype)
+    for name, images in {"x": x, "validation": validation}.items():
         if images is not None:
-            check_rows("fit", name, images, None, model.dtype)
-            check_batch("fit", images)
+            check_rows("fit", name, images, x.shape[1], model.dtype)
+            check_batch("fit", images, name)
             check_finite("fit", name, images)
     history = History(unit=model.unit)
     # Spawned, so that validating leaves the order of x alone; copied, so that its noise is the same every epoch.
@@ -145,6 +148,7 @@ def fit(
                     bar.update(len(rows))
             if means.images < len(x):
                 break
+            _check_parameters(model, optimizer)
             record: Record = {"epoch": epoch, "seconds": time.perf_counter() - start, **means.record()}
             if validation is not None:
                 record |= _validate(model, validation, batch_size, copy.deepcopy(validation_rng), optimizer)
@@ -175,8 +179,17 @@ def _validate(model: Model, x: Array, batch_size: int, rng: np.random.Generator,
 def _finite_loss(model: Model, x: Array, optimizer: Optimizer, rng: np.random.Generator) -> Loss:
     loss = model.loss(x, rng)
     if not math.isfinite(loss.value):
-        raise DivergenceError(_diagnosis(model, x, loss, optimizer.steps, rng))
+        raise DivergenceError(_diagnosis(model, x, loss, optimizer, rng))
     return loss
+
+
+def _check_parameters(model: Model, optimizer: Optimizer) -> None:
+    """The last step of an epoch has no loss after it that would show what it spoilt."""
+    for name, W in model.parameters.named().items():
+        if not np.isfinite(W).all():
+            raise DivergenceError(
+                f"After {_steps(optimizer)} the parameter {name} is no longer finite; try a smaller learning rate."
+            )
 
 
 def _batches(rows: Array, batch_size: int) -> Iterator[Array]:
@@ -212,13 +225,17 @@ def _line(record: Record, epochs: int, images: int, unit: str) -> str:
     )
 
 
-def _diagnosis(model: Model, x: Array, loss: Loss, steps: int, rng: np.random.Generator) -> str:
+def _diagnosis(model: Model, x: Array, loss: Loss, optimizer: Optimizer, rng: np.random.Generator) -> str:
     """Where the numbers went bad, as a sentence."""
-    bad = [f"{name} is {value}" for name, value in loss.terms.items() if not math.isfinite(value)]
+    bad = ", ".join(f"{name} is {value}" for name, value in loss.terms.items() if not math.isfinite(value))
     return (
-        f"After {steps} steps the loss is {loss.value} ({', '.join(bad) or 'each term alone is finite'}): "
+        f"After {_steps(optimizer)} the loss is {loss.value} ({bad or 'each term alone is finite'}): "
         f"{_first_not_finite(model, x, rng)}; try a smaller learning rate."
     )
+
+
+def _steps(optimizer: Optimizer) -> str:
+    return "1 step" if optimizer.steps == 1 else f"{optimizer.steps} steps"
 
 
 def _first_not_finite(model: Model, x: Array, rng: np.random.Generator) -> str:

@@ -3,6 +3,7 @@
 # Wrong arguments are the point:
 # pyright: reportArgumentType=false, reportAttributeAccessIssue=false
 
+import copy
 import functools
 import gzip
 import os
@@ -564,7 +565,7 @@ ARGUMENTS = [
             pytest.param(
                 lambda make=make: step_twice_with_different_sizes(make(0.1)),
                 sn.ShapeError,
-                rf"{make.__name__} after 1 step.* expects theta in the shape of .*, \(4,\), got \(5,\)",
+                rf"{make.__name__} expects theta of shape \(4,\) .*got \(5,\)",
                 id=f"{make.__name__}: another model's theta",
             ),
         )
@@ -903,7 +904,24 @@ ARGUMENTS = [
         id="fit: uint8 validation",
     ),
     pytest.param(
-        lambda: fit(validation=NONE), sn.ShapeError, r"fit expects at least one example", id="fit: no validation images"
+        lambda: fit(validation=NONE),
+        sn.ShapeError,
+        r"fit expects at least one example in validation",
+        id="fit: no validation images",
+    ),
+    pytest.param(
+        lambda: fit(validation=X[:, :3]),
+        sn.ShapeError,
+        r"fit expects validation of shape \(N, 4\), got \(3, 3\)",
+        id="fit: validation of another width",
+    ),
+    pytest.param(lambda: fit("m"), TypeError, r"fit expects a model such as .* got 'm'", id="fit: a word for a model"),
+    pytest.param(lambda: fit(sn.VAE), TypeError, r"fit expects a model .* got the class VAE", id="fit: a class"),
+    pytest.param(
+        lambda: copy.copy(vae().parameters),
+        TypeError,
+        r"copied with its layers.*copy\.deepcopy\(model\)",
+        id="Parameters: copied without layers",
     ),
     # ---- evaluation
     pytest.param(
@@ -1108,7 +1126,7 @@ STATES = [
         id="load_idx: empty",
     ),
     pytest.param(
-        lambda: sn.data.load_idx("nowhere"), sn.DataError, r"nowhere holds no train-images", id="load_idx: no directory"
+        lambda: sn.data.load_idx("nowhere"), sn.DataError, r"nowhere is not a directory", id="load_idx: no directory"
     ),
     pytest.param(
         lambda: load_idx(idx(2, 2, 2)), sn.DataError, r"holds no train-labels-idx1-ubyte", id="load_idx: no labels"

@@ -130,10 +130,11 @@ def zipped(path: Path, content: bytes) -> bytes:
     return path.read_bytes()
 
 
-def promising(path: Path, shape: tuple[int, ...], body: bytes = b"") -> bytes:
+def promising(path: Path, shape: tuple[int, ...], body: bytes = b"", version: int = 1) -> bytes:
     """An archive whose last array has this shape in its header, and this after it."""
     header = io.BytesIO()
-    np.lib.format.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": shape})
+    write_header = {1: np.lib.format.write_array_header_1_0, 2: np.lib.format.write_array_header_2_0}[version]
+    write_header(header, {"descr": "<f4", "fortran_order": False, "shape": shape})
     sn.save(path, make(seed=1))
     with zipfile.ZipFile(path) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
@@ -162,6 +163,7 @@ UNFIT = {
     "a header and no numbers": lambda path: promising(path, (4,)),
     "a number too few": lambda path: promising(path, (4,), bytes(12)),
     "a number too many": lambda path: promising(path, (4,), bytes(20)),
+    "a newer version of the format": lambda path: promising(path, (4,), bytes(16), version=2),
     "a header that promises more than there is memory": lambda path: promising(path, (2**50,)),
 }
 

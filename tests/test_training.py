@@ -330,6 +330,19 @@ def test_parameters_that_a_step_spoilt_are_named():
         fit(model, after_epoch=spoil)
 
 
+class Spoils(sn.SGD):
+    """An optimizer whose step ends in NaN."""
+
+    def _move(self, theta, dtheta, learning_rate):
+        theta[...] = np.nan
+
+
+def test_parameters_that_the_last_step_spoilt_are_named():
+    model = make_autoencoder()
+    with pytest.raises(sn.DivergenceError, match=r"^After 1 step the parameter encoder\.0\.W is no longer finite; "):
+        fit(model, optimizer=Spoils(0.1), batch_size=100, epochs=1)
+
+
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_the_first_layer_whose_output_is_not_finite_is_named(place):
     layers: list[sn.Layer] = [dense(4, 4, 1), dense(4, 4, 2)]

@@ -87,7 +87,7 @@ def load_idx(directory: str | PathLike[str], split: str = "train") -> tuple[Arra
     >>> sn.data.load_idx("no/such/place")
     Traceback (most recent call last):
         ...
-    scratchnet.errors.DataError: no/such/place holds no train-images-idx3-ubyte, with or without .gz.
+    scratchnet.errors.DataError: no/such/place is not a directory.
     """
     check_choice("data.load_idx", "split", split, tuple(_PREFIX))
     directory, prefix = Path(directory), _PREFIX[split]
@@ -103,6 +103,8 @@ def load_idx(directory: str | PathLike[str], split: str = "train") -> tuple[Arra
 
 
 def _find(directory: Path, name: str) -> Path:
+    if not directory.is_dir():
+        raise DataError(f"{directory} is not a directory.")
     for path in (directory / f"{name}.gz", directory / name):
         if path.is_file():
             return path

@@ -128,10 +128,11 @@ def sgd_step(theta, dtheta, velocity, learning_rate, momentum):
 
 
 def adam_step(theta, dtheta, m, v, t, learning_rate, beta1, beta2, epsilon, weight_decay):
-    g = dtheta + weight_decay * theta if weight_decay else dtheta
-    m += (1 - beta1) * (g - m)
-    v += (1 - beta2) * (g * g - v)
-    theta -= learning_rate / (1 - beta1**t) * m / (np.sqrt(v / (1 - beta2**t)) + epsilon)
+    for i in _blocks(theta):
+        g = dtheta[i] + weight_decay * theta[i]
+        m[i] += (1 - beta1) * (g - m[i])
+        v[i] += (1 - beta2) * (g * g - v[i])
+        theta[i] -= learning_rate / (1 - beta1**t) * m[i] / (np.sqrt(v[i] / (1 - beta2**t)) + epsilon)
 
 
 # ---- data
@@ -142,6 +143,11 @@ def gather(x, rows):
 
 
 # ---- parts
+
+
+def _blocks(theta):
+    """Slices of θ that fit into the cache: NumPy's temporaries of all of θ would cost more time than the arithmetic."""
+    return (slice(start, start + 16_384) for start in range(0, theta.size, 16_384))
 
 
 def _magnitude(x):

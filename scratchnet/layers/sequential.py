@@ -1,5 +1,6 @@
 """Layers one after the other; the way back runs through them last to first. That is the chain rule."""
 
+from scratchnet.checks import named
 from scratchnet.layer import Layer, without_dx
 from scratchnet.types import Array, Backward
 
@@ -43,8 +44,7 @@ class Sequential(Layer):
         for i, layer in enumerate(layers):
             if not isinstance(layer, Layer):
                 hint = ": put a * before a list of layers" if isinstance(layer, list | tuple) else ""
-                came = f"the class {layer.__name__}" if isinstance(layer, type) else type(layer).__name__
-                raise TypeError(f"Sequential expects layers, got {came} at position {i}{hint}.")
+                raise TypeError(f"Sequential expects layers, got {named(layer)} at position {i}{hint}.")
         self.layers = layers
         self.n_in = layers[0].n_in
         trained = [any(part.parameter_names for _, part in layer.walk("")) for layer in layers]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from scratchnet import kernels
-from scratchnet.checks import check_rng, check_same
+from scratchnet.checks import check_rng, check_same, named
 from scratchnet.layer import Layer, without_dx
 from scratchnet.losses import bce, bce_with_logits, mse
 from scratchnet.models.model import Loss, Model, trace_layers
@@ -72,7 +72,7 @@ class Autoencoder(Model):
         super().__init__(encoder, decoder)
         for name, function in (("loss", loss), ("corrupt", corrupt)):
             if function is not None and not callable(function):
-                raise TypeError(f"Autoencoder expects {name} to be a function, got {function!r}.")
+                raise TypeError(f"Autoencoder expects {name} to be a function, got {named(function)}.")
         self.reconstruction_loss = loss
         self.corrupt = corrupt
         self.unit = _UNITS.get(loss, "loss/image")

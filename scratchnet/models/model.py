@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from scratchnet.checks import check_batch, check_count, check_rows
+from scratchnet.checks import check_batch, check_count, check_rows, named
 from scratchnet.errors import ShapeError
 from scratchnet.layer import Layer
 from scratchnet.parameters import Parameters
@@ -64,7 +64,7 @@ class Model(ABC):
     def __init__(self, encoder: Layer, decoder: Layer):
         for name, layer in (("encoder", encoder), ("decoder", decoder)):
             if not isinstance(layer, Layer):
-                raise TypeError(f"{type(self).__name__} expects the {name} to be a layer, got {type(layer).__name__}.")
+                raise TypeError(f"{type(self).__name__} expects the {name} to be a layer, got {named(layer)}.")
         self.encoder, self.decoder = encoder, decoder
         self.parameters = Parameters(encoder=encoder, decoder=decoder)
 
