@@ -147,7 +147,7 @@ def gather(x, rows):
 
 def _blocks(theta):
     """Slices of θ that fit into the cache: NumPy's temporaries of all of θ would cost more time than the arithmetic."""
-    return (slice(start, start + 16_384) for start in range(0, theta.size, 16_384))
+    return (slice(start, start + 65_536) for start in range(0, theta.size, 65_536))
 
 
 def _magnitude(x):
