@@ -95,14 +95,14 @@ def draw(demo: Run, vae: sn.VAE, x, x_test, labels, elbo: float, history: sn.His
 
     shown = np.array([np.flatnonzero(labels == digit)[0] for digit in np.unique(labels)])  # the first of each digit
     error = np.mean((vae.decode(mu) - x_test) ** 2)
-    title = f"Through {L} numbers and back: squared error {error:.4f} per pixel on the test images"
+    title = f"Through {L} numbers and back: squared error {error:.4f}/pixel on test images"
     rows = {"original": x_test[shown], "rebuilt": vae.decode(mu[shown])}
     demo.figure("reconstructions.png", plots.image_rows(rows, title))
 
     samples = vae.sample(64, rng)
     nearest = np.sqrt(squared_distances(samples, x).min(axis=1))
     title = f"64 samples from the prior, at a test ELBO of {elbo:.1f} nats/image.\n"
-    title += f"No copies: the nearest training image is {nearest.min():.1f} or more away"
+    title += f"No copies: each is {nearest.min():.1f} or more from every training image (Euclidean)"
     demo.figure("samples.png", plots.image_grid(samples, title))
 
     first, last = (7, 1) if {7, 1} <= set(labels) else labels[[0, -1]]
@@ -118,7 +118,7 @@ def draw(demo: Run, vae: sn.VAE, x, x_test, labels, elbo: float, history: sn.His
     chosen = shown[len(shown) // 2]
     eight = np.repeat([chosen], 8)
     draws = vae.decode(sample_gaussian(mu[eight], logvar[eight], noise_like(mu[eight], rng))[0])
-    title = f"One image, eight draws of its posterior: pixels vary by {draws.std(axis=0).mean():.3f} on average"
+    title = f"Eight draws of one image's posterior: pixels vary by {draws.std(axis=0).mean():.3f} (mean std)"
     draws, names = np.concatenate([x_test[[chosen]], draws]), ["image", *map(str, range(1, 9))]
     demo.figure("posterior.png", plots.image_grid(draws, title, columns=9, names=names))
 
@@ -127,8 +127,8 @@ def draw(demo: Run, vae: sn.VAE, x, x_test, labels, elbo: float, history: sn.His
     demo.figure("latent_kl.png", plots.latent_bars(kl, active, title))
 
     if history.epochs:
-        courses = ((name, history[f"val_{name}"]) for name in ("reconstruction", "kl"))
-        courses = ", ".join(f"{name} {values[0]:.1f} → {values[-1]:.1f}" for name, values in courses)
+        courses = {"reconstruction": history["val_reconstruction"], "KL": history["val_kl"]}
+        courses = ", ".join(f"{name} {values[0]:.1f} → {values[-1]:.1f}" for name, values in courses.items())
         title = f"{len(history.epochs)} epochs, on test images: {courses} nats/image"
         demo.figure("curves.png", plots.history_curves(history, title))
     if L == 2:

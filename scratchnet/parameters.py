@@ -69,7 +69,8 @@ class Parameters:
             for attribute in part.parameter_names
         ]
         if not self._slots:
-            raise ValueError(f"Parameters expects layers with parameters, got none in {listed(layers) or 'no layers'}.")
+            came = f"none in {listed(layers)}" if layers else "no layers"
+            raise ValueError(f"Parameters expects layers with parameters, got {came}.")
         dtypes = {name: getattr(part, attribute).dtype for name, part, attribute in self._slots}
         if len(set(dtypes.values())) > 1:
             first, *others = dtypes.items()
