@@ -22,6 +22,13 @@ from scratchnet.types import Array
 
 Record = dict[str, float]
 
+_BAR: Any = {
+    "unit": " images",
+    "unit_scale": True,
+    "bar_format": "{desc} {percentage:3.0f}% |{bar}| {rate_fmt}{postfix}",  # what is left of the line is the bar
+    "dynamic_ncols": True,
+}
+
 
 @dataclass
 class History:
@@ -136,7 +143,7 @@ def fit(
     with _interrupt_between_steps() as interrupted, np.errstate(over="ignore", invalid="ignore"):
         for epoch in range(1, epochs + 1):
             name = f"epoch {epoch}/{epochs}"
-            bar = tqdm(desc=name, total=len(x), unit=" images", unit_scale=True, leave=False, disable=not progress)
+            bar = tqdm(total=len(x), desc=name, leave=False, disable=not progress, **_BAR)
             start = time.perf_counter()
             means = _Means()
             with bar:
@@ -213,7 +220,7 @@ class _Means:
         return {name: total / self.images for name, total in self._sums.items()}
 
     def line(self, unit: str) -> str:
-        return "  ".join(f"{name} {value:.2f}" for name, value in self.record().items()) + f" {unit}"
+        return "  ".join(f"{name} {value:.1f}" for name, value in self.record().items()) + f" {unit}"
 
 
 def _line(record: Record, epochs: int, images: int, unit: str) -> str:
