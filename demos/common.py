@@ -72,7 +72,8 @@ def verdict(number: Number, spread: float, changed: list[str]) -> str:
     published run.
     """
     if changed or number.published is None:
-        return f"No published number has these settings (changed: {', '.join(changed)}), so good or bad is not said."
+        what = f" (changed: {', '.join(changed)})" if changed else ""
+        return f"No published number has these settings{what}, so good or bad is not said."
     gap = number.value - number.published
     if abs(gap) <= spread:
         return f"Good: {abs(gap):.2f} {number.unit} from the published {number.published}, no more than seeds differ."

@@ -13,17 +13,8 @@ from scratchnet import plots
 from scratchnet.evaluation import active_units, bce_scale, kl_per_latent
 from scratchnet.gaussian import noise_like, sample_gaussian
 
-PUBLISHED = -105.6  # nats/image, the test ELBO of pytorch/examples/vae after 10 epochs,
-COMPARABLE = (
-    "data",
-    "quick",
-    "epochs",
-    "batch_size",
-    "latent",
-    "hidden",
-    "beta",
-    "likelihood",
-)  # at these defaults
+PUBLISHED = -105.6  # nats/image, the test ELBO of pytorch/examples/vae after 10 epochs at these defaults:
+COMPARABLE = ("data", "quick", "epochs", "batch_size", "latent", "hidden", "beta", "likelihood")
 SPREAD = 0.8  # nats/image, how far one seed's result may lie from another's
 
 
@@ -57,19 +48,22 @@ def main() -> None:
         after_epoch=lambda record: tqdm.write(epoch_line(record, arguments.epochs, len(x))),
     )
     if history.interrupted:
-        print(f"Interrupted in epoch {len(history.epochs) + 1}: what follows is what was reached.")
+        reached = min(len(history.epochs) + 1, arguments.epochs)
+        print(f"Interrupted in epoch {reached}: what follows is what was reached.")
     sn.save(demo.path("model.npz"), vae)
     found = sn.elbo(vae, x_test, rng)
     draw(demo, vae, x, x_test, labels, found["elbo"], history, rng)
 
+    grey = arguments.likelihood == "bernoulli"  # the published number is no likelihood, so it stands beside none
+    published, per_pixel = (PUBLISHED, round(PUBLISHED / 784, 4)) if grey else (None, None)
     results = {
-        "test ELBO": Number(found["elbo"], "nats/image", found["stderr"], PUBLISHED),
+        "test ELBO": Number(found["elbo"], "nats/image", found["stderr"], published),
         "test reconstruction": Number(found["reconstruction"], "nats/image"),
         "test KL": Number(found["kl"], "nats/image"),
-        "test ELBO per pixel": Number(found["elbo"] / D, "nats/pixel", published=round(PUBLISHED / 784, 4), digits=4),
+        "test ELBO per pixel": Number(found["elbo"] / D, "nats/pixel", published=per_pixel, digits=4),
         "effective β": Number(vae.beta, "", published=1.0),
     }
-    if arguments.likelihood == "bernoulli":
+    if grey:
         scale = bce_scale(x, x_test)
         results["ELBO of the mean image"] = Number(-scale["mean_image"], "nats/image")
         results["limit of grey pixels"] = Number(-scale["floor"], "nats/image")
@@ -94,9 +88,10 @@ def draw(demo: Run, vae: sn.VAE, x, x_test, labels, elbo: float, history: sn.His
     mu, logvar = vae.encode(x_test)  # (N, L) each
 
     shown = np.array([np.flatnonzero(labels == digit)[0] for digit in np.unique(labels)])  # the first of each digit
-    error = np.mean((vae.decode(mu) - x_test) ** 2)
+    rebuilt = vae.decode(mu)
+    error = np.mean((rebuilt - x_test) ** 2)
     title = f"Through {L} numbers and back: squared error {error:.4f}/pixel on test images"
-    rows = {"original": x_test[shown], "rebuilt": vae.decode(mu[shown])}
+    rows = {"original": x_test[shown], "rebuilt": rebuilt[shown]}
     demo.figure("reconstructions.png", plots.image_rows(rows, title))
 
     samples = vae.sample(64, rng)
@@ -109,9 +104,8 @@ def draw(demo: Run, vae: sn.VAE, x, x_test, labels, elbo: float, history: sn.His
     ends = [x_test[labels == digit][0] for digit in (first, last)]
     walk = vae.interpolate(ends[0], ends[1], 12)
     jumps = np.sqrt(np.sum(np.diff(walk, axis=0) ** 2, axis=1))
-    title = (
-        f"A straight walk from a {first} to a {last}: the largest jump is {jumps.max() / jumps.mean():.1f} × the mean"
-    )
+    jump = f"{jumps.max() / jumps.mean():.1f} × the mean"
+    title = f"A straight walk from a {first} to a {last}: the largest jump is {jump}"
     names, walk = ["image", *map(str, range(1, 13)), "image"], np.concatenate([ends[:1], walk, ends[1:]])
     demo.figure("walk.png", plots.image_grid(walk, title, columns=14, names=names))
 

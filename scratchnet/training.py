@@ -192,11 +192,14 @@ def _finite_loss(model: Model, x: Array, optimizer: Optimizer, rng: np.random.Ge
 
 def _check_parameters(model: Model, optimizer: Optimizer) -> None:
     """The last step of an epoch has no loss after it that would show what it spoilt."""
-    for name, W in model.parameters.named().items():
-        if not np.isfinite(W).all():
-            raise DivergenceError(
-                f"After {_steps(optimizer)} the parameter {name} is no longer finite; try a smaller learning rate."
-            )
+    if name := _spoilt_parameter(model):
+        raise DivergenceError(
+            f"After {_steps(optimizer)} the parameter {name} is no longer finite; try a smaller learning rate."
+        )
+
+
+def _spoilt_parameter(model: Model) -> str | None:
+    return next((name for name, W in model.parameters.named().items() if not np.isfinite(W).all()), None)
 
 
 def _batches(rows: Array, batch_size: int) -> Iterator[Array]:
@@ -246,9 +249,8 @@ def _steps(optimizer: Optimizer) -> str:
 
 
 def _first_not_finite(model: Model, x: Array, rng: np.random.Generator) -> str:
-    for name, W in model.parameters.named().items():
-        if not np.isfinite(W).all():
-            return f"the steps before it had already spoilt the parameter {name}"
+    if name := _spoilt_parameter(model):
+        return f"the steps before it had already spoilt the parameter {name}"
     if not hasattr(model, "trace"):
         return "the parameters are finite"
     for name, y in model.trace(x, rng):

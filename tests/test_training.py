@@ -352,6 +352,27 @@ def test_the_first_layer_whose_output_is_not_finite_is_named(place):
         fit(model)
 
 
+class Residual(sn.Layer):
+    """y = x + inner(x): a layer with a child, but not a sequence."""
+
+    def __init__(self, inner: sn.Layer):
+        self.inner = inner
+
+    def children(self):
+        return {"inner": self.inner}
+
+    def forward(self, x):
+        y, backward = self.inner.forward(x)
+        return x + y, lambda dy: dy + backward(dy)
+
+
+def test_a_layer_that_is_more_than_its_children_is_traced_as_one():
+    branch = sn.Sequential(sn.Dense(4, 4, rng=np.random.default_rng(0), dtype=np.float64))
+    model = sn.Autoencoder(sn.Sequential(Residual(branch), sn.Tanh()), dense(4, 4, 3))
+    names = [name for name, _ in model.trace(X, np.random.default_rng(0))]
+    assert names == ["the corrupted x", "encoder.0, Residual()", "encoder.1, Tanh()", "decoder, Dense(4, 4)"]
+
+
 def test_what_overflows_is_told_by_the_error_and_by_no_warning(recwarn):
     with pytest.raises(sn.DivergenceError):
         fit(make_autoencoder(), optimizer=sn.SGD(1e300))

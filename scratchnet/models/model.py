@@ -9,6 +9,7 @@ import numpy as np
 from scratchnet.checks import check_batch, check_count, check_rows, named
 from scratchnet.errors import ShapeError
 from scratchnet.layer import Layer
+from scratchnet.layers.sequential import Sequential
 from scratchnet.parameters import Parameters
 from scratchnet.types import Array
 
@@ -125,8 +126,8 @@ class Model(ABC):
 
 
 def trace_layers(name: str, layer: Layer, x: Array) -> Iterator[tuple[str, Array]]:
-    """(name, output) of each layer in turn, from the input x."""
-    if layer.children():
+    """(name, output) of each layer in turn, from the input x; what is not sequential counts as one layer."""
+    if isinstance(layer, Sequential):
         for child_name, child in layer.children().items():
             for path, y in trace_layers(f"{name}.{child_name}", child, x):
                 yield path, (x := y)
