@@ -7,9 +7,10 @@ gaussian, parameters, optim, models.vae, training. Each derivation is a chapter 
 """
 
 from scratchnet import data, kernels
-from scratchnet.errors import DataError, DivergenceError, ShapeError
+from scratchnet.errors import DataError, DivergenceError, GradientError, ShapeError
 from scratchnet.evaluation import elbo
 from scratchnet.gaussian import kl_standard_normal, sample_gaussian
+from scratchnet.gradcheck import GradientReport, check_gradients
 from scratchnet.layer import Layer
 from scratchnet.layers import Dense, Flatten, ReLU, Reshape, Sequential, Sigmoid, Tanh
 from scratchnet.losses import bce, bce_with_logits, mse
@@ -30,6 +31,8 @@ __all__ = [
     "Dense",
     "DivergenceError",
     "Flatten",
+    "GradientError",
+    "GradientReport",
     "History",
     "Layer",
     "Loss",
@@ -42,6 +45,7 @@ __all__ = [
     "Tanh",
     "bce",
     "bce_with_logits",
+    "check_gradients",
     "data",
     "elbo",
     "fit",

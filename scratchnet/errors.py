@@ -15,3 +15,32 @@ class DataError(ValueError):
 
 class DivergenceError(FloatingPointError):
     """A loss became NaN or infinite, so training stopped."""
+
+
+class GradientError(AssertionError):
+    """A way back is not the derivative of its forward.
+
+    Attributes
+    ----------
+    array : str
+        The input or parameter whose gradient is wrong.
+    index : tuple of int
+        Where it is wrong by most.
+    claimed, measured : float
+        What the way back says there, and what the derivative is.
+    cause : str
+        The likeliest cause, "" if none was found.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        array: str = "",
+        index: tuple[int, ...] = (),
+        claimed: float = float("nan"),
+        measured: float = float("nan"),
+        cause: str = "",
+    ):
+        super().__init__(message)
+        self.array, self.index, self.claimed, self.measured, self.cause = array, index, claimed, measured, cause

@@ -28,6 +28,10 @@ class Parameters:
     ----------
     theta, dtheta : (P,)
         θ and ∂L/∂θ.
+    layers : dict
+        The parts as given.
+    slots : list of (str, Layer, str)
+        Each parameter's dotted name, the layer that holds it, and the attribute it is there.
 
     Raises
     ------
@@ -56,30 +60,30 @@ class Parameters:
     dtheta: Array
 
     def __init__(self, **layers: Layer):
-        self._layers = layers
+        self.layers = layers
         owners: dict[int, tuple[str, Layer]] = {}  # by identity, so that a layer used twice counts once
         for name, layer in layers.items():
             if not isinstance(layer, Layer):
                 raise TypeError(f"Parameters expects {name} to be a layer, got {named(layer)}.")
             for path, part in layer.walk(name):
                 owners.setdefault(id(part), (path, part))
-        self._slots = [
+        self.slots = [
             (f"{path}.{attribute}", part, attribute)
             for path, part in owners.values()
             for attribute in part.parameter_names
         ]
-        if not self._slots:
+        if not self.slots:
             came = f"none in {listed(layers)}" if layers else "no layers"
             raise ValueError(f"Parameters expects layers with parameters, got {came}.")
-        dtypes = {name: getattr(part, attribute).dtype for name, part, attribute in self._slots}
+        dtypes = {name: getattr(part, attribute).dtype for name, part, attribute in self.slots}
         if len(set(dtypes.values())) > 1:
             first, *others = dtypes.items()
             other = next(item for item in others if item[1] != first[1])
             raise TypeError(
                 f"Parameters expects one dtype for all layers, got {first[1]} in {first[0]}, {other[1]} in {other[0]}."
             )
-        self.theta = np.concatenate([getattr(part, attribute).ravel() for _, part, attribute in self._slots])
-        self.dtheta = np.concatenate([getattr(part, f"d{attribute}").ravel() for _, part, attribute in self._slots])
+        self.theta = np.concatenate([getattr(part, attribute).ravel() for _, part, attribute in self.slots])
+        self.dtheta = np.concatenate([getattr(part, f"d{attribute}").ravel() for _, part, attribute in self.slots])
         self._views = self._hand_out_views()
 
     def zero_grad(self) -> None:
@@ -90,11 +94,11 @@ class Parameters:
     def named(self) -> dict[str, Array]:
         """Each parameter under its dotted name, as a view into θ."""
         self._check_views()
-        return {name: getattr(part, attribute) for name, part, attribute in self._slots}
+        return {name: getattr(part, attribute) for name, part, attribute in self.slots}
 
     def _hand_out_views(self) -> list[tuple[Array, Array]]:
         views, start = [], 0
-        for _, part, attribute in self._slots:
+        for _, part, attribute in self.slots:
             own = getattr(part, attribute)
             stop = start + own.size
             view, dview = self.theta[start:stop].reshape(own.shape), self.dtheta[start:stop].reshape(own.shape)
@@ -105,7 +109,7 @@ class Parameters:
         return views
 
     def _check_views(self) -> None:
-        for (name, part, attribute), (view, dview) in zip(self._slots, self._views, strict=True):
+        for (name, part, attribute), (view, dview) in zip(self.slots, self._views, strict=True):
             for held, handed_out in ((attribute, view), (f"d{attribute}", dview)):
                 if getattr(part, held) is not handed_out:
                     raise ValueError(
@@ -121,10 +125,10 @@ class Parameters:
         raise TypeError("Parameters expects to be copied with its layers, got copy.copy: use copy.deepcopy(model).")
 
     def __reduce__(self) -> tuple[Any, ...]:  # a copied or unpickled model needs views into its own θ
-        return _rebuild, (self._layers,)
+        return _rebuild, (self.layers,)
 
     def __repr__(self) -> str:
-        return f"Parameters({len(self):,} numbers of {self.theta.dtype} in {len(self._slots)} arrays)"
+        return f"Parameters({len(self):,} numbers of {self.theta.dtype} in {len(self.slots)} arrays)"
 
 
 def _rebuild(layers: dict[str, Layer]) -> Parameters:

@@ -20,6 +20,9 @@ from numpy.typing import DTypeLike
 
 from scratchnet.checks import check_count, check_rows
 from scratchnet.errors import ShapeError
+from scratchnet.gradcheck.numerical import STEP
+from scratchnet.gradcheck.report import GradientReport
+from scratchnet.gradcheck.subject import d
 from scratchnet.storage import write_whole
 from scratchnet.training import History
 from scratchnet.types import Array
@@ -131,6 +134,34 @@ def latent_scatter(z: Array, labels: Array, title: str) -> Figure:
     return figure
 
 
+def v_curve(report: GradientReport) -> Figure:
+    """The error of each gradient against the step h that it was measured with, both axes logarithmic."""
+    title = f"{report.name}: a step too long errs by curvature, one too short by rounding"
+    analytic = any(np.isfinite(one.exact_errors).any() for one in report.arrays)
+    figure, (axes,) = _figure(6.4, 4, title + ("; a complex step does not round" if analytic else ""))
+    for i, one in enumerate(report.arrays):
+        color = DIGITS(i % DIGITS.N)
+        axes.loglog(
+            one.steps,
+            _above_zero(one.errors),
+            "o-",
+            markersize=3,
+            linewidth=1.4,
+            color=color,
+            label=d(one.name),
+        )
+        axes.loglog(one.steps, _above_zero(one.exact_errors), "--", linewidth=1, color=color)
+    if analytic:
+        axes.plot([], "--", linewidth=1, color=INK, label="complex step")
+    axes.axvline(STEP, color=SOFT, linewidth=0.8, linestyle=":")
+    axes.annotate("the step used", (STEP, 1), xycoords=("data", "axes fraction"), fontsize=8, color=SOFT, ha="center")
+    axes.set_xlabel("step h")
+    axes.set_ylabel("error, as a part of the slope")
+    axes.legend(frameon=False, fontsize=8)
+    _plain(axes)
+    return figure
+
+
 def save_figure(path: str | PathLike[str], figure: Figure) -> None:
     """Write the figure to `path` as PNG, whole or not at all."""
     with write_whole(path) as file:
@@ -159,6 +190,11 @@ def _broken(title: str, inches: float) -> list[str]:
             line = longer
         lines.append(line)
     return lines
+
+
+def _above_zero(errors: Array) -> Array:
+    """Errors that a logarithmic axis can show: what is exact is drawn at half the last digit."""
+    return np.maximum(errors, np.finfo(np.float64).eps / 2)
 
 
 def _plain(axes: Axes) -> None:

@@ -110,3 +110,35 @@ def test_a_long_title_is_broken_rather_than_cut():
 def test_a_figure_is_saved_as_a_png(tmp_path):
     plots.save_figure(tmp_path / "figure.png", plots.image_grid(BLACK, "t", columns=1))
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
+
+
+def names_in_legend(figure: Figure) -> list[str]:
+    legend = figure.axes[0].get_legend()
+    assert legend is not None
+    return [text.get_text() for text in legend.get_texts()]
+
+
+def curves(figure: Figure, points: int) -> list[np.ndarray]:
+    heights = [np.asarray(line.get_ydata()) for line in figure.axes[0].lines]
+    return [height for height in heights if height.size == points]
+
+
+def test_a_v_curve_has_a_line_for_each_gradient_and_each_method(rng):
+    report = sn.check_gradients(sn.Dense(2, 1, rng=rng), rng.standard_normal((3, 2)), rng=rng)
+    figure = report.plot()
+    assert names_in_legend(figure) == ["dx", "dW", "db", "complex step"]
+    assert len(curves(figure, report.arrays[0].steps.size)) == 2 * 3
+
+
+def test_a_v_curve_shows_what_is_exact_at_half_the_last_digit(rng):
+    report = sn.check_gradients(sn.Flatten(), rng.standard_normal((3, 2)), rng=rng)
+    lowest = min(curve.min() for curve in curves(report.plot(), report.arrays[0].steps.size))
+    assert lowest == np.finfo(np.float64).eps / 2
+
+
+def test_a_v_curve_of_what_is_not_analytic_has_no_complex_step():
+    def modulus(x):
+        return np.abs(x), lambda dy: dy * np.sign(x)
+
+    report = sn.check_gradients(modulus, np.array([1.0, -2.0]), rng=np.random.default_rng(0))
+    assert names_in_legend(report.plot()) == ["dx"]
