@@ -8,7 +8,7 @@ gaussian, parameters, optim, models.vae, training. Each derivation is a chapter 
 
 from scratchnet import data, kernels
 from scratchnet.errors import DataError, DivergenceError, GradientError, ShapeError
-from scratchnet.evaluation import elbo
+from scratchnet.evaluation import elbo, log_likelihood
 from scratchnet.gaussian import kl_standard_normal, sample_gaussian
 from scratchnet.gradcheck import GradientReport, check_gradients
 from scratchnet.layer import Layer
@@ -52,6 +52,7 @@ __all__ = [
     "kernels",
     "kl_standard_normal",
     "load",
+    "log_likelihood",
     "mse",
     "sample_gaussian",
     "save",

@@ -10,6 +10,7 @@ import numpy as np
 from scratchnet import kernels
 from scratchnet.checks import (
     check_batch,
+    check_count,
     check_finite,
     check_floats,
     check_number,
@@ -23,7 +24,7 @@ from scratchnet.models.likelihood import Bernoulli
 from scratchnet.models.vae import VAE
 from scratchnet.types import Array
 
-_ROWS = 1000  # images in flight at once, so that memory does not grow with the data
+_ROWS = 1000  # images or samples in flight at once, so that memory does not grow with the data
 
 
 def elbo(vae: VAE, x: Array, rng: np.random.Generator) -> dict[str, float]:
@@ -65,15 +66,7 @@ def elbo(vae: VAE, x: Array, rng: np.random.Generator) -> dict[str, float]:
     >>> abs(found["elbo"] + found["reconstruction"] + found["kl"]) < 1e-6
     True
     """
-    if not isinstance(vae, VAE):
-        raise TypeError(f"elbo expects a VAE, got {type(vae).__name__}.")
-    check_rng("elbo", rng)
-    check_rows("elbo", "x", x, vae.encoder.n_in, vae.dtype)
-    check_batch("elbo", x)
-    if isinstance(vae.likelihood, Bernoulli):
-        check_pixels("elbo", "x", x)
-    else:
-        check_finite("elbo", "x", x)
+    _check_arguments("elbo", vae, x, rng)
     nll, kl = [], []
     for rows in _chunks(x):
         mu, logvar = vae.encode(rows)
@@ -90,6 +83,71 @@ def elbo(vae: VAE, x: Array, rng: np.random.Generator) -> dict[str, float]:
         "kl": divergence.mean().item(),
         "stderr": bound.std(ddof=1).item() / len(x) ** 0.5 if len(x) > 1 else float("nan"),
     }
+
+
+def log_likelihood(vae: VAE, x: Array, k: int, rng: np.random.Generator) -> float:
+    """The importance-weighted bound L_k on log p(x), in nats per image, by k samples z from each image's own q(z|x).
+
+    L_k = (1/N) Σₙ log (1/k) Σᵢ p(xₙ|zᵢ) p(zᵢ) / q(zᵢ|xₙ),  i = 1 … k. At k = 1 it is the ELBO, with
+    log p(z) − log q(z|x) at the sample in place of the KL. Its expectation never falls as k grows, and tends to
+    log p(x); if q(z|x) is the true posterior, every k gives log p(x).
+
+    Parameters
+    ----------
+    vae : VAE
+        Its β plays no part.
+    x : (N, D)
+        Black or white for "bernoulli": with grey pixels L_k is a bound on a cost, not on a likelihood.
+    k : int
+        Samples per image, at least 1; Burda et al. take 5000. Time grows with N·k, memory does not grow with k.
+    rng : numpy.random.Generator
+        Draws ε, image by image: (N, k, L).
+
+    Returns
+    -------
+    float
+        L_k, the mean over images.
+
+    Raises
+    ------
+    DataError
+        If x is not finite, or not in [0, 1] where pixels are Bernoulli.
+    ShapeError
+        If x does not fit the encoder or is empty.
+    ValueError
+        If k is less than 1.
+
+    Notes
+    -----
+    The ELBO: docs/11-vae.md. Burda, Grosse & Salakhutdinov, Importance Weighted Autoencoders, 2015, section 3.
+
+    Examples
+    --------
+    >>> import numpy as np, scratchnet as sn
+    >>> rng = np.random.default_rng(0)
+    >>> vae = sn.VAE(sn.Dense(4, 2, rng=rng), sn.Dense(1, 4, rng=rng))
+    >>> vae.parameters.theta[...] = 0               # each pixel is a fair coin whatever z is, and q(z|x) is the prior
+    >>> round(sn.log_likelihood(vae, np.ones((3, 4), np.float32), 10, rng), 4)      # 4 log ½
+    -2.7726
+    """
+    _check_arguments("log_likelihood", vae, x, rng)
+    check_count("log_likelihood", "k", k)
+    mu, logvar = (np.concatenate(part) for part in zip(*map(vae.encode, _chunks(x)), strict=True))  # (N, L) each
+    log_sum = np.full(len(x), -np.inf)  # log Σᵢ wᵢ over the samples so far, (N,)
+    k = int(k)  # a NumPy int8 would overflow
+    samples = len(x) * k  # all k of the first image, then all k of the second, …
+    for start in range(0, samples, _ROWS):
+        n = np.arange(start, min(start + _ROWS, samples)) // k  # the image that each sample belongs to
+        eps = noise_like(mu[n], rng)
+        z, _ = sample_gaussian(mu[n], logvar[n], eps)
+        y, _ = vae.decoder.forward(z)
+        vae.check_decoded(y, x[n])
+        # log p(z) = −½ Σ (z² + log 2π) and log q(z|x) = −½ Σ (ε² + logvar + log 2π), as ε = (z − μ)/σ:
+        # log p(z) − log q(z|x) = ½ Σ (ε² + logvar − z²)
+        log_p_over_q = 0.5 * (eps**2 + logvar[n] - z**2).sum(axis=1, dtype=np.float64)
+        log_w = log_p_over_q - vae.likelihood.nll_per_image(y, x[n])
+        np.logaddexp.at(log_sum, n, log_w)
+    return (log_sum - np.log(k)).mean().item()
 
 
 def bce_scale(train: Array, test: Array) -> dict[str, float]:
@@ -192,6 +250,18 @@ def active_units(mu: Array, threshold: float = 0.01) -> Array:
     check_batch("active_units", mu)
     check_number("active_units", "threshold", threshold, 0)
     return mu.var(axis=0) > threshold
+
+
+def _check_arguments(where: str, vae: VAE, x: Array, rng: np.random.Generator) -> None:
+    if not isinstance(vae, VAE):
+        raise TypeError(f"{where} expects a VAE, got {type(vae).__name__}.")
+    check_rng(where, rng)
+    check_rows(where, "x", x, vae.encoder.n_in, vae.dtype)
+    check_batch(where, x)
+    if isinstance(vae.likelihood, Bernoulli):
+        check_pixels(where, "x", x)
+    else:
+        check_finite(where, "x", x)
 
 
 def _cross_entropy(x: Array, p: Array) -> float:

@@ -1,11 +1,14 @@
 """Evaluation: the bound is what the models say, image by image, and agrees with what can be worked out on paper."""
 
 import math
+import tracemalloc
+from statistics import NormalDist
 
 import numpy as np
 import pytest
 
 import scratchnet as sn
+from scratchnet import evaluation
 from scratchnet.evaluation import active_units, bce_scale, kl_per_latent
 from scratchnet.types import Array
 
@@ -155,6 +158,128 @@ def test_at_the_true_posterior_the_bound_is_the_log_likelihood():
     found = sn.elbo(exact, np.full((4000, 1), x), np.random.default_rng(0))
     assert abs(found["elbo"] - log_likelihood) < 5 * found["stderr"]
     assert found["stderr"] < 0.02
+
+
+# ---- the importance-weighted bound
+
+
+def log_likelihood(vae: sn.VAE, x: Array, k: int) -> float:
+    return sn.log_likelihood(vae, x, k, np.random.default_rng(9))
+
+
+def log_likelihood_by_a_loop(vae: sn.VAE, x: Array, k: int) -> float:
+    """One image and one sample at a time, from the densities themselves, at the noise of `log_likelihood` above."""
+    total = 0.0
+    for image, draws in zip(x[:, None], np.random.default_rng(9).standard_normal((len(x), k, 3)), strict=True):
+        mu, logvar = vae.encode(image)
+        weights = []
+        for eps in draws[:, None].astype(x.dtype):
+            z, _ = sn.sample_gaussian(mu, logvar, eps)
+            w = math.exp(-vae.loss(image, eps=eps).terms["reconstruction"])
+            for z_i, mu_i, logvar_i in zip(z.flat, mu.flat, logvar.flat, strict=True):
+                w *= NormalDist().pdf(z_i) / NormalDist(mu_i, math.exp(0.5 * logvar_i)).pdf(z_i)
+            weights.append(w)
+        total += math.log(math.fsum(weights) / k)
+    return total / len(x)
+
+
+@likelihoods
+@pytest.mark.parametrize("k", [1, 2, 7])
+def test_the_log_likelihood_is_the_log_of_the_mean_weight(options, k):
+    vae, x = make_vae(**options), images(4)
+    assert log_likelihood(vae, x, k) == pytest.approx(log_likelihood_by_a_loop(vae, x, k), rel=1e-12)
+
+
+def test_one_sample_is_the_elbo_with_the_densities_at_the_sample_for_the_kl():
+    vae, x = make_vae(), images(20)
+    mu, logvar = vae.encode(x)
+    z, _ = sn.sample_gaussian(mu, logvar, noise(20))
+    log_q_over_p = 0.5 * (z**2 - noise(20) ** 2 - logvar).sum() / 20
+    elbo = sn.elbo(vae, x, np.random.default_rng(9))
+    assert log_likelihood(vae, x, 1) == pytest.approx(elbo["elbo"] + elbo["kl"] - log_q_over_p, rel=1e-12)
+
+
+@pytest.mark.parametrize("rows", [1, 3, 4, 64])
+@pytest.mark.parametrize("k", [1, 4, 9])
+def test_how_many_samples_are_in_flight_makes_no_difference(monkeypatch, rows, k):
+    vae, x = make_vae(), images(7)
+    whole = log_likelihood(vae, x, k)
+    monkeypatch.setattr(evaluation, "_ROWS", rows)
+    assert log_likelihood(vae, x, k) == pytest.approx(whole, rel=1e-12)
+
+
+def test_memory_does_not_grow_with_the_samples():
+    vae, x = make_vae(), images(2)
+    peaks = []
+    for k in (1000, 10_000):
+        tracemalloc.start()
+        log_likelihood(vae, x, k)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.1 * peaks[0]
+
+
+def test_weights_too_small_for_a_float_still_have_a_mean():
+    x = np.full((1, 1), 1e3)  # log p(x|z) is about −10⁶, and e^−1000000 is 0
+    found = log_likelihood(linear_vae(0.0, 0.0, 1.0), x, 50)
+    eps = np.random.default_rng(9).standard_normal(50)  # q is the prior here, so that z = ε and a weight is p(x|z)
+    log_w = -0.5 * math.log(2 * math.pi * S**2) - 0.5 * (1e3 - W * eps - B) ** 2 / S**2
+    assert found == pytest.approx(log_w.max() + math.log(np.exp(log_w - log_w.max()).sum() / 50), rel=1e-12)
+
+
+@pytest.mark.parametrize("k", [1, 2, 10, 1500])
+def test_at_the_true_posterior_every_k_gives_the_log_likelihood(k):
+    x = np.array([[0.7], [-3.0], [11.0]])
+    total = W**2 + S**2
+    exact = linear_vae(W / total, -W * B / total, S**2 / total)
+    expected = np.mean(-0.5 * np.log(2 * np.pi * total) - 0.5 * (x - B) ** 2 / total)
+    assert log_likelihood(exact, x, k) == pytest.approx(expected, rel=1e-10)
+
+
+def test_many_samples_close_the_gap_of_a_wrong_posterior():
+    x, total = np.full((1, 1), 0.7), W**2 + S**2
+    log_p = -0.5 * math.log(2 * math.pi * total) - 0.5 * (0.7 - B) ** 2 / total
+    wrong = linear_vae(0.0, 0.0, 1.0)  # the prior in place of the posterior; ELBO −3.98, log p(x) = −1.71
+    assert log_likelihood(wrong, x, 100_000) == pytest.approx(log_p, abs=0.016)  # five standard errors
+
+
+def test_beta_is_not_in_the_log_likelihood():
+    assert log_likelihood(make_vae(beta=10.0), images(5), 3) == log_likelihood(make_vae(beta=0.0), images(5), 3)
+
+
+def test_the_log_likelihood_changes_neither_the_model_nor_the_images():
+    vae, x = make_vae(), images(20)
+    theta = vae.parameters.theta.copy()
+    log_likelihood(vae, x, 3)
+    assert np.array_equal(vae.parameters.theta, theta)
+    assert not vae.parameters.dtheta.any()
+    assert np.array_equal(x, images(20))
+
+
+def test_the_log_likelihood_is_a_float_and_the_same_for_the_same_seed():
+    found = log_likelihood(make_vae(np.float32), images(5).astype(np.float32), 3)
+    assert type(found) is float
+    assert found == log_likelihood(make_vae(np.float32), images(5).astype(np.float32), 3)
+
+
+@likelihoods
+def test_the_log_likelihood_of_a_float32_model_is_that_of_the_same_in_float64(options):
+    vae, x = make_vae(np.float32, **options), images(20).astype(np.float32)
+    exact = make_vae(**options)
+    exact.parameters.theta[...] = vae.parameters.theta
+    assert log_likelihood(vae, x, 2000) == pytest.approx(log_likelihood(exact, x.astype(np.float64), 2000), rel=1e-6)
+
+
+def test_the_weights_of_a_float32_model_are_added_up_in_double_precision():
+    vae, x = make_vae(np.float32), images(3).astype(np.float32)
+    vae.parameters.theta[...] = 0  # whatever z is, each pixel is a fair coin: all weights are the same
+    assert log_likelihood(vae, x, 20_000) == pytest.approx(log_likelihood(vae, x, 1), rel=1e-11)
+
+
+def test_k_may_be_a_small_numpy_integer():
+    assert log_likelihood(make_vae(), images(5), np.int8(100)) == log_likelihood(  # pyright: ignore[reportArgumentType]
+        make_vae(), images(5), 100
+    )
 
 
 # ---- latent dimensions
