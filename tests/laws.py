@@ -171,7 +171,7 @@ def inputs_of(case: Case, subject: Subject, N: int | None = None, *, gentle: boo
         for shape, bounds in zip(subject.shapes, subject.ranges, strict=True)
     ]
     if gentle and subject.kinked:
-        inputs[0] += np.where(inputs[0] > 0, 1e-3, -1e-3)  # off the kink
+        inputs[0] = inputs[0] + np.where(inputs[0] > 0, 1e-3, -1e-3)  # off the kink
     return inputs
 
 

@@ -3,19 +3,11 @@
 import numpy as np
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 
 import scratchnet as sn
+from tests.strategies import cases
 
 LOG2 = 0.6931471805599453
-
-
-def real_arrays(low: float, high: float):
-    return hnp.arrays(np.float64, (3, 4), elements=st.floats(low, high))
-
-
-pixels = real_arrays(0, 1)
 
 # ---- mse
 
@@ -78,21 +70,24 @@ def test_the_derivative_of_bce_with_logits_worked_by_hand():
     np.testing.assert_allclose(dlogits, [[-1 / 8, 1 / 4], [0, 1 / 4]], atol=1e-16)
 
 
-@given(real_arrays(-50, 50), pixels)
-def test_the_derivative_of_bce_with_logits_is_p_minus_x(logits, x):
+@given(case=cases)
+def test_the_derivative_of_bce_with_logits_is_p_minus_x(case):
+    logits, x = case.rows(-50, 50), case.rows(0, 1)
     p, _ = sn.Sigmoid().forward(logits)
     _, dlogits = sn.bce_with_logits(logits, x)
-    np.testing.assert_allclose(3 * dlogits, p - x, atol=1e-15)
+    np.testing.assert_allclose(case.N * dlogits, p - x, atol=1e-15)
 
 
-@given(real_arrays(-10, 10), pixels)
-def test_bce_with_logits_is_bce_of_the_sigmoid(logits, x):
+@given(case=cases)
+def test_bce_with_logits_is_bce_of_the_sigmoid(case):
+    logits, x = case.rows(-10, 10), case.rows(0, 1)
     p, _ = sn.Sigmoid().forward(logits)
     np.testing.assert_allclose(sn.bce_with_logits(logits, x)[0], sn.bce(p, x)[0], rtol=1e-11)
 
 
-@given(real_arrays(-10, 10), pixels)
-def test_the_way_back_through_bce_and_sigmoid_is_that_of_bce_with_logits(logits, x):
+@given(case=cases)
+def test_the_way_back_through_bce_and_sigmoid_is_that_of_bce_with_logits(case):
+    logits, x = case.rows(-10, 10), case.rows(0, 1)
     p, backward = sn.Sigmoid().forward(logits)
     _, dp = sn.bce(p, x)
     np.testing.assert_allclose(backward(dp), sn.bce_with_logits(logits, x)[1], atol=1e-11)
@@ -114,8 +109,9 @@ def test_bce_with_logits_keeps_the_digits_of_a_small_cost():
     np.testing.assert_allclose(value, np.exp(-40.0), rtol=1e-14)
 
 
-@given(real_arrays(-10, 10), real_arrays(0.01, 0.99))
-def test_the_entropy_of_grey_pixels_is_the_floor_of_bce(logits, x):
+@given(case=cases)
+def test_the_entropy_of_grey_pixels_is_the_floor_of_bce(case):
+    logits, x = case.rows(-10, 10), case.rows(0.01, 0.99)
     floor, _ = sn.bce(x, x)
     assert sn.bce_with_logits(logits, x)[0] >= floor - 1e-12
 
