@@ -1,0 +1,86 @@
+"""Chapter 14 keeps its word: its numbers are those of its script, and its table has every mistake that is tried."""
+
+import inspect
+import json
+import re
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import scratchnet as sn
+from scratchnet.gradcheck.causes import CAUSES
+
+DOCS = Path(__file__).parent.parent / "docs"
+PAGE = (DOCS / "14-checking-gradients.md").read_text(encoding="utf-8")
+MEASURED = json.loads((DOCS / "figures" / "gradient_check.json").read_text(encoding="utf-8"))
+SCRIPT = runpy.run_path(str(DOCS / "figures" / "gradient_check.py"))
+CAUSE_ROWS = re.findall(r"^\| `(\w+)` \|.*\| (`.*`) \|$", PAGE, re.M)
+CONDUCT_ROWS = re.findall(r"^\| (?:forward|backward) .*\| (`.*`) \|$", PAGE, re.M)
+CODE = "".join(re.findall(r"^```python\n(.*?)^```$", PAGE, re.M | re.S))
+
+
+@pytest.mark.parametrize("method", MEASURED["slopes"])
+def test_the_table_of_steps_holds_the_measured_numbers(method):
+    measured = MEASURED["slopes"][method]["measured"]
+    derived = MEASURED["slopes"][method].get("derived")
+    step, error = (f"{derived[one]:.0e}" for one in ("step", "error")) if derived else ("any", "rounding alone")
+    assert f"| {method} | {step} | {measured['step']:.0e} | {error} | {measured['error']:.0e} |" in PAGE
+
+
+def test_the_size_of_the_loss_and_of_its_slopes_is_the_measured_one():
+    loss, slope = MEASURED["loss in nats"], MEASURED["largest slope in nats"]
+    assert f"{loss:.2f} nats with slopes up to {slope:.3f}" in re.sub(r"\s+", " ", PAGE)
+
+
+def test_the_printed_report_is_the_measured_one():
+    assert "\n".join(MEASURED["reports"]["Dense(6, 5)"]) in PAGE
+
+
+def test_the_right_gradients_of_the_page_are_off_by_less_than_it_says():
+    errors = re.findall(r"(\de-\d\d) \(h", " ".join(line for report in MEASURED["reports"].values() for line in report))
+    assert len(errors) == 9
+    assert max(map(float, errors)) < 1e-8
+
+
+@pytest.mark.parametrize("method", ["one-sided", "central", "central, float32"])
+def test_what_was_measured_is_what_was_derived_within_a_factor_of_four(method):
+    measured, derived = (MEASURED["slopes"][method][one] for one in ("measured", "derived"))
+    assert 1 / 4 < measured["step"] / derived["step"] < 4
+    assert 1 / 4 < measured["error"] / derived["error"] < 4
+
+
+def test_the_script_still_finds_what_it_found():
+    found = SCRIPT["measure"](MEASURED["seed"])
+    for method, then in MEASURED["slopes"].items():
+        now = found["slopes"][method]["measured"]["error"]
+        assert 1 / 5 < now / then["measured"]["error"] < 5  # rounding differs from machine to machine
+    for name, report in MEASURED["reports"].items():
+        without_errors = [re.sub(r"\de-\d\d", "", line) for line in report]
+        assert [re.sub(r"\de-\d\d", "", line) for line in found["reports"][name]] == without_errors
+
+
+def test_the_numbers_that_the_check_works_with_are_those_that_the_page_names():
+    options = inspect.signature(sn.check_gradients).parameters
+    text = re.sub(r"\s+", " ", PAGE)
+    assert f"up to {options['coordinates'].default} numbers" in text
+    assert f"{options['directions'].default} random directions of length 1" in text
+    assert f"must agree to $10^{{{round(np.log10(options['tolerance'].default))}}}$" in text
+
+
+def test_the_table_of_mistakes_has_every_cause_that_is_tried():
+    assert {name for name, _ in CAUSE_ROWS} == {cause.__name__ for cause in CAUSES}
+
+
+@pytest.mark.parametrize(
+    "message",
+    [one for row in [*(told for _, told in CAUSE_ROWS), *CONDUCT_ROWS] for one in re.findall(r"`(.+?)`", row)],
+)
+def test_each_message_of_the_tables_is_produced_on_the_page(message):
+    assert f'"{message}"' in CODE
+
+
+def test_both_tables_are_found():
+    assert len(CAUSE_ROWS) > len(CAUSES)  # a factor has two rows
+    assert len(CONDUCT_ROWS) == 5
