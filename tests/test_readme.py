@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import scratchnet as sn
+from tests.museum.exhibits import EXHIBITS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -31,11 +32,18 @@ def test_the_first_example_is_short():
 def test_the_layer_of_ones_own_has_the_derivative_that_it_claims(rng):
     names: dict = {"sn": sn}
     exec(PYTHON[2], names)
-    x, dy, h = rng.standard_normal((2, 3)), rng.standard_normal((2, 3)), 1e-6
-    layer = names["Square"]()
-    _, backward = layer.forward(x)
-    numerical = (layer.forward(x + h)[0] - layer.forward(x - h)[0]) / (2 * h)
-    np.testing.assert_allclose(backward(dy), dy * numerical, rtol=1e-6)
+    sn.check_gradients(names["Square"](), rng.standard_normal((2, 3)), rng=rng)
+
+
+def test_the_mistake_in_that_layer_is_reported_as_printed():
+    with pytest.raises(sn.GradientError) as raised:
+        exec(PYTHON[3], {"sn": sn, "np": np})
+    printed = re.findall(r"^```text\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)[0]
+    assert f"GradientError: {raised.value}" == " ".join(printed.split())
+
+
+def test_the_bugs_of_the_museum_are_counted():
+    assert f"is shown on {len(EXHIBITS)} bugs" in README
 
 
 @pytest.mark.parametrize("seed", ["0", "1", "2"])

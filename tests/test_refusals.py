@@ -45,6 +45,18 @@ def dense(n_in: int = 4, n_out: int = 2, dtype: Any = np.float32) -> sn.Dense:
     return sn.Dense(n_in, n_out, rng=rng(), dtype=dtype)
 
 
+class GainWithoutGradient(sn.Layer):
+    """A layer that names a parameter, and has nowhere to add its gradient."""
+
+    parameter_names = ("g",)
+
+    def __init__(self):
+        self.g = np.ones(1)
+
+    def forward(self, x):
+        return self.g * x, lambda dy: self.g * dy
+
+
 def autoencoder(encoder: Any = None, decoder: Any = None, **options: Any) -> sn.Autoencoder:
     return sn.Autoencoder(encoder or dense(4, 2), decoder or dense(2, 4), **options)
 
@@ -988,6 +1000,162 @@ ARGUMENTS = [
         for width in (5, 1)
         for likelihood in ("bernoulli", "gaussian")
     ],
+    pytest.param(
+        lambda: sn.check_gradients(sn.ReLU(), X, rng=0),
+        TypeError,
+        r"check_gradients takes its randomness from a NumPy Generator, got 0",
+        id="check_gradients: a seed",
+    ),
+    pytest.param(
+        lambda: sn.check_gradients(vae(), X, rng=rng()),
+        TypeError,
+        r"check_gradients expects a layer or a function, got VAE: pass its loss, model\.loss",
+        id="check_gradients: a model",
+    ),
+    pytest.param(
+        lambda: sn.check_gradients("relu", X, rng=rng()),
+        TypeError,
+        r"check_gradients expects a layer or a function, got 'relu'",
+        id="check_gradients: a name",
+    ),
+    pytest.param(
+        lambda: sn.check_gradients(np.tanh, X, rng=rng()),
+        TypeError,
+        r"check_gradients expects tanh to return \(y, backward\), \(value, dy\) or a Loss, got ndarray",
+        id="check_gradients: a function without a way back",
+    ),
+    pytest.param(
+        lambda: sn.check_gradients(zip, X, rng=rng()),
+        TypeError,
+        r"check_gradients expects zip to return \(y, backward\), .* got zip",
+        id="check_gradients: a function that does not tell its arguments",
+    ),
+    pytest.param(
+        lambda: sn.check_gradients(lambda x: (x, x, x), X, rng=rng()),
+        TypeError,
+        r"to return \(y, backward\), \(value, dy\) or a Loss, got a tuple of ndarray, ndarray, ndarray",
+        id="check_gradients: a tuple of arrays",
+    ),
+    pytest.param(
+        lambda: sn.check_gradients(lambda rows: (np.ones(3), lambda dy: ()), BYTES, rng=rng()),
+        ValueError,
+        r"check_gradients expects inputs or parameters of floats, got none for .*lambda",
+        id="check_gradients: no floats",
+    ),
+    pytest.param(
+        lambda: sn.check_gradients(dense(), X, rng=rng(), tolerance=0.0),
+        ValueError,
+        r"check_gradients expects tolerance in \(0, inf\), got 0\.0",
+        id="check_gradients: tolerance 0",
+    ),
+    pytest.param(
+        lambda: sn.check_gradients(dense(), X, rng=rng(), coordinates=0),
+        ValueError,
+        r"check_gradients expects coordinates to be at least 1, got 0",
+        id="check_gradients: no coordinates",
+    ),
+    pytest.param(
+        lambda: sn.check_gradients(dense(), X, rng=rng(), directions=2.5),
+        TypeError,
+        r"check_gradients expects directions to be a whole number, got 2\.5",
+        id="check_gradients: half a direction",
+    ),
+    pytest.param(
+        lambda: sn.check_gradients(dense().forward, X, rng=rng(), parameters=sn.Parameters(dense=dense())),
+        TypeError,
+        r"check_gradients expects parameters of float64, got float32: make the layers with dtype=np\.float64",
+        id="check_gradients: float32 parameters",
+    ),
+    pytest.param(
+        lambda: sn.check_gradients(GainWithoutGradient(), X, rng=rng()),
+        TypeError,
+        r"check_gradients expects GainWithoutGradient\(\) to add the gradient of g to dg, got none",
+        id="check_gradients: a layer without dg",
+    ),
+    pytest.param(
+        lambda: sn.check_gradients(sn.Tanh(), with_one(np.nan), rng=rng()),
+        sn.DataError,
+        r"check_gradients expects the y of Tanh\(\) to be finite, got nan at \[1, 2\]",
+        id="check_gradients: a NaN",
+    ),
+    pytest.param(
+        lambda: sn.check_gradients(dense(), X[:, :3], rng=rng()),
+        sn.ShapeError,
+        r"Dense\(4, 2\) expects x of shape \(N, 4\), got \(3, 3\)",
+        id="check_gradients: what the layer refuses",
+    ),
+    pytest.param(
+        lambda: sn.log_likelihood(vae(), X, 0, rng()),
+        ValueError,
+        r"log_likelihood expects k to be at least 1, got 0",
+        id="log_likelihood: k 0",
+    ),
+    pytest.param(
+        lambda: sn.log_likelihood(vae(), X, 2.5, rng()),
+        TypeError,
+        r"log_likelihood expects k to be a whole number, got 2\.5",
+        id="log_likelihood: two and a half samples",
+    ),
+    pytest.param(
+        lambda: sn.log_likelihood(vae(), X, True, rng()),
+        TypeError,
+        r"log_likelihood expects k to be a whole number, got True",
+        id="log_likelihood: k a bool",
+    ),
+    pytest.param(
+        lambda: sn.log_likelihood(vae(), X, rng(), 5),
+        TypeError,
+        r"log_likelihood takes its randomness from a NumPy Generator, got 5",
+        id="log_likelihood: k and rng in the wrong order",
+    ),
+    pytest.param(
+        lambda: sn.log_likelihood(autoencoder(), X, 1, rng()),
+        TypeError,
+        r"log_likelihood expects a VAE, got Autoencoder",
+        id="log_likelihood: an autoencoder",
+    ),
+    pytest.param(
+        lambda: sn.log_likelihood(vae(), PIXELS, 1, rng()),
+        sn.DataError,
+        r"log_likelihood expects x in \[0, 1\], got .*255.*: divide pixels of 0–255 by 255",
+        id="log_likelihood: pixels to 255",
+    ),
+    pytest.param(
+        lambda: sn.log_likelihood(vae(likelihood="gaussian"), with_one(np.nan), 1, rng()),
+        sn.DataError,
+        r"log_likelihood expects x to be finite, got nan at \[1, 2\]",
+        id="log_likelihood: a NaN before a gaussian",
+    ),
+    pytest.param(
+        lambda: sn.log_likelihood(vae(), BYTES, 1, rng()),
+        TypeError,
+        r"log_likelihood expects x .* got uint8",
+        id="log_likelihood: uint8",
+    ),
+    pytest.param(
+        lambda: sn.log_likelihood(vae(), X.astype(np.float64), 1, rng()),
+        TypeError,
+        r"log_likelihood computes in float32, but x is float64",
+        id="log_likelihood: float64 into float32",
+    ),
+    pytest.param(
+        lambda: sn.log_likelihood(vae(), X[:, :3], 1, rng()),
+        sn.ShapeError,
+        r"log_likelihood expects x of shape \(N, 4\), got \(3, 3\)",
+        id="log_likelihood: wrong width",
+    ),
+    pytest.param(
+        lambda: sn.log_likelihood(vae(), NONE, 1, rng()),
+        sn.ShapeError,
+        r"log_likelihood expects at least one example",
+        id="log_likelihood: no images",
+    ),
+    pytest.param(
+        lambda: sn.log_likelihood(vae(decoder=dense(2, 1)), X, 2, rng()),
+        sn.ShapeError,
+        r"expects the decoder to return \(N, 4\).*, got \(6, 1\)",
+        id="log_likelihood: a decoder's output 1 wide for x 4 wide",
+    ),
     pytest.param(
         lambda: kl_per_latent(Z, X),
         sn.ShapeError,
