@@ -20,9 +20,6 @@ from numpy.typing import DTypeLike
 
 from scratchnet.checks import check_count, check_rows
 from scratchnet.errors import ShapeError
-from scratchnet.gradcheck.numerical import STEP
-from scratchnet.gradcheck.report import GradientReport
-from scratchnet.gradcheck.subject import d
 from scratchnet.storage import write_whole
 from scratchnet.training import History
 from scratchnet.types import Array
@@ -134,27 +131,21 @@ def latent_scatter(z: Array, labels: Array, title: str) -> Figure:
     return figure
 
 
-def v_curve(report: GradientReport) -> Figure:
-    """The error of each gradient against the step h that it was measured with, both axes logarithmic."""
-    title = f"{report.name}: a step too long errs by curvature, one too short by rounding"
-    analytic = any(np.isfinite(one.exact_errors).any() for one in report.arrays)
-    figure, (axes,) = _figure(6.4, 4, title + ("; a complex step does not round" if analytic else ""))
-    for i, one in enumerate(report.arrays):
+def v_curve(gradients: Mapping[str, tuple[Array, Array, Array]], title: str, *, step: float) -> Figure:
+    """The error of each gradient against the step h that it was measured with, both axes logarithmic.
+
+    `gradients` holds, by name, the steps (S,) and the errors (S,) of central difference and complex step, NaN where
+    there is none; `step` is marked as the one that was used.
+    """
+    figure, (axes,) = _figure(6.4, 4, title)
+    for i, (name, (steps, errors, exact_errors)) in enumerate(gradients.items()):
         color = DIGITS(i % DIGITS.N)
-        axes.loglog(
-            one.steps,
-            _above_zero(one.errors),
-            "o-",
-            markersize=3,
-            linewidth=1.4,
-            color=color,
-            label=d(one.name),
-        )
-        axes.loglog(one.steps, _above_zero(one.exact_errors), "--", linewidth=1, color=color)
-    if analytic:
+        axes.loglog(steps, _above_zero(errors), "o-", markersize=3, linewidth=1.4, color=color, label=name)
+        axes.loglog(steps, _above_zero(exact_errors), "--", linewidth=1, color=color)
+    if any(np.isfinite(exact_errors).any() for _, _, exact_errors in gradients.values()):
         axes.plot([], "--", linewidth=1, color=INK, label="complex step")
-    axes.axvline(STEP, color=SOFT, linewidth=0.8, linestyle=":")
-    axes.annotate("the step used", (STEP, 1), xycoords=("data", "axes fraction"), fontsize=8, color=SOFT, ha="center")
+    axes.axvline(step, color=SOFT, linewidth=0.8, linestyle=":")
+    axes.annotate("the step used", (step, 1), xycoords=("data", "axes fraction"), fontsize=8, color=SOFT, ha="center")
     axes.set_xlabel("step h")
     axes.set_ylabel("error, as a part of the slope")
     axes.legend(frameon=False, fontsize=8)

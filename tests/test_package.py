@@ -81,7 +81,7 @@ def test_no_module_reads_pickles(source):
     assert {name.split(".")[0] for name in imported(source)} & {"pickle", "marshal", "shelve", "dill"} == set()
 
 
-ORDER = ["kernels", "layer", "layers", "losses", "gaussian", "models", "training"]
+ORDER = ["kernels", "layer", "layers", "losses", "gaussian", "models", "gradcheck", "training"]
 
 
 @pytest.mark.parametrize("part", ORDER)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from scratchnet.gradcheck.numerical import STEP
 from scratchnet.gradcheck.subject import d
 from scratchnet.types import Array
 
@@ -71,7 +72,11 @@ class GradientReport:
         """The V-curve: how the error depends on the step."""
         from scratchnet.plots import v_curve  # here, so that a check loads no matplotlib
 
-        return v_curve(self)
+        title = f"{self.name}: a step too long errs by curvature, one too short by rounding"
+        if any(one.exact_error is not None for one in self.arrays):
+            title += "; a complex step does not round"
+        curves = {d(one.name): (one.steps, one.errors, one.exact_errors) for one in self.arrays}
+        return v_curve(curves, title, step=STEP)
 
     def __repr__(self) -> str:
         rows = [("gradient", "shape", "checked along", "central difference", "complex step")]
