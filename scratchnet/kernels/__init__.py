@@ -6,12 +6,14 @@ this module (`kernels.relu(x)`), never by a name imported from it, so that the c
 """
 
 import os
+import warnings
 from types import ModuleType
 
 from scratchnet.checks import check_choice
 from scratchnet.kernels import reference
 from scratchnet.kernels.reference import *  # noqa: F403  (states the names; `use` rebinds them)
 
+_CHOICES = ("numba", "numpy")
 _ENGINES: dict[str, ModuleType] = {"numpy": reference}
 _active = "numpy"
 
@@ -21,11 +23,14 @@ class use:  # noqa: N801  (called like a function, or entered like a context)
 
     Parameters
     ----------
-    engine : {"numpy"}
-        "numpy" is the reference: each kernel one line of NumPy.
+    engine : {"numba", "numpy"}
+        "numpy" is the reference: each kernel one line of NumPy. "numba" is its compiled twin: the same numbers to
+        rounding, many times as fast; it compiles itself when it is first called on a machine.
 
     Raises
     ------
+    ImportError
+        If numba does not work here.
     ValueError
         If there is no engine of that name.
 
@@ -42,7 +47,7 @@ class use:  # noqa: N801  (called like a function, or entered like a context)
     """
 
     def __init__(self, engine: str):
-        check_choice("kernels.use", "engine", engine, tuple(_ENGINES))
+        check_choice("kernels.use", "engine", engine, tuple(dict.fromkeys((*_CHOICES, *_ENGINES))))
         self._before = _active
         _install(engine)
 
@@ -60,11 +65,30 @@ def active() -> str:
 
 def _install(engine: str) -> None:
     global _active
+    if engine not in _ENGINES:
+        from scratchnet.kernels import compiled  # here, so that NumPy alone needs no numba
+
+        _ENGINES["numba"] = compiled
     for name in reference.__all__:
         globals()[name] = getattr(_ENGINES[engine], name)
     _active = engine
 
 
-_choice = os.environ.get("SCRATCHNET_KERNELS", "numpy")
-check_choice("the environment variable SCRATCHNET_KERNELS", "its value", _choice, tuple(_ENGINES))
-_install(_choice)
+def _install_default() -> None:
+    choice = os.environ.get("SCRATCHNET_KERNELS")
+    if choice is not None:
+        check_choice("the environment variable SCRATCHNET_KERNELS", "its value", choice, _CHOICES)
+        _install(choice)
+        return
+    try:
+        _install("numba")
+    except (ImportError, RuntimeError) as error:  # none installed, one that does not fit, no place to keep its code
+        _install("numpy")
+        warnings.warn(
+            f"scratchnet runs on NumPy, several times slower: numba does not work here ({error}).",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+
+
+_install_default()

@@ -122,6 +122,12 @@ def test_no_two_bugs_share_a_name_or_a_title():
 # ---- on and off
 
 
+@pytest.fixture(autouse=True)
+def the_engine_that_the_mutants_live_in():
+    with kernels.use("numpy"):
+        yield
+
+
 def an_exhibit(*edits: Edit) -> Exhibit:
     return Exhibit("mine", "Mine", "", "", edits)
 

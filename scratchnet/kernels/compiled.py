@@ -1,0 +1,492 @@
+"""The compiled twin of every reference kernel: the same name, the same arguments, the same numbers to rounding.
+
+Each is the loop that its line of NumPy stands for, compiled by numba for float32 and float64 and kept on disk, so that
+a machine compiles it once. One pool of threads, numba's, owns the whole step: nothing here calls BLAS. A number is
+computed by one thread, in one order, so the result is the same to the last bit for any number of threads. Arrays of
+other types, complex ones among them, go to the reference.
+
+A loop is fast if LLVM can turn it into vector instructions. It sees through + − × ÷ and √, and not through exp and
+log1p; so these two are written out as polynomials.
+"""
+
+# An intrinsic is called without its first argument, which numba hands in:
+# pyright: reportCallIssue=false
+
+import functools
+import sys
+import threading
+import time
+from collections.abc import Callable
+from math import factorial
+from typing import Any, ClassVar
+
+import numpy as np
+from llvmlite import ir
+from numba import float32, float64, get_num_threads, int64, njit, prange, types
+from numba.extending import intrinsic, overload
+
+from scratchnet.kernels import gemm, reference
+from scratchnet.kernels.reference import __all__ as __all__
+from scratchnet.types import Array
+
+# ---- compiling, once
+
+
+class Compiled:
+    """A function that is compiled for float32 and for float64, whatever the layout of the arrays that it is given.
+
+    Parameters
+    ----------
+    function : function
+        Takes and fills arrays, and returns nothing.
+    kinds : str
+        A letter for each argument: v or m, a vector or a matrix in C order; a, a matrix of any strides; d, a vector of
+        float64; s, a number; n, a whole number. The arrays are all of one type but for d.
+    """
+
+    every: ClassVar[list["Compiled"]] = []
+
+    def __init__(self, function: Callable[..., None], kinds: str, **options: Any):
+        self._dispatcher = njit(cache=True, error_model="numpy", **options)(function)
+        self._kinds = kinds
+        self._entries: dict[str, Callable[..., None]] = {}
+        Compiled.every.append(self)
+
+    def __call__(self, *arguments: Any) -> None:
+        """Run it on arrays of float32 or float64; the type of the first decides."""
+        char = arguments[0].dtype.char
+        with _LOCK:
+            if char not in self._entries:
+                _compile_every(char)
+            self._entries[char](*arguments)
+
+    def compile(self, char: str) -> bool:
+        """Load the machine code for this type, or make it; whether it had to be made."""
+        number = float32 if char == "f" else float64
+        kinds = {
+            "v": types.Array(number, 1, "C"),
+            "m": types.Array(number, 2, "C"),
+            "a": types.Array(number, 2, "A"),
+            "d": types.Array(float64, 1, "C"),
+            "s": number,
+            "n": int64,
+        }
+        signature = tuple(kinds[kind] for kind in self._kinds)
+        self._dispatcher.compile(signature)
+        # Called by its entry, a function takes any array as of the kind that was compiled; by its dispatcher, it would
+        # be compiled again for each combination of layouts.
+        self._entries[char] = self._dispatcher.overloads[signature].entry_point
+        return bool(self._dispatcher.stats.cache_misses)
+
+
+_LOCK = threading.Lock()
+"""numba's pool of threads serves one caller at a time."""
+
+_SUMS = {"reassoc", "contract"}
+"""What LLVM may do with a sum: add it up in vectors. In which order is then fixed by the machine code."""
+
+
+def _compile_every(char: str) -> None:
+    started, made = time.perf_counter(), False
+    for one in Compiled.every:
+        if one.compile(char) and not made:
+            made = True
+            name = np.dtype(char).name
+            print(f"scratchnet compiles its kernels for {name}, once on this machine …", file=sys.stderr, flush=True)
+    if made:
+        print(f"… compiled in {time.perf_counter() - started:.0f} s.", file=sys.stderr, flush=True)
+
+
+def compiled(kinds: str, **options: Any) -> Callable[[Callable[..., None]], Compiled]:
+    """`Compiled`, as a decorator."""
+    return lambda function: Compiled(function, kinds, **options)
+
+
+_TYPES = ({np.dtype(np.float32)}, {np.dtype(np.float64)})
+
+
+def twin(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The kernel where all its arrays are of float32, or all of float64; elsewhere the reference of that name."""
+    formula = getattr(reference, function.__name__)
+
+    @functools.wraps(function)
+    def kernel(*arguments):
+        dtypes = {a.dtype for a in arguments if isinstance(a, np.ndarray)}
+        return function(*arguments) if dtypes in _TYPES else formula(*arguments)
+
+    return kernel
+
+
+def twin_in_place(function: Callable[..., None]) -> Callable[..., None]:
+    """The same for a kernel whose arrays, some of which it writes into, have to lie in order."""
+    formula = getattr(reference, function.__name__)
+    kernel = twin(function)
+
+    @functools.wraps(function)
+    def in_place(*arguments):
+        ordered = all(a.flags.c_contiguous for a in arguments if isinstance(a, np.ndarray))
+        return (kernel if ordered else formula)(*arguments)
+
+    return in_place
+
+
+def _vector(x: Array) -> Array:
+    return np.ascontiguousarray(x).reshape(-1)
+
+
+def _rows(x: Array) -> Array:
+    return np.ascontiguousarray(x).reshape(len(x), -1)
+
+
+# ---- exp and log1p, for vectors
+
+
+@intrinsic
+def _power_of_two(typingctx, n, like):
+    """2ⁿ for a whole number n, written into the exponent of a float of the type of `like`."""
+
+    def codegen(context, builder, signature, arguments):
+        single = signature.return_type == types.float32
+        bits, bias, shift = (32, 127, 23) if single else (64, 1023, 52)
+        whole = ir.IntType(bits)
+        exponent = builder.shl(builder.add(arguments[0], ir.Constant(whole, bias)), ir.Constant(whole, shift))
+        return builder.bitcast(exponent, ir.FloatType() if single else ir.DoubleType())
+
+    return like(n, like), codegen
+
+
+def _exp(x):
+    """e^x for x ≤ 0: 2ⁿ e^r, with n whole and |r| ≤ ½ log 2, where the Taylor series is short."""
+
+
+def _log1p(e):
+    """log(1 + e) for e in [0, 1]: 2 artanh(s), s = e / (2 + e) ≤ ⅓, by its series."""
+
+
+def _make_exp(F, whole, lowest, log2_high, log2_low, terms):
+    last, *coefficients = (F(1 / factorial(k)) for k in reversed(range(terms)))
+    coefficients = tuple(coefficients)
+    log2_e, log2_high, log2_low, lowest, zero = F(1 / np.log(2)), F(log2_high), F(log2_low), F(lowest), F(0)
+
+    def exp(x):  # pragma: no cover  (runs as machine code)
+        x_in = lowest if x < lowest else x  # a NaN stays
+        n = np.rint(x_in * log2_e)
+        r = (x_in - n * log2_high) - n * log2_low  # n log 2 in two parts, the first without rounding
+        series = last
+        for coefficient in coefficients:
+            series = series * r + coefficient
+        result = series * _power_of_two(whole(n), series)
+        return zero if x < lowest else result
+
+    return exp
+
+
+def _make_log1p(F, terms):
+    last, *coefficients = (F(2 / (2 * k + 1)) for k in reversed(range(terms)))
+    coefficients = tuple(coefficients)
+    two = F(2)
+
+    def log1p(e):  # pragma: no cover  (runs as machine code)
+        s = e / (two + e)
+        series = last
+        for coefficient in coefficients:
+            series = series * (s * s) + coefficient
+        return s * series
+
+    return log1p
+
+
+_EXP = {
+    float32: _make_exp(np.float32, np.int32, -87.0, 0.693359375, -2.12194440e-4, 8),
+    float64: _make_exp(np.float64, np.int64, -708.0, 0.693145751953125, 1.42860682030941723212e-6, 14),
+}
+_LOG1P = {float32: _make_log1p(np.float32, 8), float64: _make_log1p(np.float64, 17)}
+
+
+@overload(_exp)
+def _overload_exp(x):
+    return _EXP[x]
+
+
+@overload(_log1p)
+def _overload_log1p(e):
+    return _LOG1P[e]
+
+
+# ---- matrix products
+
+
+_product = Compiled(gemm.product, "aaaan", parallel=True)
+
+
+def _multiply(A: Array, B: Array, start: Array, C: Array) -> None:
+    _product(A, B, start, C, get_num_threads())
+
+
+@twin
+def affine(x, W, b):
+    y = np.empty((len(x), W.shape[1]), W.dtype)
+    _multiply(x, W, np.broadcast_to(b, y.shape), y)
+    return y
+
+
+@twin
+def matmul_nt(dy, W):
+    dx = np.empty((len(dy), len(W)), W.dtype)
+    _multiply(dy, W.T, np.broadcast_to(np.zeros(len(W), W.dtype), dx.shape), dx)
+    return dx
+
+
+@twin
+def add_matmul_tn(dW, x, dy):
+    if dW.strides[1] == dW.itemsize:
+        _multiply(x.T, dy, dW, dW)
+    else:  # its rows have gaps, and a tile is written by vectors
+        dW += matmul_nt(x.T, dy.T)
+
+
+@compiled("mm", fastmath={"contract"})
+def _add_column_sums(db, dy):
+    for n in range(dy.shape[0]):
+        for j in range(dy.shape[1]):
+            db[0, j] += dy[n, j]
+
+
+@twin
+def add_column_sums(db, dy):
+    sums = np.zeros((1, len(db)), db.dtype)
+    _add_column_sums(sums, _rows(dy))
+    db += sums[0]
+
+
+# ---- activations
+
+
+@compiled("vv")
+def _relu(x, y):
+    zero = x.dtype.type(0)
+    for i in range(x.size):
+        y[i] = zero if x[i] <= zero else x[i]  # a NaN stays
+
+
+@twin
+def relu(x):
+    return _map(_relu, x)
+
+
+@compiled("vvv")
+def _relu_backward(dy, y, dx):
+    zero = dy.dtype.type(0)
+    for i in range(dy.size):
+        dx[i] = dy[i] if y[i] > zero else zero * dy[i]
+
+
+@twin
+def relu_backward(dy, y):
+    return _map(_relu_backward, dy, y)
+
+
+@compiled("vv")
+def _sigmoid(x, y):
+    zero, one = x.dtype.type(0), x.dtype.type(1)
+    for i in range(x.size):
+        e = _exp(-abs(x[i]))
+        y[i] = (one if x[i] > zero else e) / (one + e)
+
+
+@twin
+def sigmoid(x):
+    return _map(_sigmoid, x)
+
+
+@compiled("vvv", fastmath={"contract"})
+def _sigmoid_backward(dy, y, dx):
+    one = y.dtype.type(1)
+    for i in range(dy.size):
+        dx[i] = dy[i] * y[i] * (one - y[i])
+
+
+@twin
+def sigmoid_backward(dy, y):
+    return _map(_sigmoid_backward, dy, y)
+
+
+@compiled("vv")
+def _tanh(x, y):
+    for i in range(x.size):
+        y[i] = np.tanh(x[i])
+
+
+@twin
+def tanh(x):
+    return _map(_tanh, x)
+
+
+@compiled("vvv", fastmath={"contract"})
+def _tanh_backward(dy, y, dx):
+    one = y.dtype.type(1)
+    for i in range(dy.size):
+        dx[i] = dy[i] * (one - y[i] * y[i])
+
+
+@twin
+def tanh_backward(dy, y):
+    return _map(_tanh_backward, dy, y)
+
+
+def _map(kernel: Compiled, *arguments: Array) -> Array:
+    result = np.empty(arguments[0].shape, arguments[0].dtype)
+    kernel(*(_vector(x) for x in arguments), result.reshape(-1))
+    return result
+
+
+# ---- losses
+
+
+@compiled("mmdm", fastmath=_SUMS)
+def _squared_error(y, target, value, dy):
+    for n in range(y.shape[0]):
+        total = 0.0
+        for i in range(y.shape[1]):
+            difference = y[n, i] - target[n, i]
+            total += difference * difference
+            dy[n, i] = difference + difference
+        value[n] = total
+
+
+@twin
+def squared_error(y, target):
+    return _loss(_squared_error, y, target)
+
+
+@compiled("mmdm", fastmath=_SUMS)
+def _bce(p, target, value, dp):
+    one = p.dtype.type(1)
+    for n in range(p.shape[0]):
+        total = 0.0
+        for i in range(p.shape[1]):
+            q, t = p[n, i], target[n, i]
+            total += -t * np.log(q) - (one - t) * np.log1p(-q)
+            dp[n, i] = (q - t) / (q * (one - q))
+        value[n] = total
+
+
+@twin
+def bce(p, target):
+    return _loss(_bce, p, target)
+
+
+@compiled("mmdm", parallel=True, fastmath=_SUMS)
+def _bce_with_logits(logits, target, value, dlogits):
+    zero, one = logits.dtype.type(0), logits.dtype.type(1)
+    for n in prange(logits.shape[0]):
+        total = 0.0
+        for i in range(logits.shape[1]):
+            x, t = logits[n, i], target[n, i]
+            e = _exp(-abs(x))
+            total += (x if x > zero else zero * x) - x * t + _log1p(e)
+            dlogits[n, i] = (one if x > zero else e) / (one + e) - t
+        value[n] = total
+
+
+@twin
+def bce_with_logits(logits, target):
+    return _loss(_bce_with_logits, logits, target)
+
+
+def _loss(kernel: Compiled, y: Array, target: Array) -> tuple[Array, Array]:
+    value, dy = np.empty(len(y)), np.empty(y.shape, y.dtype)
+    kernel(_rows(y), _rows(target), value, dy.reshape(len(y), -1))
+    return value, dy
+
+
+# ---- Gaussians
+
+
+@compiled("mmdmm", fastmath=_SUMS)
+def _kl_standard_normal(mu, logvar, value, dmu, dlogvar):
+    half = mu.dtype.type(0.5)
+    for n in range(mu.shape[0]):
+        total = 0.0
+        for i in range(mu.shape[1]):
+            variance_less_one = np.expm1(logvar[n, i])
+            total += mu[n, i] * mu[n, i] + variance_less_one - logvar[n, i]
+            dmu[n, i] = mu[n, i]
+            dlogvar[n, i] = half * variance_less_one
+        value[n] = total / 2
+
+
+@twin
+def kl_standard_normal(mu, logvar):
+    value, dmu, dlogvar = np.empty(len(mu)), np.empty(mu.shape, mu.dtype), np.empty(mu.shape, mu.dtype)
+    N = len(mu)
+    _kl_standard_normal(_rows(mu), _rows(logvar), value, dmu.reshape(N, -1), dlogvar.reshape(N, -1))
+    return value, dmu, dlogvar
+
+
+@compiled("vvvvv", fastmath={"contract"})
+def _sample_gaussian(mu, logvar, eps, z, sigma):
+    half = mu.dtype.type(0.5)
+    for i in range(mu.size):
+        sigma[i] = np.exp(half * logvar[i])
+        z[i] = mu[i] + sigma[i] * eps[i]
+
+
+@twin
+def sample_gaussian(mu, logvar, eps):
+    z, sigma = np.empty(mu.shape, mu.dtype), np.empty(mu.shape, mu.dtype)
+    _sample_gaussian(_vector(mu), _vector(logvar), _vector(eps), z.reshape(-1), sigma.reshape(-1))
+    return z, sigma
+
+
+@compiled("vvvvv", fastmath={"contract"})
+def _sample_gaussian_backward(dz, sigma, eps, dmu, dlogvar):
+    half = dz.dtype.type(0.5)
+    for i in range(dz.size):
+        dmu[i] = dz[i]
+        dlogvar[i] = half * dz[i] * sigma[i] * eps[i]
+
+
+@twin
+def sample_gaussian_backward(dz, sigma, eps):
+    dmu, dlogvar = np.empty(dz.shape, dz.dtype), np.empty(dz.shape, dz.dtype)
+    _sample_gaussian_backward(_vector(dz), _vector(sigma), _vector(eps), dmu.reshape(-1), dlogvar.reshape(-1))
+    return dmu, dlogvar
+
+
+# ---- optimizers
+
+
+@compiled("vvvss", fastmath={"contract"})
+def _sgd_step(theta, dtheta, velocity, learning_rate, momentum):
+    for i in range(theta.size):
+        velocity[i] = momentum * velocity[i] + dtheta[i]
+        theta[i] -= learning_rate * velocity[i]
+
+
+@twin_in_place
+def sgd_step(theta, dtheta, velocity, learning_rate, momentum):
+    _sgd_step(theta, dtheta, velocity, learning_rate, momentum)
+
+
+@compiled("vvvvssssss", parallel=True, fastmath={"contract"})
+def _adam_step(theta, dtheta, m, v, rate, beta1, beta2, root, epsilon, weight_decay):
+    one = theta.dtype.type(1)
+    for i in prange(theta.size):
+        g = dtheta[i] + weight_decay * theta[i]
+        m[i] += (one - beta1) * (g - m[i])
+        v[i] += (one - beta2) * (g * g - v[i])
+        theta[i] -= rate * m[i] / (np.sqrt(v[i] * root) + epsilon)
+
+
+@twin_in_place
+def adam_step(theta, dtheta, m, v, t, learning_rate, beta1, beta2, epsilon, weight_decay):
+    rate, root = learning_rate / (1 - beta1**t), 1 / (1 - beta2**t)
+    _adam_step(theta, dtheta, m, v, rate, beta1, beta2, root, epsilon, weight_decay)
+
+
+# ---- data
+
+
+def gather(x, rows):
+    return reference.gather(x, rows)

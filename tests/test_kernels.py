@@ -1,0 +1,258 @@
+"""The compiled kernels: any shape and any layout, the same bits for any number of threads, and NumPy where they end.
+
+That every kernel gives the numbers of its formula is law 7 in laws.py.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import scratchnet as sn
+from scratchnet import kernels
+from scratchnet.kernels import reference
+from scratchnet.types import Array
+from tests.strategies import LAYOUTS, seeds
+
+numba = pytest.importorskip("numba")
+gemm = pytest.importorskip("scratchnet.kernels.gemm")
+compiled = pytest.importorskip("scratchnet.kernels.compiled")
+
+FLOATS = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+
+lengths = st.one_of(st.integers(0, 70), st.sampled_from([127, 128, 129, 300]))
+
+
+def numbers(shape: tuple[int, ...], dtype: type, seed: int) -> Array:
+    return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
+
+
+def assert_product(C: Array, exact: Array, K: int) -> None:
+    """As near as K products of numbers near 1 can be added up."""
+    np.testing.assert_allclose(C, exact, rtol=0, atol=8 * (K + 1) ** 0.5 * np.finfo(C.dtype).eps * max(1, K**0.5))
+
+
+# ---- the product: y = x W + b, dx = dy Wᵀ, dW += xᵀ dy
+
+
+@FLOATS
+@given(N=lengths, D=lengths, M=lengths, seed=seeds)
+def test_affine_is_the_product_of_numpy_for_any_shape(dtype, N, D, M, seed):
+    x, W, b = numbers((N, D), dtype, seed), numbers((D, M), dtype, seed + 1), numbers((M,), dtype, seed + 2)
+    assert_product(compiled.affine(x, W, b), x.astype(np.float64) @ W + b, D)
+
+
+@FLOATS
+@given(N=lengths, D=lengths, M=lengths, seed=seeds)
+def test_dy_times_w_transposed_is_that_of_numpy_for_any_shape(dtype, N, D, M, seed):
+    dy, W = numbers((N, M), dtype, seed), numbers((D, M), dtype, seed + 1)
+    assert_product(compiled.matmul_nt(dy, W), dy.astype(np.float64) @ W.T, M)
+
+
+@FLOATS
+@given(N=lengths, D=lengths, M=lengths, seed=seeds)
+def test_x_transposed_times_dy_is_added_for_any_shape(dtype, N, D, M, seed):
+    x, dy, dW = numbers((N, D), dtype, seed), numbers((N, M), dtype, seed + 1), numbers((D, M), dtype, seed + 2)
+    exact = dW + x.astype(np.float64).T @ dy
+    compiled.add_matmul_tn(dW, x, dy)
+    assert_product(dW, exact, N)
+
+
+@pytest.mark.parametrize("of_x", LAYOUTS)
+@pytest.mark.parametrize("of_w", LAYOUTS)
+@FLOATS
+def test_a_product_takes_operands_of_any_layout(of_x, of_w, dtype):
+    x, W = LAYOUTS[of_x](numbers((37, 45), dtype, 1)), LAYOUTS[of_w](numbers((45, 51), dtype, 2))
+    b = numbers((51,), dtype, 3)
+    assert_product(compiled.affine(x, W, b), x.astype(np.float64) @ W + b, 45)
+
+
+@FLOATS
+def test_a_product_deeper_than_one_panel_is_added_up_whole(dtype):
+    x, W, b = (
+        numbers((30, 3 * gemm.DEPTH + 7), dtype, 1),
+        numbers((3 * gemm.DEPTH + 7, 40), dtype, 2),
+        np.zeros(40, dtype),
+    )
+    assert_product(compiled.affine(x, W, b), x.astype(np.float64) @ W, len(W))
+
+
+@FLOATS
+def test_a_product_writes_nothing_beside_its_result(dtype):
+    around = np.full((20, 60), 7, dtype)
+    x, dy = numbers((9, 18), dtype, 1), numbers((9, 41), dtype, 2)
+    dW = around[1:-1, 10:51]
+    exact = dW + x.astype(np.float64).T @ dy
+    compiled.add_matmul_tn(dW, x, dy)
+    assert_product(dW, exact, 9)
+    around[1:-1, 10:51] = 7
+    assert (around == 7).all()
+
+
+@FLOATS
+def test_a_nan_or_an_infinity_stays_in_its_row_and_column(dtype):
+    x, W = np.ones((20, 10), dtype), np.ones((10, 40), dtype)
+    x[3, 4], x[5, 6] = np.nan, np.inf
+    y = compiled.affine(x, W, np.zeros(40, dtype))
+    assert np.isnan(y[3]).all()
+    assert np.isinf(y[5]).all()
+    assert np.isfinite(np.delete(y, [3, 5], axis=0)).all()
+
+
+@FLOATS
+@pytest.mark.parametrize("gaps", [np.s_[:, ::2], np.s_[::2], np.s_[::-1, ::-1]], ids=["columns", "rows", "backwards"])
+def test_a_gradient_with_gaps_is_added_to_in_its_places(dtype, gaps):
+    x, dy, whole = numbers((9, 18), dtype, 1), numbers((9, 40), dtype, 2), np.zeros((36, 80), dtype)
+    dW = whole[gaps][:18, :40]
+    compiled.add_matmul_tn(dW, x, dy)
+    assert_product(dW, x.astype(np.float64).T @ dy, 9)
+    assert np.count_nonzero(whole) == dW.size
+    db = np.zeros(80, dtype)
+    compiled.add_column_sums(db[::2], dy)
+    assert_product(db[::2], dy.astype(np.float64).sum(axis=0), 9)
+    assert not db[1::2].any()
+
+
+@FLOATS
+@pytest.mark.parametrize("name", ["sgd_step", "adam_step"])
+def test_an_optimizer_steps_on_arrays_with_gaps(dtype, name):
+    def arrays() -> list[Array]:
+        return [np.abs(numbers((20,), dtype, seed))[::2] for seed in range(3 if name == "sgd_step" else 4)]
+
+    settings = (0.1, 0.9) if name == "sgd_step" else (3, 0.1, 0.9, 0.999, 1e-8, 0.01)
+    found, exact = arrays(), arrays()
+    getattr(compiled, name)(*found, *settings)
+    getattr(reference, name)(*exact, *settings)
+    for one, other in zip(found, exact, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+# ---- threads
+
+
+@pytest.fixture
+def one_thread_then_all():
+    counts = (1, numba.config.NUMBA_NUM_THREADS)
+    yield counts
+    numba.set_num_threads(counts[1])
+
+
+@FLOATS
+@pytest.mark.parametrize("shape", [(128, 784, 400), (128, 400, 40), (128, 20, 400), (3, 5, 7), (1, 1000, 1)])
+def test_one_thread_and_all_give_the_same_bits(one_thread_then_all, shape, dtype):
+    N, D, M = shape
+    x, W, b = numbers((N, D), dtype, 1), numbers((D, M), dtype, 2), numbers((M,), dtype, 3)
+    found = []
+    for threads in one_thread_then_all:
+        numba.set_num_threads(threads)
+        y = compiled.affine(x, W, b)
+        dW = np.ones_like(W)
+        compiled.add_matmul_tn(dW, x, y)
+        value, dy = compiled.bce_with_logits(y, (y > 0).astype(dtype))
+        found.append([a.tobytes() for a in (y, dW, value, dy, compiled.matmul_nt(dy, W))])
+    assert found[0] == found[1]
+
+
+def test_training_on_one_thread_and_on_all_gives_the_same_bytes(one_thread_then_all):
+    x = np.random.default_rng(0).random((300, 50), np.float32)
+    thetas = []
+    for threads in one_thread_then_all:
+        numba.set_num_threads(threads)
+        rng = np.random.default_rng(1)
+        encoder = sn.Sequential(sn.Dense(50, 64, rng=rng), sn.ReLU(), sn.Dense(64, 8, rng=rng))
+        vae = sn.VAE(encoder, sn.Dense(4, 50, rng=rng))
+        with kernels.use("numba"):
+            sn.fit(vae, x, optimizer=sn.Adam(), epochs=2, rng=rng, progress=False)
+        thetas.append(vae.parameters.theta.tobytes())
+    assert thetas[0] == thetas[1]
+
+
+def test_two_threads_of_python_may_compute_at_once():
+    script = """
+import threading
+import numpy as np, scratchnet as sn
+sn.kernels.use("numba")
+def work(seed, found):
+    x = np.random.default_rng(seed).standard_normal((64, 64)).astype(np.float32)
+    for _ in range(200):
+        x = np.tanh(sn.kernels.affine(x, x, x[0]))
+    found[seed] = x.tobytes()
+alone, together = {}, {}
+for seed in (0, 1): work(seed, alone)
+threads = [threading.Thread(target=work, args=(seed, together)) for seed in (0, 1)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+print(alone == together)
+"""
+    assert run(script).stdout.strip() == "True"
+
+
+# ---- where the compiled kernels end
+
+
+@pytest.mark.parametrize("dtype", ["complex128", "float16", "longdouble", ">f4", ">f8"])
+def test_other_types_are_computed_by_the_reference(dtype):
+    x, W, b = (numbers(shape, np.float64, 1).astype(dtype) for shape in ((3, 4), (4, 5), (5,)))
+    np.testing.assert_array_equal(compiled.affine(x, W, b), reference.affine(x, W, b))
+    np.testing.assert_array_equal(compiled.sigmoid(x), reference.sigmoid(x))
+
+
+@FLOATS
+def test_extreme_arguments_give_what_the_formula_gives(dtype):
+    x = np.array([0.0, -0.0, 1e-45, 80.0, -80.0, 200.0, -200.0, 1e4, -1e4, np.inf, -np.inf, np.nan]).astype(dtype)[None]
+    target = np.full_like(x, 0.25)
+    with np.errstate(all="ignore"):
+        for name, arguments in (("sigmoid", (x,)), ("relu", (x,)), ("tanh", (x,)), ("bce_with_logits", (x, target))):
+            found, exact = (np.atleast_1d(getattr(engine, name)(*arguments)[0]) for engine in (compiled, reference))
+            np.testing.assert_allclose(found, exact, rtol=1e-5, atol=1e-30, err_msg=name)
+
+
+def run(script: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """A fresh Python that ran the script."""
+    return subprocess.run(
+        [sys.executable, "-c", script],
+        env={name: value for name, value in os.environ.items() if name != "SCRATCHNET_KERNELS"} | environment,
+        cwd=Path(sn.__file__).parent.parent,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+
+WITHOUT_NUMBA = "import sys; sys.modules['numba'] = None\n"
+
+
+def test_without_numba_everything_runs_on_numpy_and_says_so_once():
+    script = WITHOUT_NUMBA + (
+        "import numpy as np, scratchnet as sn\n"
+        "rng = np.random.default_rng(0)\n"
+        "vae = sn.VAE(sn.Dense(4, 4, rng=rng), sn.Dense(2, 4, rng=rng))\n"
+        "sn.fit(vae, rng.random((8, 4), np.float32), optimizer=sn.Adam(), epochs=1, rng=rng, progress=False)\n"
+        "print(sn.kernels.active())"
+    )
+    found = run(script)
+    assert found.stdout.strip() == "numpy"
+    assert found.stderr.count("scratchnet runs on NumPy, several times slower: numba does not work here") == 1
+
+
+def test_numpy_is_chosen_without_a_word_and_without_numba():
+    found = run(WITHOUT_NUMBA + "import scratchnet as sn; print(sn.kernels.active())", SCRATCHNET_KERNELS="numpy")
+    assert (found.stdout.strip(), found.stderr) == ("numpy", "")
+
+
+def test_where_numba_works_it_is_the_default():
+    assert run("import scratchnet as sn; print(sn.kernels.active())").stdout.strip() == "numba"
+
+
+def test_the_first_run_on_a_machine_says_that_it_compiles_and_how_long_it_took(tmp_path):
+    script = "import numpy as np, scratchnet as sn; sn.ReLU().forward(np.ones((1, 1), np.float32))"
+    first, second = (run(script, NUMBA_CACHE_DIR=str(tmp_path)).stderr.splitlines() for _ in range(2))
+    assert first[0] == "scratchnet compiles its kernels for float32, once on this machine …"
+    assert first[1].startswith("… compiled in ")
+    assert first[1].endswith(" s.")
+    assert second == []
