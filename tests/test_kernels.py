@@ -73,6 +73,12 @@ def test_a_product_takes_operands_of_any_layout(of_x, of_w, dtype):
 
 
 @FLOATS
+def test_a_bias_may_have_gaps(dtype):
+    x, W, b = numbers((9, 5), dtype, 1), numbers((5, 40), dtype, 2), numbers((80,), dtype, 3)[::2]
+    assert_product(compiled.affine(x, W, b), x.astype(np.float64) @ W + b, 5)
+
+
+@FLOATS
 def test_a_product_deeper_than_one_panel_is_added_up_whole(dtype):
     x, W, b = (
         numbers((30, 3 * gemm.DEPTH + 7), dtype, 1),

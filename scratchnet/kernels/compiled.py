@@ -76,7 +76,7 @@ class Compiled:
         # Called by its entry, a function takes any array as of the kind that was compiled; by its dispatcher, it would
         # be compiled again for each combination of layouts.
         self._entries[char] = self._dispatcher.overloads[signature].entry_point
-        return bool(self._dispatcher.stats.cache_misses)
+        return signature in self._dispatcher.stats.cache_misses
 
 
 _LOCK = threading.Lock()
@@ -213,7 +213,21 @@ def _overload_log1p(e):
     return _LOG1P[e]
 
 
-# ---- matrix products
+# ---- matrix products, and sums over the batch
+
+
+@compiled("mm", fastmath={"contract"})
+def _add_column_sums(db, dy):
+    for n in range(dy.shape[0]):
+        for j in range(dy.shape[1]):
+            db[0, j] += dy[n, j]
+
+
+@twin
+def add_column_sums(db, dy):
+    sums = np.zeros((1, len(db)), db.dtype)
+    _add_column_sums(sums, _rows(dy))
+    db += sums[0]
 
 
 _product = Compiled(gemm.product, "aaaan", parallel=True)
@@ -226,7 +240,7 @@ def _multiply(A: Array, B: Array, start: Array, C: Array) -> None:
 @twin
 def affine(x, W, b):
     y = np.empty((len(x), W.shape[1]), W.dtype)
-    _multiply(x, W, np.broadcast_to(b, y.shape), y)
+    _multiply(x, W, np.broadcast_to(_vector(b), y.shape), y)
     return y
 
 
@@ -243,20 +257,6 @@ def add_matmul_tn(dW, x, dy):
         _multiply(x.T, dy, dW, dW)
     else:  # its rows have gaps, and a tile is written by vectors
         dW += matmul_nt(x.T, dy.T)
-
-
-@compiled("mm", fastmath={"contract"})
-def _add_column_sums(db, dy):
-    for n in range(dy.shape[0]):
-        for j in range(dy.shape[1]):
-            db[0, j] += dy[n, j]
-
-
-@twin
-def add_column_sums(db, dy):
-    sums = np.zeros((1, len(db)), db.dtype)
-    _add_column_sums(sums, _rows(dy))
-    db += sums[0]
 
 
 # ---- activations
