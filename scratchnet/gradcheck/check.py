@@ -13,7 +13,7 @@ from scratchnet.errors import GradientError
 from scratchnet.gradcheck.causes import likeliest
 from scratchnet.gradcheck.conduct import check_conduct
 from scratchnet.gradcheck.evidence import Evidence
-from scratchnet.gradcheck.numerical import LADDER, Probes, random_direction
+from scratchnet.gradcheck.numerical import LADDER, Probes, coordinate_direction, random_direction
 from scratchnet.gradcheck.report import ArrayReport, GradientReport
 from scratchnet.gradcheck.subject import Outcome, Point, Subject, d
 from scratchnet.layer import Layer
@@ -183,7 +183,7 @@ def _mismatch(here: Evidence, elsewhere: Evidence, wrong: Point, rng: np.random.
         told = f"it has the shape {gradient.shape}, and {name} is {x.shape}"
     else:
         index = _worst_index(here, name, wrong[name], rng)
-        claimed, measured = float(gradient[index]), here.slope_along(name, _unit(x.shape, index))
+        claimed, measured = float(gradient[index]), here.slope_along(name, coordinate_direction(x.shape, index))
         digits = 6
         if m.agrees(m.claimed):
             digits, rest = 12, "The first six digits agree: a constant may be cut short"
@@ -226,12 +226,6 @@ def _difference_within(here: Evidence, name: str, part: Array, rng: np.random.Ge
     direction[part] = random_direction(part.shape, rng)
     direction = direction.reshape(gradient.shape)
     return abs((gradient * direction).sum().item() - here.slope_along(name, direction)) * np.sqrt(part.size)
-
-
-def _unit(shape: tuple[int, ...], index: tuple[int, ...]) -> Array:
-    direction = np.zeros(shape)
-    direction[index] = 1
-    return direction
 
 
 def _array_report(points: list[Evidence], name: str, rng: np.random.Generator) -> ArrayReport:

@@ -90,9 +90,9 @@ class Measurement:
     def excess(self, tolerance: float) -> Array:
         """The errors (K,) in units of what is allowed: `tolerance` for central differences, EXACT for complex steps."""
         beyond_doubt = np.abs(self.claimed - self.central) > self.doubts
-        excess = np.where(beyond_doubt, self.central_errors / tolerance, 0)
-        if self.exact_errors is not None:
-            excess = np.maximum(excess, self.exact_errors / EXACT)
+        excess, exact_errors = np.where(beyond_doubt, self.central_errors / tolerance, 0), self.exact_errors
+        if exact_errors is not None:
+            excess = np.maximum(excess, exact_errors / EXACT)
         return np.where(np.isfinite(self.claimed), excess, np.inf)
 
     def agrees(self, slopes: Array) -> bool:
@@ -144,7 +144,7 @@ class Evidence:
         """y, as the array moves along a direction."""
 
         def at(t: complex) -> Array:
-            return self.subject.run(self.point | {name: self.point[name] + t * direction}).y
+            return self.subject.run(self._moved(name, t, direction)).y
 
         return at
 
@@ -185,16 +185,22 @@ class Evidence:
 
     def slopes_of(self, function: Callable[[Point], float], name: str) -> Array:
         """The slopes (K,) of another function of the point."""
-        found = []
-        for direction in self.of[name].probes:
-            step = self.scale(name, direction) * STEP
-            ahead, behind = (function(self.point | {name: self.point[name] + t * direction}) for t in (step, -step))
-            found.append((ahead - behind) / (2 * step))
-        return np.array(found)
+        return np.array(
+            [
+                central_difference(
+                    lambda t, direction=direction: np.asarray(function(self._moved(name, t, direction))),
+                    self.scale(name, direction) * STEP,
+                )
+                for direction in self.of[name].probes
+            ]
+        )
 
     def scale(self, name: str, direction: Array) -> float:
         """How large the numbers are that move, at least 1: a step is in proportion."""
         return max(1.0, np.abs(self.point[name][direction != 0]).max(initial=0).item())
+
+    def _moved(self, name: str, t: complex, direction: Array) -> Point:
+        return self.point | {name: self.point[name] + t * direction}
 
     def _measure(self, name: str, probes: Probes, tolerance: float) -> Measurement:
         y, gradient = self.outcome.y, self.gradients[name]

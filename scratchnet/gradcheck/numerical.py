@@ -22,6 +22,7 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -90,9 +91,7 @@ class Probes:
             raise IndexError(k)
         if not self.each:
             return self._random[k]
-        direction = np.zeros(self._shape)
-        direction.flat[k] = 1
-        return direction
+        return coordinate_direction(self._shape, np.unravel_index(k, self._shape))
 
     def along(self, gradient: Array) -> Array:
         """The slope (K,) that a gradient claims along each direction."""
@@ -102,6 +101,13 @@ class Probes:
 
     def __str__(self) -> str:
         return f"{len(self)} {'coordinates' if self.each else 'random directions'}"
+
+
+def coordinate_direction(shape: tuple[int, ...], index: tuple[Any, ...]) -> Array:
+    """An array that is 1 at the index, and 0 elsewhere."""
+    direction = np.zeros(shape)
+    direction[index] = 1
+    return direction
 
 
 def random_direction(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
