@@ -2,6 +2,9 @@
 
 import os
 
+os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
+# Test processes share the cores. NumPy's products stay on one, and a thread that waits for another gives its core away.
+
 import numpy as np
 import pytest
 from hypothesis import settings
