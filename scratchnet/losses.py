@@ -137,9 +137,11 @@ def bce_with_logits(logits: Array, target: Array) -> tuple[float, Array]:
 
 
 def batch_mean(per_example: Array, *derivatives: Array) -> Any:
-    """The mean of (N,) numbers over the batch, and the derivatives of that mean from those of their sum."""
+    """The mean of (N,) numbers over the batch, and the derivatives of that mean, in the place of those of their sum."""
     N = len(per_example)
-    return (per_example.sum() / N).item(), *(derivative / N for derivative in derivatives)
+    for derivative in derivatives:
+        derivative /= N
+    return (per_example.sum() / N).item(), *derivatives
 
 
 def _check_pair(where: str, name: str, y: Array, target: Array) -> None:

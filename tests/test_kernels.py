@@ -21,6 +21,7 @@ from tests.strategies import LAYOUTS, seeds
 
 numba = pytest.importorskip("numba")
 gemm = pytest.importorskip("scratchnet.kernels.gemm")
+sparse = pytest.importorskip("scratchnet.kernels.sparse")
 compiled = pytest.importorskip("scratchnet.kernels.compiled")
 
 FLOATS = pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -138,6 +139,73 @@ def test_an_optimizer_steps_on_arrays_with_gaps(dtype, name):
         np.testing.assert_array_equal(one, other)
 
 
+# ---- the product that skips zeros
+
+
+def mostly_zeros(shape: tuple[int, int], dtype: type, seed: int, share: float = 0.2) -> Array:
+    x = numbers(shape, dtype, seed)
+    x[np.random.default_rng(seed).random(shape) > share] = 0
+    return x
+
+
+def skipping_zeros(x: Array, transposed: bool, B: Array, start: Array, threads: int = 2) -> tuple[Array, bool]:
+    """start + A B, and whether its zeros were skipped; anything would be better than what C holds at first."""
+    C, done = np.full((x.shape[transposed], B.shape[1]), 7, x.dtype), np.zeros(1)
+    compiled._sparse_product(x, transposed, B, start, C, done, threads)
+    return C, bool(done[0])
+
+
+@FLOATS
+@pytest.mark.parametrize("transposed", [False, True], ids=["x W", "xᵀ dy"])
+@given(N=lengths, D=lengths, M=lengths, share=st.sampled_from([0.0, 0.05, 0.2]), seed=seeds)
+def test_skipping_zeros_gives_the_product_of_numpy_for_any_shape(transposed, dtype, N, D, M, share, seed):
+    x = mostly_zeros((N, D), dtype, seed, share)
+    A = x.T if transposed else x
+    B, start = numbers((A.shape[1], M), dtype, seed + 1), numbers((len(A), M), dtype, seed + 2)
+    C, done = skipping_zeros(x, transposed, B, start)
+    assert done == (np.count_nonzero(x) <= sparse.DENSEST * x.size)
+    if done:
+        assert_product(C, start + A.astype(np.float64) @ B, A.shape[1])
+
+
+@FLOATS
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("place", [(0, 0), (50, 37), (99, 63), (99, 64)], ids=str)
+def test_no_zero_is_skipped_where_it_meets_what_is_not_finite(dtype, bad, place):
+    x, B = mostly_zeros((30, 100), dtype, 1), numbers((100, 65), dtype, 2)
+    B[place] = bad
+    _, done = skipping_zeros(x, False, B, np.zeros((1, 65), dtype))
+    assert not done
+
+
+@FLOATS
+def test_what_is_not_finite_among_the_images_stays_in_its_row(dtype):
+    x = mostly_zeros((128, 784), dtype, 1)
+    x[3, 4], x[5, 6] = np.nan, np.inf
+    y = compiled.affine(x, np.ones((784, 400), dtype), np.zeros(400, dtype))
+    assert np.isnan(y[3]).all()
+    assert np.isinf(y[5]).all()
+    assert np.isfinite(np.delete(y, [3, 5], axis=0)).all()
+
+
+@FLOATS
+@pytest.mark.parametrize("share", [0.2, 0.8])
+def test_a_first_layer_computes_the_same_with_many_zeros_and_with_few(dtype, share):
+    x, W, b = mostly_zeros((128, 784), dtype, 1, share), numbers((784, 401), dtype, 2), numbers((401,), dtype, 3)
+    assert_product(compiled.affine(x, W, b), x.astype(np.float64) @ W + b, 784)
+    dy, dW = numbers((128, 401), dtype, 4), W.copy()
+    compiled.add_matmul_tn(dW, x, dy)
+    assert_product(dW, W + x.astype(np.float64).T @ dy, 128)
+
+
+@FLOATS
+@pytest.mark.parametrize("transposed", [False, True], ids=["x W", "xᵀ dy"])
+def test_skipping_zeros_gives_the_same_bits_for_any_number_of_threads(dtype, transposed):
+    x = mostly_zeros((77, 300), dtype, 1)
+    B, start = numbers((x.shape[not transposed], 203), dtype, 2), numbers((1, 203), dtype, 3)
+    assert len({skipping_zeros(x, transposed, B, start, threads)[0].tobytes() for threads in range(1, 9)}) == 1
+
+
 # ---- threads
 
 
@@ -196,6 +264,32 @@ for thread in threads: thread.join()
 print(alone == together)
 """
     assert run(script).stdout.strip() == "True"
+
+
+# ---- the memory of Adam, and batches
+
+
+@FLOATS
+def test_a_mean_that_fades_below_the_normal_numbers_is_zero(dtype):
+    tiny = np.finfo(dtype).tiny
+    theta, dtheta, m, v = (np.array(a, dtype) for a in ([1, 1], [0, 0], [1.05 * tiny, 2 * tiny], [1, 1]))
+    compiled.adam_step(theta, dtheta, m, v, 100, 0.1, 0.9, 0.999, 1e-8, 0.0)
+    np.testing.assert_array_equal(m == 0, [True, False])
+
+
+def test_a_batch_may_count_from_the_end():
+    x = numbers((5, 3), np.float32, 1)
+    np.testing.assert_array_equal(compiled.gather(x, np.array([-1, 4, 0])), x[[4, 4, 0]])
+
+
+def test_a_batch_of_no_rows_has_none():
+    assert compiled.gather(np.ones((5, 3), np.float32), np.array([], np.int64)).shape == (0, 3)
+
+
+@pytest.mark.parametrize("row", [5, -6])
+def test_a_row_that_is_not_there_is_refused(row):
+    with pytest.raises(IndexError):
+        compiled.gather(np.ones((5, 3), np.float32), np.array([row]))
 
 
 # ---- where the compiled kernels end

@@ -25,7 +25,7 @@ from llvmlite import ir
 from numba import float32, float64, get_num_threads, int64, njit, prange, types
 from numba.extending import intrinsic, overload
 
-from scratchnet.kernels import gemm, reference
+from scratchnet.kernels import gemm, reference, sparse
 from scratchnet.kernels.reference import __all__ as __all__
 from scratchnet.types import Array
 
@@ -41,7 +41,7 @@ class Compiled:
         Takes and fills arrays, and returns nothing.
     kinds : str
         A letter for each argument: v or m, a vector or a matrix in C order; a, a matrix of any strides; d, a vector of
-        float64; s, a number; n, a whole number. The arrays are all of one type but for d.
+        float64; w, one of whole numbers; s, a number; n, a whole number. The arrays but for d and w are of one type.
     """
 
     every: ClassVar[list["Compiled"]] = []
@@ -68,6 +68,7 @@ class Compiled:
             "m": types.Array(number, 2, "C"),
             "a": types.Array(number, 2, "A"),
             "d": types.Array(float64, 1, "C"),
+            "w": types.Array(int64, 1, "C"),
             "s": number,
             "n": int64,
         }
@@ -111,7 +112,7 @@ def twin(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def kernel(*arguments):
-        dtypes = {a.dtype for a in arguments if isinstance(a, np.ndarray)}
+        dtypes = {a.dtype for a in arguments if isinstance(a, np.ndarray) and a.dtype.kind != "i"}
         return function(*arguments) if dtypes in _TYPES else formula(*arguments)
 
     return kernel
@@ -231,30 +232,46 @@ def add_column_sums(db, dy):
 
 
 _product = Compiled(gemm.product, "aaaan", parallel=True)
+_sparse_product = Compiled(sparse.product, "mnaaadn", parallel=True)
 
 
 def _multiply(A: Array, B: Array, start: Array, C: Array) -> None:
+    """C = start + A B."""
     _product(A, B, start, C, get_num_threads())
+
+
+def _multiply_images(x: Array, transposed: bool, B: Array, start: Array, C: Array) -> None:
+    """C = start + A B, where A is x or xᵀ, and x perhaps a batch of images, most of whose pixels are zero."""
+    if x.flags.c_contiguous and B.strides[1] == B.itemsize and x.size * C.shape[1] >= _MANY:
+        done = np.zeros(1)
+        _sparse_product(x, transposed, B, start, C, done, get_num_threads())
+        if done[0]:
+            return
+    _multiply(x.T if transposed else x, B, start, C)
+
+
+_MANY = 2**22
+"""Multiplications from which on it is worth while to look whether they are needed."""
 
 
 @twin
 def affine(x, W, b):
     y = np.empty((len(x), W.shape[1]), W.dtype)
-    _multiply(x, W, np.broadcast_to(_vector(b), y.shape), y)
+    _multiply_images(x, False, W, _vector(b)[None], y)
     return y
 
 
 @twin
 def matmul_nt(dy, W):
     dx = np.empty((len(dy), len(W)), W.dtype)
-    _multiply(dy, W.T, np.broadcast_to(np.zeros(len(W), W.dtype), dx.shape), dx)
+    _multiply(dy, W.T, np.zeros((1, len(W)), W.dtype), dx)
     return dx
 
 
 @twin
 def add_matmul_tn(dW, x, dy):
     if dW.strides[1] == dW.itemsize:
-        _multiply(x.T, dy, dW, dW)
+        _multiply_images(x, True, dy, dW, dW)
     else:  # its rows have gaps, and a tile is written by vectors
         dW += matmul_nt(x.T, dy.T)
 
@@ -469,24 +486,39 @@ def sgd_step(theta, dtheta, velocity, learning_rate, momentum):
     _sgd_step(theta, dtheta, velocity, learning_rate, momentum)
 
 
-@compiled("vvvvssssss", parallel=True, fastmath={"contract"})
-def _adam_step(theta, dtheta, m, v, rate, beta1, beta2, root, epsilon, weight_decay):
-    one = theta.dtype.type(1)
+@compiled("vvvvsssssss", parallel=True, fastmath={"contract"})
+def _adam_step(theta, dtheta, m, v, rate, beta1, beta2, root, epsilon, weight_decay, tiny):
+    zero, one = theta.dtype.type(0), theta.dtype.type(1)
     for i in prange(theta.size):
         g = dtheta[i] + weight_decay * theta[i]
-        m[i] += (one - beta1) * (g - m[i])
-        v[i] += (one - beta2) * (g * g - v[i])
-        theta[i] -= rate * m[i] / (np.sqrt(v[i] * root) + epsilon)
+        mean = m[i] + (one - beta1) * (g - m[i])
+        mean = zero if abs(mean) < tiny else mean  # a CPU is slow with the subnormal numbers into which it would fade
+        square = v[i] + (one - beta2) * (g * g - v[i])
+        m[i], v[i] = mean, square
+        theta[i] -= rate * mean / (np.sqrt(square * root) + epsilon)
 
 
 @twin_in_place
 def adam_step(theta, dtheta, m, v, t, learning_rate, beta1, beta2, epsilon, weight_decay):
     rate, root = learning_rate / (1 - beta1**t), 1 / (1 - beta2**t)
-    _adam_step(theta, dtheta, m, v, rate, beta1, beta2, root, epsilon, weight_decay)
+    tiny = np.finfo(theta.dtype).tiny
+    _adam_step(theta, dtheta, m, v, rate, beta1, beta2, root, epsilon, weight_decay, tiny)
 
 
 # ---- data
 
 
+@compiled("mwm", parallel=True)
+def _gather(x, rows, y):
+    for n in prange(rows.size):
+        y[n] = x[rows[n]]
+
+
+@twin
 def gather(x, rows):
-    return reference.gather(x, rows)
+    within = x.ndim == 2 and x.flags.c_contiguous and rows.dtype == np.int64 and rows.ndim == 1
+    if not within or rows.size == 0 or rows.min() < 0 or rows.max() >= len(x):
+        return reference.gather(x, rows)
+    y = np.empty((len(rows), x.shape[1]), x.dtype)
+    _gather(x, np.ascontiguousarray(rows), y)
+    return y

@@ -256,7 +256,7 @@ def _share(A, B, start, C, first, last, pieces):
     size = C.itemsize
     half = VECTOR // size // 2
     a_row, a_k = A.strides
-    c_row, start_row = C.strides[0], start.strides[0]
+    c_row, start_row = C.strides[0], start.strides[0] if len(start) == M else 0
     panel = np.empty(min(max(K, 1), DEPTH) * 4 * half, C.dtype)
     edge = np.empty((TALLEST, 4 * half), C.dtype)
     low, taller = M // pieces, M % pieces  # so many pieces are one row taller
@@ -284,7 +284,7 @@ def _share(A, B, start, C, first, last, pieces):
                         if width < halves * half:
                             for r in range(rows):
                                 for s in range(width):
-                                    edge[r, s] = start[i + r, j + s] if k == 0 else C[i + r, j + s]
+                                    edge[r, s] = start[(i + r) % len(start), j + s] if k == 0 else C[i + r, j + s]
                             c, c_step = address(edge), 4 * half * size
                             before, before_step = c, c_step
                         a = address(A) + i * a_row + k * a_k
@@ -311,7 +311,10 @@ def _work(N, half):
 
 
 def product(A, B, start, C, threads):  # pragma: no cover  (runs as machine code)
-    """C = start + A B, for A (M, K), B (K, N), start and C (M, N); the rows of start and of C are contiguous."""
+    """C = start + A B, for A (M, K), B (K, N), C (M, N) and start (M, N) or one row of it, (1, N).
+
+    The rows of start and of C are contiguous.
+    """
     M, N = C.shape
     clash = A.strides[1] == C.itemsize and A.strides[0] % 4096 == 0  # its rows fall upon each other in the cache
     tallest = min(TALLEST, 6) if clash else TALLEST
