@@ -201,6 +201,15 @@ def test_the_environment_chooses_the_engine():
     assert run(script, SCRATCHNET_KERNELS="numpy").strip() == "numpy"
 
 
+def test_the_products_of_blas_leave_the_threads_of_the_other_kernels_as_they_were():
+    numba = pytest.importorskip("numba")
+    before = numba.get_num_threads()
+    with sn.kernels.use("blas"):
+        assert relu_of_one() == 1
+        assert sn.kernels.affine is reference.affine
+    assert numba.get_num_threads() == before
+
+
 def test_every_kernel_is_there_under_its_name():
     for name in reference.__all__:
         assert callable(getattr(sn.kernels, name))

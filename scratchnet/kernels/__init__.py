@@ -13,7 +13,7 @@ from scratchnet.checks import check_choice
 from scratchnet.kernels import reference
 from scratchnet.kernels.reference import *  # noqa: F403  (states the names; `use` rebinds them)
 
-_CHOICES = ("numba", "numpy")
+_CHOICES = ("numba", "numpy", "blas")
 _ENGINES: dict[str, ModuleType] = {"numpy": reference}
 _active = "numpy"
 
@@ -23,9 +23,10 @@ class use:  # noqa: N801  (called like a function, or entered like a context)
 
     Parameters
     ----------
-    engine : {"numba", "numpy"}
+    engine : {"numba", "numpy", "blas"}
         "numpy" is the reference: each kernel one line of NumPy. "numba" is its compiled twin: the same numbers to
-        rounding, many times as fast; it compiles itself when it is first called on a machine.
+        rounding, many times as fast; it compiles itself when it is first called on a machine. "blas" is the twin with
+        NumPy's matrix products in place of this library's own; `python demos/benchmark.py` says which is faster.
 
     Raises
     ------
@@ -66,9 +67,9 @@ def active() -> str:
 def _install(engine: str) -> None:
     global _active
     if engine not in _ENGINES:
-        from scratchnet.kernels import compiled  # here, so that NumPy alone needs no numba
+        from scratchnet.kernels import blas, compiled  # here, so that NumPy alone needs no numba
 
-        _ENGINES["numba"] = compiled
+        _ENGINES["numba"], _ENGINES["blas"] = compiled, blas
     for name in reference.__all__:
         globals()[name] = getattr(_ENGINES[engine], name)
     _active = engine
