@@ -56,6 +56,15 @@ def test_metrics_json_holds_the_printed_numbers_with_their_units(quick):
     assert printed.endswith(results["test ELBO"]["unit"])
 
 
+def test_the_published_number_stands_in_its_column_and_in_metrics_json(quick):
+    out, text = quick
+    header = next(line for line in text.splitlines() if "this run" in line)
+    row = next(line for line in text.splitlines() if line.startswith("test ELBO "))
+    assert json.loads((out / "metrics.json").read_text())["results"]["test ELBO"]["published"] == -105.6
+    assert header.split() == ["this", "run", "published"]
+    assert row.index("-105.6") + len("-105.6") == len(header)
+
+
 def test_metrics_json_says_what_was_run(quick):
     metrics = json.loads((quick[0] / "metrics.json").read_text())
     assert metrics["arguments"]["latent"] == 2
