@@ -66,7 +66,9 @@ def table(results: dict[str, Number]) -> str:
     for name, number in results.items():
         value = f"{number.value:.{number.digits}f}"
         error = "" if number.error is None else f" ± {number.error:.{number.digits}f}"
-        others = ["" if (other := getattr(number, name)) is None else f"{other:.10g}" for name in beside]
+        exact = "" if number.exact is None else f"{number.exact:.{number.digits}f}"
+        published = "" if number.published is None else f"{number.published:g}"
+        others = [{"exact": exact, "published": published}[name] for name in beside]
         lines.append(f"{name:26}{value:>12}{error:12}{''.join(f'{other:>14}' for other in others)}  {number.unit}")
     return "\n".join(lines)
 
@@ -85,6 +87,19 @@ def verdict(number: Number, spread: float, changed: list[str]) -> str:
         return f"Good: {abs(gap):.2f} {number.unit} from the published {number.published}, no more than seeds differ."
     better = "Better than" if gap > 0 else "Not good: worse than"
     return f"{better} the published {number.published} by {abs(gap):.2f} {number.unit}, more than seeds differ."
+
+
+def agreement(results: dict[str, Number], most: float = 4.0) -> str:
+    """Whether the numbers that have a standard error lie where formulas say, as a sentence."""
+    off = {
+        name: abs(number.value - number.exact) / number.error
+        for name, number in results.items()
+        if number.exact is not None and number.error is not None
+    }
+    worst = max(off, key=lambda name: off[name])
+    if off[worst] <= most:
+        return f"Good: {len(off)} simulations agree with their formulas, within {off[worst]:.1f} standard errors."
+    return f"Not good: {worst} is {off[worst]:.1f} standard errors from its formula, more than chance explains."
 
 
 def squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
