@@ -44,7 +44,7 @@ def simulate(demo: Run, rng: np.random.Generator) -> dict[str, Number]:
     title = f"The error of n draws falls as 1/√n (measured slope {slope:.3f}): one digit more costs 100 × the draws"
     labels = {"x_label": "draws n", "y_label": "error (rms), in deviations of one draw"}
     curves["1/√n"] = sizes, 1 / np.sqrt(sizes)
-    demo.figure("errors.png", plots.lines(curves, title, dots=list(curves)[:-1], log=True, **labels))
+    demo.figure("simulation.png", plots.lines(curves, title, dots=list(curves)[:-1], log=True, **labels))
     return results | {"slope of the error": Number(slope, "", digits=3, exact=-0.5)}
 
 
@@ -125,7 +125,7 @@ def misprint(demo: Run) -> dict[str, Number]:
     curves[name] = sigma[::999], from_half[::999] - constant
     title = f"As printed the KL is least at σ = {best:.3f}, not 1, and negative there: {least:.4f} nats"
     demo.figure("misprint.png", plots.lines(curves, title, x_label="σ", y_label="nats a dimension", dots=[name]))
-    widths = {"codes as the misprint wants them, N(0, ½)": math.sqrt(0.5), "samples from the prior, N(0, 1)": 1.0}
+    widths = {"codes, N(0, ½)": math.sqrt(0.5), "samples, N(0, 1)": 1.0}
     drawn = {name: (SEEN, np.exp(log_gaussian(SEEN, 0, width))) for name, width in widths.items()}
     beyond = math.erfc(2**0.5), math.erfc(1)  # P(|z| > 2 · √½) of each
     title = f"Samples are √2 too wide: {beyond[1]:.1%} lie beyond two deviations of the codes, not {beyond[0]:.1%}"

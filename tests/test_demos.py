@@ -152,7 +152,7 @@ def probability(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict, str]:
 
 
 def test_the_probability_demo_writes_every_figure_and_its_numbers(probability):
-    figures = {"errors", "bayes", "kl_terms", "two_humps", "misprint", "too_wide"}
+    figures = {"simulation", "bayes", "kl_terms", "two_humps", "misprint", "too_wide"}
     written = {path.name for path in Path(probability[0]["arguments"]["out"]).iterdir()}
     assert written == {f"{name}.png" for name in figures} | {"metrics.json"}
 
@@ -206,6 +206,13 @@ def test_the_misprinted_divergence_is_least_at_one_over_root_two_and_negative_th
     results = probability[0]["results"]
     assert results["as printed: best σ"]["value"] == pytest.approx(1 / math.sqrt(2), abs=1e-4)  # the grid's step
     assert results["as printed: least"]["value"] == pytest.approx(-0.153426, abs=1e-6)
+
+
+def test_the_probability_demo_still_finds_what_the_docs_say(probability):
+    docs = json.loads((ROOT / "docs" / "figures" / "probability.json").read_text(encoding="utf-8"))["results"]
+    calculated = {name: one["value"] for name, one in docs.items() if one["error"] is None and "slope" not in name}
+    found = {name: probability[0]["results"][name]["value"] for name in calculated}
+    assert found == pytest.approx(calculated, rel=1e-9, abs=1e-9)
 
 
 def test_a_simulation_that_misses_its_formula_is_called_not_good(monkeypatch):
