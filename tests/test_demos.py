@@ -177,6 +177,15 @@ def test_every_simulation_of_the_probability_demo_agrees_with_its_formula(probab
     assert "Good: 6 simulations agree with their formulas" in text
 
 
+def test_the_standard_errors_of_the_simulations_worked_by_hand(probability):
+    error = {name: one["error"] for name, one in probability[0]["results"].items()}
+    n = 10_000
+    assert error["P(3)"] == pytest.approx(math.sqrt(1 / 6 * 5 / 6 / n))
+    assert error["P(3 | odd)"] == pytest.approx(math.sqrt(1 / 3 * 2 / 3 / (n / 2)))  # half of the rolls are odd
+    assert error["E[face]"] == pytest.approx(math.sqrt(35 / 12 / n))
+    assert error["P(loaded | 6)"] == pytest.approx(math.sqrt(1 / 4 * 3 / 4 / (n / 5)))  # one roll in five is a six
+
+
 def test_the_error_of_a_simulation_falls_as_one_over_root_n(probability):
     assert probability[0]["results"]["slope of the error"]["value"] == pytest.approx(-0.5, abs=0.03)
 
