@@ -19,20 +19,23 @@ QUICK_EPOCHS, QUICK_TRAIN, QUICK_TEST = 3, 6_000, 1_000
 
 
 def options(name: str, description: str | None, *, epochs: int, batch_size: int) -> argparse.ArgumentParser:
-    """A parser with the options that all demos have; `description` is the demo's docstring."""
+    """A parser with the options that all demos have that train; `description` is the demo's docstring."""
+    quick = f"{QUICK_EPOCHS} epochs on {QUICK_TRAIN:,} images, in seconds, to see that all works"
+    parser = plain_options(name, description, quick=quick)
+    parser.add_argument("--epochs", type=whole_number, default=epochs, help="times through the training images")
+    parser.add_argument("--batch-size", type=whole_number, default=batch_size, help="images in a step")
+    parser.add_argument("--data", type=Path, help="folder of MNIST-like idx files, in place of the shipped MNIST")
+    return parser
+
+
+def plain_options(name: str, description: str | None, *, quick: str) -> argparse.ArgumentParser:
+    """A parser with the options that all demos have; `quick` is what --quick does."""
     parser = argparse.ArgumentParser(
         prog=f"{name}.py", description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
-    parser.add_argument("--epochs", type=whole_number, default=epochs, help="times through the training images")
-    parser.add_argument("--batch-size", type=whole_number, default=batch_size, help="images in a step")
     parser.add_argument("--seed", type=int, default=0, help="of all random numbers")
     parser.add_argument("--out", type=Path, default=Path("runs") / name, help="folder for the results")
-    parser.add_argument("--data", type=Path, help="folder of MNIST-like idx files, in place of the shipped MNIST")
-    parser.add_argument(
-        "--quick",
-        action="store_true",
-        help=f"{QUICK_EPOCHS} epochs on {QUICK_TRAIN:,} images, in seconds, to see that all works",
-    )
+    parser.add_argument("--quick", action="store_true", help=quick)
     return parser
 
 
@@ -45,23 +48,28 @@ def whole_number(text: str) -> int:
 
 @dataclass(frozen=True)
 class Number:
-    """A result with its unit, the standard error if it has one, and the published number if there is one."""
+    """A result with its unit; its standard error, what was published, what a formula gives, if there is such."""
 
     value: float
     unit: str
     error: float | None = None
     published: float | None = None
     digits: int = 2
+    exact: float | None = None
 
 
 def table(results: dict[str, Number]) -> str:
-    """The results under each other, beside what was published."""
-    lines = [f"{'':26}{'this run':>10}{'':9}{'published':>10}"]
+    """The results under each other, beside what they should be."""
+    numbers = results.values()
+    beside = [name for name in ("exact", "published") if any(getattr(number, name) is not None for number in numbers)]
+    lines = [f"{'':26}{'this run':>12}{'':12}" + "".join(f"{name:>14}" for name in beside)]
     for name, number in results.items():
         value = f"{number.value:.{number.digits}f}"
         error = "" if number.error is None else f" ± {number.error:.{number.digits}f}"
+        exact = "" if number.exact is None else f"{number.exact:.{number.digits}f}"
         published = "" if number.published is None else f"{number.published:g}"
-        lines.append(f"{name:26}{value:>10}{error:9}{published:>10}  {number.unit}")
+        others = [{"exact": exact, "published": published}[name] for name in beside]
+        lines.append(f"{name:26}{value:>12}{error:12}{''.join(f'{other:>14}' for other in others)}  {number.unit}")
     return "\n".join(lines)
 
 
@@ -81,6 +89,19 @@ def verdict(number: Number, spread: float, changed: list[str]) -> str:
     return f"{better} the published {number.published} by {abs(gap):.2f} {number.unit}, more than seeds differ."
 
 
+def agreement(results: dict[str, Number], most: float = 4.0) -> str:
+    """Whether the numbers that have a standard error lie where formulas say, as a sentence."""
+    off = {
+        name: abs(number.value - number.exact) / number.error
+        for name, number in results.items()
+        if number.exact is not None and number.error is not None
+    }
+    worst = max(off, key=lambda name: off[name])
+    if off[worst] <= most:
+        return f"Good: {len(off)} simulations agree with their formulas, within {off[worst]:.1f} standard errors."
+    return f"Not good: {worst} is {off[worst]:.1f} standard errors from its formula, more than chance explains."
+
+
 def squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """‖aᵢ − bⱼ‖² of rows a (N, D) and b (M, D): (N, M)."""
     return (a**2).sum(axis=1)[:, None] - 2 * a @ b.T + (b**2).sum(axis=1)
@@ -91,7 +112,7 @@ class Run:
 
     def __init__(self, name: str, arguments: argparse.Namespace):
         self.name, self.arguments = name, arguments
-        if arguments.quick:
+        if arguments.quick and "epochs" in arguments:
             arguments.epochs = min(arguments.epochs, QUICK_EPOCHS)
         self.files: list[Path] = []
         self._start = time.perf_counter()
@@ -112,8 +133,8 @@ class Run:
         """Write a figure."""
         plots.save_figure(self.path(name), figure)
 
-    def finish(self, results: dict[str, Number], history: sn.History) -> None:
-        """Write metrics.json, and say which files to open."""
+    def finish(self, results: dict[str, Number], history: sn.History | None = None) -> None:
+        """Write metrics.json, and say which files to open; `history` is that of the training, if there was one."""
         arguments = {name: str(v) if isinstance(v, Path) else v for name, v in vars(self.arguments).items()}
         metrics = {
             "demo": self.name,
@@ -121,10 +142,11 @@ class Run:
             "arguments": arguments,
             "seed": self.arguments.seed,
             "seconds": round(time.perf_counter() - self._start, 2),
-            "interrupted": history.interrupted,
             "results": {name: asdict(number) for name, number in results.items()},
-            "history": {"unit": history.unit, "epochs": history.epochs},
         }
+        if history is not None:
+            metrics["interrupted"] = history.interrupted
+            metrics["history"] = {"unit": history.unit, "epochs": history.epochs}
         with write_whole(self.path("metrics.json")) as file:
             file.write(json.dumps(metrics, indent=2, allow_nan=False).encode() + b"\n")
         print(f"\n{metrics['seconds']:.0f} s. Open:")

@@ -6,7 +6,7 @@ Read the source in this order: layer, layers.dense, kernels.reference, layers.ac
 gaussian, parameters, optim, models.vae, training. Each derivation is a chapter of docs/.
 """
 
-from scratchnet import data, kernels
+from scratchnet import data, kernels, probability
 from scratchnet.errors import DataError, DivergenceError, GradientError, ShapeError
 from scratchnet.evaluation import elbo, log_likelihood
 from scratchnet.gaussian import kl_standard_normal, sample_gaussian
@@ -54,6 +54,7 @@ __all__ = [
     "load",
     "log_likelihood",
     "mse",
+    "probability",
     "sample_gaussian",
     "save",
 ]

@@ -83,13 +83,68 @@ def check_count(where: str, name: str, value: Any) -> None:
         raise ValueError(f"{where} expects {name} to be at least 1, got {value}.")
 
 
-def check_number(where: str, name: str, value: Any, low: float, high: float = np.inf, *, open_low=False) -> None:
-    """`value` is a number in [low, high), or in (low, high) with `open_low`."""
+def check_number(
+    where: str, name: str, value: Any, low: float, high: float = np.inf, *, open_low=False, closed_high=False
+) -> None:
+    """`value` is a number in [low, high); `open_low` leaves the end `low` out, `closed_high` takes the other in."""
     if not isinstance(value, Real) or isinstance(value, bool):
         raise TypeError(f"{where} expects {name} to be a number, got {named(value)}.")
     value = float(value)
-    if not (low < value if open_low else low <= value) or not value < high:
-        raise ValueError(f"{where} expects {name} in {'(' if open_low else '['}{low:g}, {high:g}), got {value}.")
+    if not (low < value if open_low else low <= value) or not (value <= high if closed_high else value < high):
+        interval = f"{'(' if open_low else '['}{low:g}, {high:g}{']' if closed_high else ')'}"
+        raise ValueError(f"{where} expects {name} in {interval}, got {value}.")
+
+
+def check_real(where: str, name: str, x: Any) -> Array:
+    """`x`, an array or a nested list, holds real numbers; returned as an array."""
+    try:
+        x = np.asarray(x)
+    except ValueError:
+        raise ShapeError(f"{where} expects {name} in rows of one length, got rows of several.") from None
+    if x.dtype.kind not in "fiu":
+        raise TypeError(f"{where} expects {name} to hold real numbers, got {x.dtype.name}.")
+    if x.size == 0 or x.ndim == 0:
+        came = f"an empty array of shape {x.shape}" if x.ndim else "a single number"
+        raise ShapeError(f"{where} expects {name} to be an array of numbers, got {came}.")
+    return x
+
+
+def check_distribution(where: str, name: str, p: Any) -> Array:
+    """`p` holds probabilities that sum to 1 within the rounding of their type; returned in float64."""
+    p, rounding = _probabilities(where, name, p)
+    total = p.sum()
+    if abs(total - 1) > rounding * p.size:
+        raise DataError(
+            f"{where} expects {name} to sum to 1, got a sum of {total:.15g}: "
+            f"divide {name} by its sum, and write a third as 1 / 3, not as 0.333."
+        )
+    return p
+
+
+def check_conditional(where: str, name: str, p: Any) -> Array:
+    """`p` is a table whose every column is a distribution; returned in float64."""
+    p, rounding = _probabilities(where, name, p)
+    if p.ndim != 2:
+        raise ShapeError(f"{where} expects {name} to be a table, a column for each condition, got shape {p.shape}.")
+    totals = p.sum(axis=0)
+    wrong = np.abs(totals - 1) > rounding * len(p)
+    if wrong.any():
+        rows_do = (np.abs(p.sum(axis=1) - 1) <= rounding * p.shape[1]).all()
+        raise DataError(
+            f"{where} expects every column of {name} to sum to 1, got a sum of {totals[wrong][0]:.15g} "
+            f"in column {np.argmax(wrong)}{': its rows do, so pass its transpose' if rows_do else ''}."
+        )
+    return p
+
+
+def _probabilities(where: str, name: str, p: Any) -> tuple[Array, float]:
+    """`p` in float64, none of it negative, and how far a sum of its numbers may be off for each of them."""
+    p = check_real(where, name, p)
+    check_finite(where, name, p)
+    if p.min() < 0:
+        raise DataError(f"{where} expects {name} to hold probabilities, none of them negative, got {describe(p)}.")
+    eps = np.finfo(p.dtype if p.dtype.kind == "f" else np.float64).eps.item()
+    return p.astype(np.float64), 10 * eps  # ten roundings, as after a few sums and products
 
 
 def check_choice(where: str, name: str, value: Any, choices: tuple[str, ...]) -> None:

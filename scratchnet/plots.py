@@ -5,7 +5,8 @@ imported by `import scratchnet`; say `from scratchnet import plots`.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import cycle
 from os import PathLike
 from statistics import NormalDist
 
@@ -25,7 +26,7 @@ from scratchnet.training import History
 from scratchnet.types import Array
 
 INK, SOFT = "#222222", "#8a8a8a"
-COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")  # of Okabe and Ito's, told apart by every eye
+COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")  # Okabe and Ito's, for every eye
 DIGITS = ListedColormap(
     ["#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#b07aa1", "#9c755f", "#ff9da7", "#636363", "#edc948", "#17becf"]
 )
@@ -149,6 +150,52 @@ def v_curve(gradients: Mapping[str, tuple[Array, Array, Array]], title: str, *, 
     axes.set_xlabel("step h")
     axes.set_ylabel("error, as a part of the slope")
     axes.legend(frameon=False, fontsize=8)
+    _plain(axes)
+    return figure
+
+
+def lines(
+    curves: Mapping[str, tuple[Array, Array]],
+    title: str,
+    *,
+    x_label: str,
+    y_label: str,
+    dots: Collection[str] = (),
+    log: bool = False,
+) -> Figure:
+    """Curves by name, each its x and y, those in `dots` as points; both axes logarithmic with `log`."""
+    figure, (axes,) = _figure(6.4, 4, title)
+    colors = cycle([*COLORS, INK])
+    for name, (x, y) in curves.items():
+        line, order = ("o", 3) if name in dots else ("-", 2)
+        axes.plot(x, y, line, label=name, color=next(colors), linewidth=1.8, markersize=5, zorder=order)
+    if log:
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    axes.legend(frameon=False, fontsize=9)
+    _plain(axes)
+    return figure
+
+
+def bars(
+    groups: Mapping[str, Array], title: str, *, ticks: Sequence[str], x_label: str, y_label: str, digits: int = 2
+) -> Figure:
+    """Bars side by side: at each tick one of each group (T,), with its value."""
+    figure, (axes,) = _figure(6.4, 3.4, title)
+    width = 0.8 / len(groups)
+    for i, (name, heights) in enumerate(groups.items()):
+        at = np.arange(len(ticks)) + (i - (len(groups) - 1) / 2) * width
+        drawn = axes.bar(at, heights, width, color=COLORS[i], label=name)
+        axes.bar_label(drawn, [f"{height:.{digits}f}" for height in heights], fontsize=8, color=INK, padding=1)
+    axes.axhline(0, color=INK, linewidth=0.8)
+    axes.margins(y=0.12)
+    axes.set_xticks(range(len(ticks)), ticks)
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    if len(groups) > 1:
+        axes.legend(frameon=False, fontsize=9)
     _plain(axes)
     return figure
 

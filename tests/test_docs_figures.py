@@ -1,4 +1,4 @@
-"""Chapter 14 keeps its word: its numbers are those of its script, and its table has every mistake that is tried."""
+"""Chapters keep their word: their numbers are those of their scripts, and 14's table has every mistake tried."""
 
 import inspect
 import json
@@ -84,3 +84,45 @@ def test_each_message_of_the_tables_is_produced_on_the_page(message):
 def test_both_tables_are_found():
     assert len(CAUSE_ROWS) > len(CAUSES)  # a factor has two rows
     assert len(CONDUCT_ROWS) == 5
+
+
+# ---- chapters 01 and 02
+
+PROBABILITY = (DOCS / "01-probability.md").read_text(encoding="utf-8")
+ENTROPY = (DOCS / "02-entropy-and-kl.md").read_text(encoding="utf-8")
+FOUND = json.loads((DOCS / "figures" / "probability.json").read_text(encoding="utf-8"))["results"]
+
+
+@pytest.mark.parametrize("question", ["P(3)", "P(3 | odd)", "E[face]", "P(6), die from the bag", "P(loaded | 6)"])
+def test_the_table_of_simulations_holds_the_measured_numbers(question):
+    found, name = FOUND[question], question.replace("|", "\\|")
+    assert f"| {name} | {found['exact']:.5f} | {found['value']:.5f} ± {found['error']:.5f} |" in PROBABILITY
+
+
+def test_the_slope_of_the_error_is_the_measured_one():
+    assert f"The measured slope is −{-FOUND['slope of the error']['value']:.3f}." in PROBABILITY
+
+
+def test_the_divergence_by_draws_is_the_measured_one():
+    found = FOUND["E[log P/Q], nats"]
+    assert f"{found['value']:.5f} ± {found['error']:.5f} nats" in ENTROPY
+
+
+@pytest.mark.parametrize(
+    ("fit", "least"),
+    [("least D(p‖q)", "D(p‖q)"), ("least D(q‖p) left", "D(q‖p)"), ("least D(q‖p) right", "D(q‖p)")],
+)
+def test_the_table_of_fits_holds_the_measured_numbers(fit, least):
+    numbers = {one: f"{FOUND[f'{fit}: {one}']['value']:.4f}" for one in ("μ", "σ", "D(p‖q)", "D(q‖p)")}
+    numbers[least] = f"**{numbers[least]}**"
+    assert f"| {fit} | {' | '.join(numbers.values())} |".replace("-", "−") in ENTROPY
+
+
+@pytest.mark.parametrize("name", ["H(fair die)", "H(loaded die)"])
+def test_the_entropies_are_the_measured_ones(name):
+    assert f"= {FOUND[name]['value']:.5f}$" in ENTROPY
+
+
+@pytest.mark.parametrize(("name", "digits"), [("D(P‖Q)", 10), ("D(Q‖P)", 10), ("as printed: least", 6)])
+def test_the_divergences_are_the_measured_ones(name, digits):
+    assert f"{FOUND[name]['value']:.{digits}f}".replace("-", "−") in ENTROPY

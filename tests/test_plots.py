@@ -99,6 +99,33 @@ def test_the_latent_plane_is_decoded_at_equal_shares_of_the_prior():
     )
 
 
+def test_lines_draw_each_curve_with_its_name_and_points_without_a_line():
+    curves = {"curve": (np.array([0.0, 1.0]), np.array([2.0, 3.0])), "point": (np.array([0.5]), np.array([2.5]))}
+    figure = plots.lines(curves, "t", x_label="x", y_label="nats", dots=["point"])
+    curve, point = figure.axes[0].lines
+    assert np.asarray(curve.get_xydata()).tolist() == [[0, 2], [1, 3]]
+    assert (curve.get_linestyle(), curve.get_marker()) == ("-", "None")
+    assert (point.get_linestyle(), point.get_marker()) == ("None", "o")
+    assert names_in_legend(figure) == ["curve", "point"]
+    assert (figure.axes[0].get_xlabel(), figure.axes[0].get_ylabel()) == ("x", "nats")
+
+
+def test_lines_have_logarithmic_axes_only_where_asked():
+    curves = {"curve": (np.array([1.0, 10.0]), np.array([1.0, 0.1]))}
+    scales = [plots.lines(curves, "t", x_label="n", y_label="y", log=log).axes[0].get_xscale() for log in (False, True)]
+    assert scales == ["linear", "log"]
+
+
+def test_bars_stand_beside_each_other_at_their_tick_with_their_values():
+    groups = {"p": np.array([0.25, 0.75]), "q": np.array([-0.5, 0.5])}
+    figure = plots.bars(groups, "t", ticks=["no", "yes"], x_label="x", y_label="y", digits=1)
+    boxes = [bar.get_bbox() for bar in figure.axes[0].patches if isinstance(bar, Rectangle)]
+    assert [box.y1 if box.y1 else box.y0 for box in boxes] == [0.25, 0.75, -0.5, 0.5]
+    np.testing.assert_allclose([(box.x0 + box.x1) / 2 for box in boxes], [-0.2, 0.8, 0.2, 1.2])
+    assert [text.get_text() for text in figure.axes[0].texts] == ["0.2", "0.8", "-0.5", "0.5"]
+    assert names_in_legend(figure) == ["p", "q"]
+
+
 def test_a_long_title_is_broken_rather_than_cut():
     figure = plots.image_grid(BLACK, "word " * 40, columns=1)
     canvas = FigureCanvasAgg(figure)

@@ -1214,6 +1214,171 @@ ARGUMENTS = [
         r"SCRATCHNET_KERNELS .*'numpy'.*, got 'cuda'",
         id="SCRATCHNET_KERNELS: an unknown engine",
     ),
+    # ---- probability
+    *[
+        row
+        for name, call in {
+            "entropy": sn.probability.entropy,
+            "cross_entropy": lambda p: sn.probability.cross_entropy([0.5, 0.5], p),
+            "kl": lambda p: sn.probability.kl(p, [0.5, 0.5]),
+            "expectation": lambda p: sn.probability.expectation(p, [1, 2]),
+            "conditional": lambda p: sn.probability.conditional(p),
+            "total_probability": lambda p: sn.probability.total_probability(np.eye(2), p),
+            "bayes": lambda p: sn.probability.bayes(np.eye(2), p),
+        }.items()
+        for row in (
+            pytest.param(
+                lambda call=call: call([0.4, 0.5]),
+                sn.DataError,
+                rf"{name} expects \w+ to sum to 1, got a sum of 0\.9: divide \w+ by its sum",
+                id=f"{name}: a sum of 0.9",
+            ),
+            pytest.param(
+                lambda call=call: call([1.5, -0.5]),
+                sn.DataError,
+                rf"{name} expects \w+ to hold probabilities, none of them negative, got numbers from -0\.5 to 1\.5",
+                id=f"{name}: a negative number",
+            ),
+            pytest.param(
+                lambda call=call: call([0.5, np.nan]),
+                sn.DataError,
+                rf"{name} expects \w+ to be finite, got nan at \[1\]",
+                id=f"{name}: NaN",
+            ),
+        )
+    ],
+    pytest.param(
+        lambda: sn.probability.kl([0.36, 0.48, 0.16], [0.333, 0.333, 0.333]),
+        sn.DataError,
+        r"kl expects q to sum to 1, got a sum of 0\.999: divide q by its sum, and write a third as 1 / 3",
+        id="kl: thirds of three digits",
+    ),
+    pytest.param(
+        lambda: sn.probability.entropy(np.full(3, 0.33333, np.float32)),
+        sn.DataError,
+        r"got a sum of 0\.99999",
+        id="entropy: thirds of five digits in float32",
+    ),
+    pytest.param(
+        lambda: sn.probability.kl([0.5, 0.5], [0.5, 0.25, 0.25]),
+        sn.ShapeError,
+        r"kl expects q in the shape of p, \(2,\), got \(3,\)",
+        id="kl: shapes that differ",
+    ),
+    pytest.param(
+        lambda: sn.probability.cross_entropy([0.5, 0.5], [[0.5], [0.5]]),
+        sn.ShapeError,
+        r"cross_entropy expects q in the shape of p, \(2,\), got \(2, 1\)",
+        id="cross_entropy: to be broadcast",
+    ),
+    pytest.param(
+        lambda: sn.probability.expectation([0.5, 0.5], 3),
+        sn.ShapeError,
+        r"expectation expects values to be an array of numbers, got a single number",
+        id="expectation: one value",
+    ),
+    pytest.param(
+        lambda: sn.probability.expectation([0.5, 0.5], [1, 2, 3]),
+        sn.ShapeError,
+        r"expectation expects values in the shape of p, \(2,\), got \(3,\)",
+        id="expectation: too many values",
+    ),
+    pytest.param(
+        lambda: sn.probability.expectation([1, 0], [1, np.inf]),
+        sn.DataError,
+        r"expectation expects values to be finite, got inf at \[1\]",
+        id="expectation: an infinite value",
+    ),
+    pytest.param(
+        lambda: sn.probability.entropy([]),
+        sn.ShapeError,
+        r"entropy expects p to be an array of numbers, got an empty array of shape \(0,\)",
+        id="entropy: nothing",
+    ),
+    pytest.param(
+        lambda: sn.probability.entropy([[1], [0.5, 0.5]]),
+        sn.ShapeError,
+        r"entropy expects p in rows of one length, got rows of several",
+        id="entropy: ragged rows",
+    ),
+    pytest.param(
+        lambda: sn.probability.entropy(["1"]),
+        TypeError,
+        r"entropy expects p to hold real numbers, got str",
+        id="entropy: text",
+    ),
+    pytest.param(
+        lambda: sn.probability.entropy(np.array([0.5, 0.5j])),
+        TypeError,
+        r"entropy expects p to hold real numbers, got complex128",
+        id="entropy: complex numbers",
+    ),
+    pytest.param(
+        lambda: sn.probability.conditional([0.5, 0.5]),
+        sn.ShapeError,
+        r"conditional expects p_xy of shape \(X, Y\), got \(2,\)",
+        id="conditional: one variable",
+    ),
+    pytest.param(
+        lambda: sn.probability.conditional([[0.5, 0.0], [0.5, 0.0]]),
+        sn.DataError,
+        r"conditional expects every y to have a probability above 0, got p\(y\) = 0 for number 1: leave out a y that",
+        id="conditional: given what cannot be",
+    ),
+    pytest.param(
+        lambda: sn.probability.bayes([[1.0, 1.0], [0.0, 0.0]], [0.5, 0.5]),
+        sn.DataError,
+        r"bayes expects every y to have a probability above 0, got p\(y\) = 0 for number 1",
+        id="bayes: an observation that cannot be",
+    ),
+    pytest.param(
+        lambda: sn.probability.bayes([[0.9, 0.1], [0.2, 0.8]], [0.5, 0.5]),
+        sn.DataError,
+        r"bayes expects every column of p_y_given_x to sum to 1, got a sum of 1\.1 in column 0: its rows do, so",
+        id="bayes: rows for columns",
+    ),
+    pytest.param(
+        lambda: sn.probability.total_probability([[0.5, 0.9], [0.5, 0.2]], [0.5, 0.5]),
+        sn.DataError,
+        r"total_probability expects every column of p_x_given_y to sum to 1, got a sum of 1\.1 in column 1\.",
+        id="total_probability: a column that is no distribution",
+    ),
+    pytest.param(
+        lambda: sn.probability.total_probability([0.5, 0.5], [0.5, 0.5]),
+        sn.ShapeError,
+        r"total_probability expects p_x_given_y to be a table, a column for each condition, got shape \(2,\)",
+        id="total_probability: no table",
+    ),
+    pytest.param(
+        lambda: sn.probability.bayes(np.full((2, 3), 0.5), [0.5, 0.5]),
+        sn.ShapeError,
+        r"bayes expects p_x of shape \(3,\), a probability for each column of p_y_given_x, got \(2,\)",
+        id="bayes: a prior for the rows",
+    ),
+    pytest.param(
+        lambda: sn.probability.binomial(0, 0.5),
+        ValueError,
+        r"binomial expects n to be at least 1, got 0",
+        id="binomial: no toss",
+    ),
+    pytest.param(
+        lambda: sn.probability.binomial(2.0, 0.5),
+        TypeError,
+        r"binomial expects n to be a whole number, got 2\.0",
+        id="binomial: n a float",
+    ),
+    pytest.param(
+        lambda: sn.probability.binomial(2, 1.1),
+        ValueError,
+        r"binomial expects p in \[0, 1\], got 1\.1",
+        id="binomial: p above 1",
+    ),
+    pytest.param(
+        lambda: sn.probability.binomial(2, "0.5"),
+        TypeError,
+        r"binomial expects p to be a number, got '0\.5'",
+        id="binomial: p a text",
+    ),
 ]
 
 STATES = [
