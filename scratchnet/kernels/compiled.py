@@ -13,6 +13,7 @@ log1p; so these two are written out as polynomials.
 # pyright: reportCallIssue=false
 
 import functools
+import os
 import sys
 import threading
 import time
@@ -87,7 +88,28 @@ _SUMS = {"reassoc", "contract"}
 """What LLVM may do with a sum: add it up in vectors. In which order is then fixed by the machine code."""
 
 
+_SPINS = "2000"
+"""How often a thread of GNU's OpenMP looks, in some tens of microseconds, whether the others are done, and then sleeps.
+
+Left to itself it looks for milliseconds. That is as fast on an idle machine, and many times as slow on a busy one: it
+holds the core for which the others wait.
+"""
+
+
+def _start_threads() -> None:
+    """Start numba's pool. Its OpenMP reads the environment once, at this moment; afterwards that is as it was."""
+    settings = {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"}
+    if settings & os.environ.keys():  # the user knows better
+        return
+    os.environ["GOMP_SPINCOUNT"] = _SPINS
+    try:
+        get_num_threads()
+    finally:
+        del os.environ["GOMP_SPINCOUNT"]
+
+
 def _compile_every(char: str) -> None:
+    _start_threads()
     started, made = time.perf_counter(), False
     for one in Compiled.every:
         if one.compile(char) and not made:
