@@ -13,6 +13,7 @@ log1p; so these two are written out as polynomials.
 # pyright: reportCallIssue=false
 
 import functools
+import math
 import sys
 import threading
 import time
@@ -25,7 +26,7 @@ from llvmlite import ir
 from numba import float32, float64, get_num_threads, int64, njit, prange, types
 from numba.extending import intrinsic, overload
 
-from scratchnet.kernels import gemm, reference
+from scratchnet.kernels import gemm, lanes, reference
 from scratchnet.kernels.reference import __all__ as __all__
 from scratchnet.types import Array
 
@@ -41,7 +42,7 @@ class Compiled:
         Takes and fills arrays, and returns nothing.
     kinds : str
         A letter for each argument: v or m, a vector or a matrix in C order; a, a matrix of any strides; d, a vector of
-        float64; s, a number; n, a whole number. The arrays are all of one type but for d.
+        float64; i, one of int64; s, a number; n, a whole number. The arrays are all of one type but for d and i.
     """
 
     every: ClassVar[list["Compiled"]] = []
@@ -68,6 +69,7 @@ class Compiled:
             "m": types.Array(number, 2, "C"),
             "a": types.Array(number, 2, "A"),
             "d": types.Array(float64, 1, "C"),
+            "i": types.Array(int64, 1, "C"),
             "s": number,
             "n": int64,
         }
@@ -490,3 +492,117 @@ def adam_step(theta, dtheta, m, v, t, learning_rate, beta1, beta2, epsilon, weig
 
 def gather(x, rows):
     return reference.gather(x, rows)
+
+
+# ---- images
+
+
+_weigh = Compiled(lanes.weigh, "mvvminiiiin", parallel=True)
+_correlate = Compiled(lanes.correlate, "mmmiiniin", parallel=True)
+
+
+def _images(x: Array) -> Array:
+    return np.ascontiguousarray(x).reshape(len(x), math.prod(x.shape[1:]))
+
+
+def _weighed(x: Array, W: Array, b: Any, shape: tuple[int, ...], tables: lanes.Tables) -> Array:
+    y = np.empty((len(x), *shape), W.dtype)
+    b = np.ascontiguousarray(np.broadcast_to(np.asarray(b, W.dtype), shape[0]))
+    places, size, at, to, offsets, phases, order = tables
+    w = W.take(order)
+    _weigh(_images(x), w, b, y.reshape(len(y), -1), places, size, at, to, offsets, phases, get_num_threads())
+    return y
+
+
+@twin
+def conv2d(x, W, b, stride, padding):
+    (O, C, *kernel), shape = W.shape, x.shape[2:]
+    tables = lanes.forward(shape, C, O, tuple(kernel), stride, padding, lanes.count(W))
+    size = [(length + 2 * p - k) // s + 1 for length, k, s, p in zip(shape, kernel, stride, padding, strict=True)]
+    return _weighed(x, W, b, (O, *size), tables)
+
+
+@twin
+def conv2d_transpose(y, W, b, stride, padding, size):
+    O, C, *kernel = W.shape
+    tables = lanes.adjoint(size, C, O, tuple(kernel), stride, padding, lanes.count(W))
+    return _weighed(y, W, b, (C, *size), tables)
+
+
+@twin
+def add_conv2d_weights(dW, x, dy, stride, padding):
+    O, C, *kernel = dW.shape
+    tables = lanes.forward(x.shape[2:], C, O, tuple(kernel), stride, padding, lanes.count(dW))
+    sums = np.empty((O, math.prod(dW.shape[1:])), dW.dtype)
+    taps = tables.offsets[: math.prod(kernel)]  # those of the first channel
+    dy = _images(dy)
+    straight = np.arange(dy.shape[1]) * lanes.count(dW)
+    _correlate(_images(x), dy, sums, tables.places, straight, tables.size, taps, tables.at, get_num_threads())
+    dW += sums.reshape(dW.shape)
+
+
+@compiled("mvn", parallel=True, fastmath=_SUMS)
+def _add_channel_sums(dy, db, pixels):
+    for o in prange(db.size):
+        total = 0.0
+        for n in range(dy.shape[0]):
+            of_image = dy.dtype.type(0)
+            for i in range(o * pixels, (o + 1) * pixels):
+                of_image += dy[n, i]
+            total += of_image
+        db[o] = total
+
+
+@twin
+def add_channel_sums(db, dy):
+    sums = np.empty(len(db), db.dtype)
+    _add_channel_sums(_images(dy), sums, math.prod(dy.shape[2:]))
+    db += sums
+
+
+@compiled("mmnnnnnn", parallel=True)
+def _max_pool(x, y, B, Q, kh, kw, sh, sw):
+    for image in prange(x.shape[0]):
+        for place in range(y.shape[1]):
+            corner = place // Q * sh * B + place % Q * sw
+            largest = x[image, corner]
+            for i in range(kh):
+                for j in range(kw):
+                    v = x[image, corner + i * B + j]
+                    if v > largest or v != v:
+                        largest = v
+            y[image, place] = largest
+
+
+@twin
+def max_pool(x, size, stride):
+    N, C, H, B = x.shape
+    P, Q = ((length - k) // s + 1 for length, k, s in zip((H, B), size, stride, strict=True))
+    y = np.empty((N, C, P, Q), x.dtype)
+    _max_pool(_images(x).reshape(N * C, H * B), y.reshape(N * C, P * Q), B, Q, *size, *stride)
+    return y
+
+
+@compiled("mmmnnnnnn", parallel=True)
+def _max_pool_backward(dy, x, dx, B, Q, kh, kw, sh, sw):
+    for image in prange(x.shape[0]):
+        dx[image] = 0
+        for place in range(dy.shape[1]):
+            corner = place // Q * sh * B + place % Q * sw
+            first, largest = corner, x[image, corner]
+            for i in range(kh):
+                for j in range(kw):
+                    v = x[image, corner + i * B + j]
+                    if v > largest or (v != v and largest == largest):
+                        first, largest = corner + i * B + j, v
+            dx[image, first] += dy[image, place]
+
+
+@twin
+def max_pool_backward(dy, x, size, stride):
+    N, C, H, B = x.shape
+    dx = np.empty((N * C, H * B), x.dtype)
+    dy = _images(dy).reshape(N * C, math.prod(dy.shape[2:]))
+    Q = (B - size[1]) // stride[1] + 1
+    _max_pool_backward(dy, _images(x).reshape(N * C, H * B), dx, B, Q, *size, *stride)
+    return dx.reshape(x.shape)
