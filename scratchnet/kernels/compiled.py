@@ -541,37 +541,42 @@ def add_conv2d_weights(dW, x, dy, stride, padding):
     dW += sums.reshape(dW.shape)
 
 
-@compiled("mvn", parallel=True, fastmath=_SUMS)
-def _add_channel_sums(dy, db, pixels):
-    for o in prange(db.size):
-        total = 0.0
+@compiled("mvnn", parallel=True, fastmath=_SUMS)
+def _add_channel_sums(dy, db, pixels, threads):
+    channels = db.size
+    for share in prange(threads):
+        first, last = share * channels // threads, (share + 1) * channels // threads
+        sums = np.zeros((last - first) * pixels, dy.dtype)
         for n in range(dy.shape[0]):
-            of_image = dy.dtype.type(0)
-            for i in range(o * pixels, (o + 1) * pixels):
-                of_image += dy[n, i]
-            total += of_image
-        db[o] = total
+            for i in range(sums.size):
+                sums[i] += dy[n, first * pixels + i]
+        for o in range(first, last):
+            total = 0.0
+            for i in range((o - first) * pixels, (o - first + 1) * pixels):
+                total += sums[i]
+            db[o] += total
 
 
 @twin
 def add_channel_sums(db, dy):
-    sums = np.empty(len(db), db.dtype)
-    _add_channel_sums(_images(dy), sums, math.prod(dy.shape[2:]))
+    sums = np.zeros(len(db), db.dtype)
+    _add_channel_sums(_images(dy), sums, math.prod(dy.shape[2:]), get_num_threads())
     db += sums
 
 
 @compiled("mmnnnnnn", parallel=True)
 def _max_pool(x, y, B, Q, kh, kw, sh, sw):
+    P = y.shape[1] // Q
     for image in prange(x.shape[0]):
-        for place in range(y.shape[1]):
-            corner = place // Q * sh * B + place % Q * sw
-            largest = x[image, corner]
+        for p in range(P):
+            corner, row = p * sh * B, p * Q
+            for q in range(Q):
+                y[image, row + q] = x[image, corner + q * sw]
             for i in range(kh):
                 for j in range(kw):
-                    v = x[image, corner + i * B + j]
-                    if v > largest or v != v:
-                        largest = v
-            y[image, place] = largest
+                    for q in range(Q):
+                        v, largest = x[image, corner + i * B + j + q * sw], y[image, row + q]
+                        y[image, row + q] = largest if v <= largest or largest != largest else v
 
 
 @twin
@@ -585,17 +590,21 @@ def max_pool(x, size, stride):
 
 @compiled("mmmnnnnnn", parallel=True)
 def _max_pool_backward(dy, x, dx, B, Q, kh, kw, sh, sw):
+    P = dy.shape[1] // Q
     for image in prange(x.shape[0]):
         dx[image] = 0
-        for place in range(dy.shape[1]):
-            corner = place // Q * sh * B + place % Q * sw
-            first, largest = corner, x[image, corner]
-            for i in range(kh):
-                for j in range(kw):
-                    v = x[image, corner + i * B + j]
-                    if v > largest or (v != v and largest == largest):
-                        first, largest = corner + i * B + j, v
-            dx[image, first] += dy[image, place]
+        for p in range(P):
+            for q in range(Q):
+                corner = p * sh * B + q * sw
+                first, largest = corner, x[image, corner]
+                for i in range(kh):
+                    for j in range(kw):
+                        place = corner + i * B + j
+                        v = x[image, place]
+                        stays = (v <= largest) | (largest != largest)  # a NaN is larger than any number
+                        largest = largest if stays else v
+                        first = first if stays else place
+                dx[image, first] += dy[image, p * Q + q]
 
 
 @twin

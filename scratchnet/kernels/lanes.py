@@ -36,6 +36,8 @@ much into 16."""
 
 OUTPUTS = 4
 
+NEAR = 4
+
 STEPS = 128
 """Pixels at a time in a weight gradient, so that what the tiles of a channel share stays in the first-level cache."""
 
@@ -209,6 +211,27 @@ def _correlate(typingctx, taps, outputs, x, x_first, at, first, offsets, steps, 
 
 
 @intrinsic
+def _total(typingctx, sums, first):
+    """The sum of the vector that begins at `first`."""
+
+    def codegen(context, builder, signature, arguments):
+        m = _Memory(context, builder, signature, arguments, sums.dtype)
+        sums_, first = m.values
+        block = m.load_vector(sums_, first)
+        lanes = m.lanes
+        while lanes > 1:  # the upper half is added to the lower
+            lanes //= 2
+            halves = [
+                builder.shuffle_vector(block, block, ir.Constant(ir.VectorType(_I32, lanes), [ir.Constant(_I32, i) for i in half]))
+                for half in (range(lanes), range(lanes, 2 * lanes))
+            ]
+            block = builder.fadd(*halves)
+        return builder.extract_element(block, ir.Constant(_I32, 0))
+
+    return sums.dtype(sums, first), codegen
+
+
+@intrinsic
 def _turn(typingctx, source, rows, rows_first, source_first, target, places, places_first, target_first):
     """A square block, as many rows as a vector has lanes, written with rows and columns exchanged.
 
@@ -298,7 +321,8 @@ def weigh(x, w, b, y, places, size, at, to, offsets, phases, threads):  # pragma
     shares = min(threads, blocks)
     for share in prange(shares):
         X, Y = _vectors(size * lanes, x), _vectors(channels * row * lanes, x)
-        X[:] = 0
+        if size > len(places):  # there is padding
+            X[:] = 0
         for block in range(share * blocks // shares, (share + 1) * blocks // shares):
             _to_lanes(x, block * lanes, places, X, 0)
             for phase in range(0, len(phases) - 3, 3):
@@ -326,12 +350,15 @@ def correlate(x, dy, dw, x_places, dy_places, size, at, offsets, threads):  # pr
     X, D = _vectors(blocks * of_x, x), _vectors(blocks * of_dy, x)
     for share in prange(shares):
         for block in range(share * blocks // shares, (share + 1) * blocks // shares):
-            X[block * of_x : (block + 1) * of_x] = 0
+            if size > len(x_places):  # there is padding
+                X[block * of_x : (block + 1) * of_x] = 0
             _to_lanes(x, block * lanes, x_places, X, block * of_x)
             _to_lanes(dy, block * lanes, dy_places, D, block * of_dy)
     groups = (O + OUTPUTS - 1) // OUTPUTS
     for item in prange(groups * C):
-        o, c = item // C * OUTPUTS, item % C
+        chunk = item // (groups * NEAR) * NEAR  # of channels, whose pixels stay in the second-level cache
+        near = min(NEAR, C - chunk)
+        o, c = (item - chunk * groups) // near * OUTPUTS, chunk + (item - chunk * groups) % near
         outputs = min(OUTPUTS, O - o)
         sums = _vectors(outputs * taps * lanes, x)
         sums[:] = 0
@@ -348,7 +375,7 @@ def correlate(x, dy, dw, x_places, dy_places, size, at, offsets, threads):  # pr
             width = min(PIXELS, taps - begin)
             for r in range(outputs):
                 place = (begin * outputs + r * width + tap - begin) * lanes
-                dw[o + r, c * taps + tap] = sums[place : place + lanes].sum()
+                dw[o + r, c * taps + tap] = _total(sums, place)
 
 
 # ---- the tables
