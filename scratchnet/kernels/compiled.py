@@ -510,7 +510,7 @@ def _weighed(x: Array, W: Array, b: Any, shape: tuple[int, ...], tables: lanes.T
     b = np.ascontiguousarray(np.broadcast_to(np.asarray(b, W.dtype), shape[0]))
     places, size, at, to, offsets, phases, order = tables
     w = W.take(order)
-    _weigh(_images(x), w, b, y.reshape(len(y), -1), places, size, at, to, offsets, phases, get_num_threads())
+    _weigh(_images(x), w, b, _images(y), places, size, at, to, offsets, phases, get_num_threads())
     return y
 
 

@@ -175,11 +175,12 @@ def max_pool(x, size, stride):
 
 
 def max_pool_backward(dy, x, size, stride):
-    windows = _patches(x, size, stride)
-    first = windows.reshape(*windows.shape[:2], -1, *windows.shape[4:]).argmax(axis=2)  # of the largest, (N, C, P, Q)
-    dx = np.zeros_like(x)
-    for k, (i, j) in enumerate(np.ndindex(*size)):
-        _patches(dx, size, stride)[:, :, i, j] += np.where(first == k, dy, 0)
+    dx = np.zeros(x.shape, x.dtype)
+    of_x, of_dx = _patches(x, size, stride), _patches(dx, size, stride)
+    N, C, kh, kw, P, Q = of_x.shape
+    first = of_x.reshape(N, C, kh * kw, P, Q).argmax(axis=2)  # of the largest in each window, (N, C, P, Q)
+    for i, j in np.ndindex(kh, kw):
+        of_dx[:, :, i, j] += np.where(first == i * kw + j, dy, 0)
     return dx
 
 
