@@ -237,7 +237,9 @@ def test_each_layer_is_the_way_back_of_the_other(geometry, case):
     down = sn.Conv2D(2, 3, geometry.kernel, **options)
     up = sn.ConvTranspose2D(3, 2, geometry.kernel, **options)
     up.W[...] = down.W
-    small = case.array((case.N, 3, *(length + 2 * p for length, p in zip(geometry.output, geometry.padding, strict=True))))
+    small = case.array(
+        (case.N, 3, *(length + 2 * p for length, p in zip(geometry.output, geometry.padding, strict=True)))
+    )
     large, up_backward = up.forward(small)
     y, down_backward = down.forward(large)
     np.testing.assert_allclose(up_backward(large), y, rtol=0, atol=1e-9)
@@ -333,11 +335,13 @@ def test_the_same_seed_gives_the_same_weights_in_float32_and_float64(kind):
     np.testing.assert_array_equal(single.W, double.W.astype(np.float32))
 
 
+@pytest.mark.parametrize("engine", kernels._ENGINES)
 @pytest.mark.parametrize("kind", [sn.Conv2D, sn.ConvTranspose2D])
-def test_float32_stays_float32_there_and_back(rng, kind):
+def test_float32_stays_float32_there_and_back(rng, kind, engine):
     layer = kind(1, 2, 3, stride=2, rng=rng)
-    y, backward = sn.Sequential(layer, sn.MaxPool2D(2)).forward(rng.standard_normal((2, 1, 9, 9), np.float32))
-    dx = backward(np.ones_like(y))
+    with kernels.use(engine):
+        y, backward = sn.Sequential(layer, sn.MaxPool2D(2)).forward(rng.standard_normal((2, 1, 9, 9), np.float32))
+        dx = backward(np.ones_like(y))
     assert {a.dtype.name for a in (y, dx, layer.W, layer.b, layer.dW, layer.db)} == {"float32"}
 
 

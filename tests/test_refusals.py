@@ -295,7 +295,10 @@ ARGUMENTS = [
                 id=f"{name}: dy in the shape of x",
             ),
             pytest.param(
-                lambda make=make: make(0, 2, 2), ValueError, rf"{name} expects c_in to be .* 1, got 0", id=f"{name}: c_in 0"
+                lambda make=make: make(0, 2, 2),
+                ValueError,
+                rf"{name} expects c_in to be .* 1, got 0",
+                id=f"{name}: c_in 0",
             ),
             pytest.param(
                 lambda make=make: make(1, 2.0, 2),

@@ -174,7 +174,9 @@ def _weigh(typingctx, pixels, outputs, x, at, first, offsets, steps, w, w_first,
         _for_each_tile(builder, pixels, outputs, emit)
         return context.get_dummy_value()
 
-    return types.void(pixels, outputs, x, at, first, offsets, steps, w, w_first, b, b_first, y, to, y_first, row), codegen
+    return types.void(
+        pixels, outputs, x, at, first, offsets, steps, w, w_first, b, b_first, y, to, y_first, row
+    ), codegen
 
 
 @intrinsic
@@ -222,7 +224,9 @@ def _total(typingctx, sums, first):
         while lanes > 1:  # the upper half is added to the lower
             lanes //= 2
             halves = [
-                builder.shuffle_vector(block, block, ir.Constant(ir.VectorType(_I32, lanes), [ir.Constant(_I32, i) for i in half]))
+                builder.shuffle_vector(
+                    block, block, ir.Constant(ir.VectorType(_I32, lanes), [ir.Constant(_I32, i) for i in half])
+                )
                 for half in (range(lanes), range(lanes, 2 * lanes))
             ]
             block = builder.fadd(*halves)
@@ -334,9 +338,7 @@ def weigh(x, w, b, y, places, size, at, to, offsets, phases, threads):  # pragma
                         pixels, outputs = min(PIXELS, last - pixel), min(OUTPUTS, channels - o)
                         weights = phases[phase + 2] + o * steps
                         place = o * row * lanes
-                        _weigh(
-                            pixels, outputs, X, at, pixel, looks, steps, w, weights, b, o, Y, to, place, row * lanes
-                        )
+                        _weigh(pixels, outputs, X, at, pixel, looks, steps, w, weights, b, o, Y, to, place, row * lanes)
             _from_lanes(Y, y, block * lanes)
 
 

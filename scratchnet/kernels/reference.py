@@ -149,7 +149,7 @@ def adam_step(theta, dtheta, m, v, t, learning_rate, beta1, beta2, epsilon, weig
 def conv2d(x, W, b, stride, padding):
     patches = _patches(_padded(x, padding), W.shape[2:], stride)
     y = np.einsum("ncijpq,ocij->nopq", patches, W, optimize=True)
-    return y + np.reshape(b, (-1, 1, 1))  # (N, C, H, W) (O, C, kh, kw) (O,) → (N, O, P, Q)
+    return y + _per_channel(b)  # (N, C, H, W) (O, C, kh, kw) (O,) → (N, O, P, Q)
 
 
 def conv2d_transpose(y, W, b, stride, padding, size):
@@ -158,7 +158,7 @@ def conv2d_transpose(y, W, b, stride, padding, size):
     patches = _patches(x, W.shape[2:], stride)
     for i, j in np.ndindex(W.shape[2:]):  # patches overlap, but no two begin at the same pixel
         patches[:, :, i, j] += np.einsum("nopq,oc->ncpq", y, W[:, :, i, j], optimize=True)
-    return x[:, :, top : top + H, left : left + B] + np.reshape(b, (-1, 1, 1))  # → (N, C, *size)
+    return x[:, :, top : top + H, left : left + B] + _per_channel(b)  # → (N, C, *size)
 
 
 def add_conv2d_weights(dW, x, dy, stride, padding):
@@ -203,6 +203,11 @@ def _padded(x, padding):
     """x̃: the images with so many rows of zeros above and below, and columns left and right."""
     top, left = padding
     return np.pad(x, ((0, 0), (0, 0), (top, top), (left, left)))
+
+
+def _per_channel(b):
+    """A number for each channel, (O,) → (O, 1, 1); or 0, for none."""
+    return b if np.ndim(b) == 0 else np.reshape(b, (-1, 1, 1))
 
 
 def _patches(x, size, stride):

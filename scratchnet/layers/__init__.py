@@ -7,4 +7,15 @@ from scratchnet.layers.pooling import MaxPool2D
 from scratchnet.layers.sequential import Sequential
 from scratchnet.layers.shape import Flatten, Reshape
 
-__all__ = ["Conv2D", "ConvTranspose2D", "Dense", "Flatten", "MaxPool2D", "ReLU", "Reshape", "Sequential", "Sigmoid", "Tanh"]
+__all__ = [
+    "Conv2D",
+    "ConvTranspose2D",
+    "Dense",
+    "Flatten",
+    "MaxPool2D",
+    "ReLU",
+    "Reshape",
+    "Sequential",
+    "Sigmoid",
+    "Tanh",
+]
