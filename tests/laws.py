@@ -413,10 +413,10 @@ def kernel_arguments(N: int, D: int, M: int, rng: np.random.Generator) -> dict[s
     x, dy, target = normal(N, D), normal(N, M), rng.random((N, D), np.float32)
     p = rng.uniform(0.05, 0.95, (N, D)).astype(np.float32)
     row, theta, dtheta, v = normal(M), normal(D), normal(D), normal(D) ** 2
-    C, O, how = 1 + D % 5, 1 + M % 6, ((2, 1 + M % 3), (D % 3, 1))  # stride and padding
-    images, W = normal(N, C, 3 + D % 7, 2 + M % 8), normal(O, C, 3, 1 + D % 4)
+    C, channels, how = 1 + D % 5, 1 + M % 6, ((2, 1 + M % 3), (D % 3, 1))  # stride and padding
+    images, W = normal(N, C, 3 + D % 7, 2 + M % 8), normal(channels, C, 3, 1 + D % 4)
     of_y = tuple((L + 2 * p - k) // s + 1 for L, k, s, p in zip(images.shape[2:], W.shape[2:], *how, strict=True))
-    dy_images = normal(N, O, *of_y)
+    dy_images = normal(N, channels, *of_y)
     windows = (1 + D % 3, 1 + M % 2), (1 + M % 3, 1 + D % 2)  # size and stride
     pooled = [(L - k) // s + 1 for L, k, s in zip(images.shape[2:], *windows, strict=True)]
     return {
@@ -437,10 +437,10 @@ def kernel_arguments(N: int, D: int, M: int, rng: np.random.Generator) -> dict[s
         "sample_gaussian": (x, normal(N, D), normal(N, D)),
         "sample_gaussian_backward": (x, np.exp(normal(N, D)), normal(N, D)),
         "sgd_step": (theta, dtheta, normal(D), 0.1, 0.9),
-        "conv2d": (images, W, normal(O), *how),
+        "conv2d": (images, W, normal(channels), *how),
         "conv2d_transpose": (dy_images, W, normal(C), *how, images.shape[2:]),
         "add_conv2d_weights": (normal(*W.shape), images, dy_images, *how),
-        "add_channel_sums": (normal(O), dy_images),
+        "add_channel_sums": (normal(channels), dy_images),
         "max_pool": (np.round(images), *windows),
         "max_pool_backward": (normal(N, C, *pooled), np.round(images), *windows),
         "adam_step": (theta, dtheta, normal(D), v, 3, 0.1, 0.9, 0.999, 1e-8, 0.01),

@@ -205,12 +205,12 @@ def test_sizes_of_networks_that_were_published(rng, kernel_size, stride, padding
 # ---- adjoint to each other
 
 
-@given(N=batch_sizes, C=channels, O=channels, geometry=geometries, case=cases, engine=PAIR)
-def test_convolution_and_transposed_convolution_are_adjoint(N, C, O, geometry, case, engine):
+@given(N=batch_sizes, C=channels, M=channels, geometry=geometries, case=cases, engine=PAIR)
+def test_convolution_and_transposed_convolution_are_adjoint(N, C, M, geometry, case, engine):
     """⟨conv x, y⟩ = ⟨x, convᵀ y⟩, to the rounding of the sums."""
     how = geometry.stride, geometry.padding
-    W = case.array((O, C, *geometry.kernel))
-    x, y = case.array((N, C, *geometry.size)), case.array((N, O, *geometry.output))
+    W = case.array((M, C, *geometry.kernel))
+    x, y = case.array((N, C, *geometry.size)), case.array((N, M, *geometry.output))
     with kernels.use(engine):
         left = kernels.conv2d(x, W, 0, *how) * y
         right = x * kernels.conv2d_transpose(y, W, 0, *how, geometry.size)
@@ -218,12 +218,12 @@ def test_convolution_and_transposed_convolution_are_adjoint(N, C, O, geometry, c
     assert abs(left.sum() - right.sum()) <= 1e-14 * scale * W.size
 
 
-@given(N=batch_sizes, C=channels, O=channels, geometry=geometries, case=cases, engine=PAIR)
-def test_the_weight_gradient_is_adjoint_to_the_convolution_too(N, C, O, geometry, case, engine):
+@given(N=batch_sizes, C=channels, M=channels, geometry=geometries, case=cases, engine=PAIR)
+def test_the_weight_gradient_is_adjoint_to_the_convolution_too(N, C, M, geometry, case, engine):
     """⟨conv x, y⟩ is linear in W: it is ⟨W, dW⟩, with the gradient of y."""
     how = geometry.stride, geometry.padding
-    W, dW = case.array((O, C, *geometry.kernel)), np.zeros((O, C, *geometry.kernel))
-    x, y = case.array((N, C, *geometry.size)), case.array((N, O, *geometry.output))
+    W, dW = case.array((M, C, *geometry.kernel)), np.zeros((M, C, *geometry.kernel))
+    x, y = case.array((N, C, *geometry.size)), case.array((N, M, *geometry.output))
     with kernels.use(engine):
         left = kernels.conv2d(x, W, 0, *how) * y
         kernels.add_conv2d_weights(dW, x, y, *how)

@@ -150,28 +150,28 @@ def assert_near(found: Array, exact: Array, terms: int) -> None:
 
 
 @FLOATS
-@given(N=some_images, C=channels, O=channels, geometry=geometries, seed=seeds)
-def test_a_convolution_is_its_formula_for_any_shape(dtype, N, C, O, geometry, seed):
-    x, W, b = numbers((N, C, *geometry.size), dtype, seed), numbers((O, C, *geometry.kernel), dtype, seed + 1), seed % 3
+@given(N=some_images, C=channels, M=channels, geometry=geometries, seed=seeds)
+def test_a_convolution_is_its_formula_for_any_shape(dtype, N, C, M, geometry, seed):
+    x, W, b = numbers((N, C, *geometry.size), dtype, seed), numbers((M, C, *geometry.kernel), dtype, seed + 1), seed % 3
     how = geometry.stride, geometry.padding
     exact = reference.conv2d(x.astype(np.float64), W, b, *how)
     assert_near(compiled.conv2d(x, W, b, *how), exact, W[0].size + 2)
 
 
 @FLOATS
-@given(N=some_images, C=channels, O=channels, geometry=geometries, seed=seeds)
-def test_the_adjoint_of_a_convolution_is_its_formula_for_any_shape(dtype, N, C, O, geometry, seed):
-    y, W = numbers((N, O, *geometry.output), dtype, seed), numbers((O, C, *geometry.kernel), dtype, seed + 1)
+@given(N=some_images, C=channels, M=channels, geometry=geometries, seed=seeds)
+def test_the_adjoint_of_a_convolution_is_its_formula_for_any_shape(dtype, N, C, M, geometry, seed):
+    y, W = numbers((N, M, *geometry.output), dtype, seed), numbers((M, C, *geometry.kernel), dtype, seed + 1)
     b, how = numbers((C,), dtype, seed + 2), (geometry.stride, geometry.padding, geometry.size)
     exact = reference.conv2d_transpose(y.astype(np.float64), W, b, *how)
     assert_near(compiled.conv2d_transpose(y, W, b, *how), exact, W[:, 0].size + 1)
 
 
 @FLOATS
-@given(N=some_images, C=channels, O=channels, geometry=geometries, seed=seeds)
-def test_the_weight_gradient_of_a_convolution_is_its_formula_for_any_shape(dtype, N, C, O, geometry, seed):
-    x, dy = numbers((N, C, *geometry.size), dtype, seed), numbers((N, O, *geometry.output), dtype, seed + 1)
-    dW, how = numbers((O, C, *geometry.kernel), dtype, seed + 2), (geometry.stride, geometry.padding)
+@given(N=some_images, C=channels, M=channels, geometry=geometries, seed=seeds)
+def test_the_weight_gradient_of_a_convolution_is_its_formula_for_any_shape(dtype, N, C, M, geometry, seed):
+    x, dy = numbers((N, C, *geometry.size), dtype, seed), numbers((N, M, *geometry.output), dtype, seed + 1)
+    dW, how = numbers((M, C, *geometry.kernel), dtype, seed + 2), (geometry.stride, geometry.padding)
     exact = dW.astype(np.float64)
     reference.add_conv2d_weights(exact, x.astype(np.float64), dy, *how)
     compiled.add_conv2d_weights(dW, x, dy, *how)
@@ -263,13 +263,13 @@ def test_one_thread_and_all_give_the_same_bits(one_thread_then_all, shape, dtype
 
 @FLOATS
 @pytest.mark.parametrize(
-    ("N", "C", "O", "size", "kernel", "stride", "padding"),
+    ("N", "C", "M", "size", "kernel", "stride", "padding"),
     [(128, 1, 16, 28, 3, 1, 1), (50, 16, 4, 14, 3, 1, 1), (33, 64, 32, 14, 4, 2, 1), (1, 1, 1, 5, 2, 2, 0)],
 )
 def test_images_are_computed_to_the_same_bits_by_one_thread_and_by_all(
-    one_thread_then_all, dtype, N, C, O, size, kernel, stride, padding
+    one_thread_then_all, dtype, N, C, M, size, kernel, stride, padding
 ):
-    x, W, b = numbers((N, C, size, size), dtype, 1), numbers((O, C, kernel, kernel), dtype, 2), numbers((O,), dtype, 3)
+    x, W, b = numbers((N, C, size, size), dtype, 1), numbers((M, C, kernel, kernel), dtype, 2), numbers((M,), dtype, 3)
     how = (stride, stride), (padding, padding)
     found = []
     for threads in one_thread_then_all:

@@ -359,7 +359,7 @@ ARGUMENTS = [
     pytest.param(
         lambda: conv(1, 2, (5, 3), padding=(1, 0)).forward(IMAGES),
         sn.ShapeError,
-        r"Conv2D\(1, 2, \(5, 3\), padding=\(1, 0\)\) expects images of at least 3 × 3 pixels, got x of shape \(3, 1, 2, 2\)",
+        r"Conv2D\(1, 2, \(5, 3\), padding=\(1, 0\)\) expects images of at least 3 × 3 pixels, got x of shape \(3, 1",
         id="Conv2D: an image smaller than the kernel",
     ),
     pytest.param(
@@ -371,8 +371,8 @@ ARGUMENTS = [
     pytest.param(
         lambda: conv_transpose(1, 2, 2, padding=2).forward(IMAGES),
         sn.ShapeError,
-        r"ConvTranspose2D\(1, 2, 2, padding=2\) expects images that are larger than what padding cuts off, got x of shape "
-        r"\(3, 1, 2, 2\)",
+        r"ConvTranspose2D\(1, 2, 2, padding=2\) expects images that are larger than what padding cuts off, got x of "
+        r"shape \(3, 1, 2, 2\)",
         id="ConvTranspose2D: all is cut off",
     ),
     pytest.param(

@@ -516,24 +516,24 @@ def _weighed(x: Array, W: Array, b: Any, shape: tuple[int, ...], tables: lanes.T
 
 @twin
 def conv2d(x, W, b, stride, padding):
-    (O, C, *kernel), shape = W.shape, x.shape[2:]
-    tables = lanes.forward(shape, C, O, tuple(kernel), stride, padding, lanes.count(W))
+    (M, C, *kernel), shape = W.shape, x.shape[2:]
+    tables = lanes.forward(shape, C, M, tuple(kernel), stride, padding, lanes.count(W))
     size = [(length + 2 * p - k) // s + 1 for length, k, s, p in zip(shape, kernel, stride, padding, strict=True)]
-    return _weighed(x, W, b, (O, *size), tables)
+    return _weighed(x, W, b, (M, *size), tables)
 
 
 @twin
 def conv2d_transpose(y, W, b, stride, padding, size):
-    O, C, *kernel = W.shape
-    tables = lanes.adjoint(size, C, O, tuple(kernel), stride, padding, lanes.count(W))
+    M, C, *kernel = W.shape
+    tables = lanes.adjoint(size, C, M, tuple(kernel), stride, padding, lanes.count(W))
     return _weighed(y, W, b, (C, *size), tables)
 
 
 @twin
 def add_conv2d_weights(dW, x, dy, stride, padding):
-    O, C, *kernel = dW.shape
-    tables = lanes.forward(x.shape[2:], C, O, tuple(kernel), stride, padding, lanes.count(dW))
-    sums = np.empty((O, math.prod(dW.shape[1:])), dW.dtype)
+    M, C, *kernel = dW.shape
+    tables = lanes.forward(x.shape[2:], C, M, tuple(kernel), stride, padding, lanes.count(dW))
+    sums = np.empty((M, math.prod(dW.shape[1:])), dW.dtype)
     taps = tables.offsets[: math.prod(kernel)]  # those of the first channel
     dy = _images(dy)
     straight = np.arange(dy.shape[1]) * lanes.count(dW)
@@ -550,11 +550,11 @@ def _add_channel_sums(dy, db, pixels, threads):
         for n in range(dy.shape[0]):
             for i in range(sums.size):
                 sums[i] += dy[n, first * pixels + i]
-        for o in range(first, last):
+        for m in range(first, last):
             total = 0.0
-            for i in range((o - first) * pixels, (o - first + 1) * pixels):
+            for i in range((m - first) * pixels, (m - first + 1) * pixels):
                 total += sums[i]
-            db[o] += total
+            db[m] += total
 
 
 @twin

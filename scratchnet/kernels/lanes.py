@@ -282,7 +282,7 @@ def _to_lanes(x, n, places, X, first):
     """Images n, n + 1, … of x (N, D), a lane each, into X: number i of an image goes to first + places[i]."""
     lanes = VECTOR // x.itemsize
     N, D = x.shape
-    if D < lanes:
+    if lanes > D:
         for lane in range(lanes):
             for i in range(D):
                 X[first + places[i] + lane] = x[n + lane, i] if n + lane < N else 0
@@ -302,7 +302,7 @@ def _from_lanes(Y, y, n):
     """The numbers of Y (D, lanes) back into images n, n + 1, … of y (N, D)."""
     lanes = VECTOR // y.itemsize
     N, D = y.shape
-    if D < lanes:
+    if lanes > D:
         for lane in range(min(lanes, N - n)):
             for i in range(D):
                 y[n + lane, i] = Y[i * lanes + lane]
@@ -318,7 +318,7 @@ def _from_lanes(Y, y, n):
 
 
 def weigh(x, w, b, y, places, size, at, to, offsets, phases, threads):  # pragma: no cover  (runs as machine code)
-    """y = b + Σ w x, for images x (N, D) and y (N, …), by the tables of `Sums`."""
+    """y = b + Σ w x, for images x (N, D) and y (N, …), by its `Tables`."""
     N, channels, lanes = len(x), len(b), VECTOR // x.itemsize
     row = len(to)
     blocks = (N + lanes - 1) // lanes
@@ -334,21 +334,21 @@ def weigh(x, w, b, y, places, size, at, to, offsets, phases, threads):  # pragma
                 looks = offsets[phases[phase + 1] : phases[phase + 4]]
                 steps = len(looks)
                 for pixel in range(first, last, PIXELS):
-                    for o in range(0, channels, OUTPUTS):
-                        pixels, outputs = min(PIXELS, last - pixel), min(OUTPUTS, channels - o)
-                        weights = phases[phase + 2] + o * steps
-                        place = o * row * lanes
-                        _weigh(pixels, outputs, X, at, pixel, looks, steps, w, weights, b, o, Y, to, place, row * lanes)
+                    for m in range(0, channels, OUTPUTS):
+                        pixels, outputs = min(PIXELS, last - pixel), min(OUTPUTS, channels - m)
+                        weights = phases[phase + 2] + m * steps
+                        place = m * row * lanes
+                        _weigh(pixels, outputs, X, at, pixel, looks, steps, w, weights, b, m, Y, to, place, row * lanes)
             _from_lanes(Y, y, block * lanes)
 
 
 def correlate(x, dy, dw, x_places, dy_places, size, at, offsets, threads):  # pragma: no cover  (runs as machine code)
-    """dw[o, c, tap] = Σ dy x over images and pixels, for dw (O, C·taps), by the tables of `Sums`."""
-    N, O, taps, steps, lanes = len(x), len(dw), len(at), len(offsets), VECTOR // x.itemsize
+    """dw[m, c, tap] = Σ dy x over images and pixels, for dw (M, C·taps), by its `Tables`."""
+    N, M, taps, steps, lanes = len(x), len(dw), len(at), len(offsets), VECTOR // x.itemsize
     C = dw.shape[1] // taps
     blocks = (N + lanes - 1) // lanes
     shares = min(threads, blocks)
-    of_x, of_dy = size * lanes, O * steps * lanes  # numbers in a block
+    of_x, of_dy = size * lanes, M * steps * lanes  # numbers in a block
     X, D = _vectors(blocks * of_x, x), _vectors(blocks * of_dy, x)
     for share in prange(shares):
         for block in range(share * blocks // shares, (share + 1) * blocks // shares):
@@ -356,12 +356,12 @@ def correlate(x, dy, dw, x_places, dy_places, size, at, offsets, threads):  # pr
                 X[block * of_x : (block + 1) * of_x] = 0
             _to_lanes(x, block * lanes, x_places, X, block * of_x)
             _to_lanes(dy, block * lanes, dy_places, D, block * of_dy)
-    groups = (O + OUTPUTS - 1) // OUTPUTS
+    groups = (M + OUTPUTS - 1) // OUTPUTS
     for item in prange(groups * C):
         chunk = item // (groups * NEAR) * NEAR  # of channels, whose pixels stay in the second-level cache
         near = min(NEAR, C - chunk)
-        o, c = (item - chunk * groups) // near * OUTPUTS, chunk + (item - chunk * groups) % near
-        outputs = min(OUTPUTS, O - o)
+        m, c = (item - chunk * groups) // near * OUTPUTS, chunk + (item - chunk * groups) % near
+        outputs = min(OUTPUTS, M - m)
         sums = _vectors(outputs * taps * lanes, x)
         sums[:] = 0
         for block in range(blocks):
@@ -370,14 +370,14 @@ def correlate(x, dy, dw, x_places, dy_places, size, at, offsets, threads):  # pr
                 for tap in range(0, taps, PIXELS):
                     _correlate(
                         min(PIXELS, taps - tap), outputs, X, block * of_x + c * (of_x // C), at, tap, looks, len(looks),
-                        D, block * of_dy + (o * steps + k) * lanes, steps * lanes, sums, tap * outputs * lanes,
+                        D, block * of_dy + (m * steps + k) * lanes, steps * lanes, sums, tap * outputs * lanes,
                     )  # fmt: skip
         for tap in range(taps):
             begin = tap // PIXELS * PIXELS  # of the tile that the tap is in
             width = min(PIXELS, taps - begin)
             for r in range(outputs):
                 place = (begin * outputs + r * width + tap - begin) * lanes
-                dw[o + r, c * taps + tap] = _total(sums, place)
+                dw[m + r, c * taps + tap] = _total(sums, place)
 
 
 # ---- the tables
@@ -413,8 +413,8 @@ class Tables(NamedTuple):
 
 
 @functools.lru_cache(maxsize=256)
-def forward(shape, C, O, kernel, stride, padding, lanes) -> Tables:
-    """y[o, p, q] = Σ W[o, c, i, j] x̃[c, s p + i, s q + j]: pixel (p, q) looks at (s p, s q), step (c, i, j) beyond."""
+def forward(shape, C, M, kernel, stride, padding, lanes) -> Tables:
+    """y[m, p, q] = Σ W[m, c, i, j] x̃[c, s p + i, s q + j]: pixel (p, q) looks at (s p, s q), step (c, i, j) beyond."""
     (H, B), (kh, kw), (sh, sw), (ph, pw) = shape, kernel, stride, padding
     P, Q = (H + 2 * ph - kh) // sh + 1, (B + 2 * pw - kw) // sw + 1
     wide = B + 2 * pw
@@ -422,38 +422,38 @@ def forward(shape, C, O, kernel, stride, padding, lanes) -> Tables:
     places = _grid(np.arange(C) * plane, (np.arange(H) + ph) * wide, np.arange(B) + pw)
     at = _grid(sh * np.arange(P) * wide, sw * np.arange(Q))
     offsets = _grid(np.arange(C) * plane, np.arange(kh) * wide, np.arange(kw))
-    weights = np.arange(O * len(offsets)).reshape(O, -1)  # (O, K)
+    weights = np.arange(M * len(offsets)).reshape(M, -1)  # (M, K)
     return _tables(lanes, places, C * plane, [(at, np.arange(P * Q), offsets, weights)])
 
 
 @functools.lru_cache(maxsize=256)
-def adjoint(shape, C, O, kernel, stride, padding, lanes) -> Tables:
-    """x[c, u, v] = Σ W[o, c, i, j] y[o, (u + padding − i) / s, (v + padding − j) / s], where these are whole.
+def adjoint(shape, C, M, kernel, stride, padding, lanes) -> Tables:
+    """x[c, u, v] = Σ W[m, c, i, j] y[m, (u + padding − i) / s, (v + padding − j) / s], where these are whole.
 
     So i has the remainder of u + padding, and the pixels with one pair of remainders are a phase. With
-    u + padding = s m + a and i = s l + a, pixel u looks at row m, and step l back from there.
+    u + padding = s p + a and i = s l + a, pixel u looks at row p, and step l so many rows back from there.
     """
     (H, B), (kh, kw), (sh, sw), (ph, pw) = shape, kernel, stride, padding
     P, Q = (H + 2 * ph - kh) // sh + 1, (B + 2 * pw - kw) // sw + 1
     top, left = (kh - 1) // sh, (kw - 1) // sw  # the farthest step back
     wide = left + max(Q, (B - 1 + pw) // sw + 1)
     plane = (top + max(P, (H - 1 + ph) // sh + 1)) * wide
-    places = _grid(np.arange(O) * plane, (np.arange(P) + top) * wide, np.arange(Q) + left)
-    W = np.arange(O * C * kh * kw).reshape(O, C, kh, kw)
+    places = _grid(np.arange(M) * plane, (np.arange(P) + top) * wide, np.arange(Q) + left)
+    W = np.arange(M * C * kh * kw).reshape(M, C, kh, kw)
     phases = []
     for a, b in np.ndindex(sh, sw):
         u, v = np.arange((a - ph) % sh, H, sh), np.arange((b - pw) % sw, B, sw)
-        of_phase = W[:, :, a::sh, b::sw].swapaxes(0, 1)  # (C, O, L, L)
+        of_phase = W[:, :, a::sh, b::sw].swapaxes(0, 1)  # (C, M, L, L)
         at = _grid(((u + ph) // sh + top) * wide, (v + pw) // sw + left)
         back = -_grid(np.arange(of_phase.shape[2]) * wide, np.arange(of_phase.shape[3]))
-        phases.append((at, _grid(u * B, v), _grid(np.arange(O) * plane, back), of_phase.reshape(C, -1)))
-    return _tables(lanes, places, O * plane, phases)
+        phases.append((at, _grid(u * B, v), _grid(np.arange(M) * plane, back), of_phase.reshape(C, -1)))
+    return _tables(lanes, places, M * plane, phases)
 
 
 def _tables(lanes: int, places: Array, size: int, phases: list[tuple[Array, Array, Array, Array]]) -> Tables:
     at, to, offsets, weights = zip(*phases, strict=True)
     starts = [np.cumsum([0, *(part.size for part in parts)]) for parts in (at, offsets, weights)]
-    tiles = [part[o : o + OUTPUTS].T.ravel() for part in weights for o in range(0, len(part), OUTPUTS)]
+    tiles = [part[m : m + OUTPUTS].T.ravel() for part in weights for m in range(0, len(part), OUTPUTS)]
     return Tables(
         places * lanes,
         size,

@@ -68,15 +68,15 @@ class _Convolution(Layer):
 
 
 class Conv2D(_Convolution):
-    r"""y[n, o, p, q] = b[o] + Σ_cij W[o, c, i, j] x̃[n, c, s p + i, s q + j], where x̃ is x with zeros around it.
+    r"""y[n, m, p, q] = b[m] + Σ_cij W[m, c, i, j] x̃[n, c, s p + i, s q + j], where x̃ is x with zeros around it.
 
-    The kernel is not flipped: what is computed is the correlation, as in all libraries of neural networks [1]_. W starts
-    uniform in ±1/√(c_in kh kw), so that a sum of that many terms does not grow with their number; b starts at zero.
+    The kernel is not flipped: what is computed is the correlation, as is usual for networks [1]_. W starts uniform in
+    ±1/√(c_in kh kw), so that a sum of that many terms does not grow with their number; b starts at zero.
 
     Parameters
     ----------
     c_in, c_out : int
-        C and O, the channels that come and go.
+        C and M, the channels that come and go.
     kernel_size : int or pair of int
         kh and kw, the height and width of the kernel.
     stride : int or pair of int
@@ -107,8 +107,8 @@ class Conv2D(_Convolution):
 
     References
     ----------
-    .. [1] LeCun et al., Backpropagation Applied to Handwritten Zip Code Recognition, 1989; Dumoulin & Visin, A guide to
-       convolution arithmetic for deep learning, 2016.
+    .. [1] LeCun et al., Backpropagation Applied to Handwritten Zip Code Recognition, 1989; Dumoulin & Visin, A guide
+       to convolution arithmetic for deep learning, 2016.
 
     Examples
     --------
@@ -132,26 +132,26 @@ class Conv2D(_Convolution):
     def channels(self) -> tuple[int, int]:
         return self.c_out, self.c_in
 
-    def forward(self, x: Array) -> tuple[Array, Backward]:  # x (N, C, H, W)
+    def forward(self, x: Array) -> tuple[Array, Backward]:  # x (N, C, H, B)
         check_images(repr(self), "x", x, self.c_in, self.W.dtype)
         for length, k, p in zip(x.shape[2:], self.kernel_size, self.padding, strict=True):
             if length == 0 or length + 2 * p < k:
                 least = " × ".join(str(max(1, k - 2 * p)) for k, p in zip(self.kernel_size, self.padding, strict=True))
                 raise ShapeError(f"{self!r} expects images of at least {least} pixels, got x of shape {x.shape}.")
         how = self.stride, self.padding
-        y = kernels.conv2d(x, self.W, self.b, *how)  # y = W ∗ x + b        (N, O, P, Q)
+        y = kernels.conv2d(x, self.W, self.b, *how)  # y = W ∗ x + b        (N, M, P, Q)
 
-        def backward(dy: Array, need_dx: bool = True) -> Array | None:  # dy (N, O, P, Q)
+        def backward(dy: Array, need_dx: bool = True) -> Array | None:  # dy (N, M, P, Q)
             check_dy(repr(self), dy, y)
-            kernels.add_conv2d_weights(self.dW, x, dy, *how)  # dW += Σₙₚ dy x       (O, C, kh, kw)
-            kernels.add_channel_sums(self.db, dy)  # db += Σₙₚ dy         (O,)
+            kernels.add_conv2d_weights(self.dW, x, dy, *how)  # dW += Σₙₚ dy x       (M, C, kh, kw)
+            kernels.add_channel_sums(self.db, dy)  # db += Σₙₚ dy         (M,)
             return kernels.conv2d_transpose(dy, self.W, 0, *how, x.shape[2:]) if need_dx else None  # dx = Wᵀ ∗ dy
 
         return y, backward
 
 
 class ConvTranspose2D(_Convolution):
-    r"""The adjoint of a convolution: y[n, o, s p + i − padding, …] = b[o] + Σ W[c, o, i, j] x[n, c, p, q].
+    r"""The adjoint of a convolution: y[n, m, s p + i − padding, …] = b[m] + Σ W[c, m, i, j] x[n, c, p, q].
 
     Each pixel of x lays down a copy of the kernel, `stride` apart from the next; where copies overlap they add up. This
     is the way back of `Conv2D` with the same W, and `Conv2D` is the way back of this: it is also called a
@@ -161,7 +161,7 @@ class ConvTranspose2D(_Convolution):
     Parameters
     ----------
     c_in, c_out : int
-        C and O, the channels that come and go.
+        C and M, the channels that come and go.
     kernel_size : int or pair of int
         kh and kw, the height and width of the kernel.
     stride : int or pair of int
@@ -216,7 +216,7 @@ class ConvTranspose2D(_Convolution):
     def channels(self) -> tuple[int, int]:
         return self.c_in, self.c_out
 
-    def forward(self, x: Array) -> tuple[Array, Backward]:  # x (N, C, H, W)
+    def forward(self, x: Array) -> tuple[Array, Backward]:  # x (N, C, H, B)
         check_images(repr(self), "x", x, self.c_in, self.W.dtype)
         size = tuple(
             (length - 1) * s + k - 2 * p
@@ -227,13 +227,13 @@ class ConvTranspose2D(_Convolution):
                 f"{self!r} expects images that are larger than what padding cuts off, got x of shape {x.shape}."
             )
         how = self.stride, self.padding
-        y = kernels.conv2d_transpose(x, self.W, self.b, *how, size)  # y = Wᵀ ∗ x + b       (N, O, P, Q)
+        y = kernels.conv2d_transpose(x, self.W, self.b, *how, size)  # y = Wᵀ ∗ x + b       (N, M, P, Q)
 
-        def backward(dy: Array, need_dx: bool = True) -> Array | None:  # dy (N, O, P, Q)
+        def backward(dy: Array, need_dx: bool = True) -> Array | None:  # dy (N, M, P, Q)
             check_dy(repr(self), dy, y)
-            kernels.add_conv2d_weights(self.dW, dy, x, *how)  # dW += Σₙₚ x dy       (C, O, kh, kw)
-            kernels.add_channel_sums(self.db, dy)  # db += Σₙₚ dy         (O,)
-            return kernels.conv2d(dy, self.W, 0, *how) if need_dx else None  # dx = W ∗ dy          (N, C, H, W)
+            kernels.add_conv2d_weights(self.dW, dy, x, *how)  # dW += Σₙₚ x dy       (C, M, kh, kw)
+            kernels.add_channel_sums(self.db, dy)  # db += Σₙₚ dy         (M,)
+            return kernels.conv2d(dy, self.W, 0, *how) if need_dx else None  # dx = W ∗ dy          (N, C, H, B)
 
         return y, backward
 

@@ -49,7 +49,7 @@ class MaxPool2D(Layer):
         self.kernel_size = check_pair("MaxPool2D", "kernel_size", kernel_size)
         self.stride = self.kernel_size if stride is None else check_pair("MaxPool2D", "stride", stride)
 
-    def forward(self, x: Array) -> tuple[Array, Backward]:  # x (N, C, H, W)
+    def forward(self, x: Array) -> tuple[Array, Backward]:  # x (N, C, H, B)
         check_images(repr(self), "x", x)
         if any(length < k for length, k in zip(x.shape[2:], self.kernel_size, strict=True)):
             least = " × ".join(map(str, self.kernel_size))

@@ -232,7 +232,7 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             "every-tie-gets-the-gradient",
             "Max-pooling that pays every tie",
             "`x == max` marks the largest number of a window, or all of them. After a ReLU whole windows are zero, and "
-            "on digits most are: there the gradient is handed out once for each pixel, four times in a window of 2 × 2.",
+            "on digits most are: there the gradient is handed out once for each pixel, four times in one of 2 × 2.",
             "[Theano #5248](https://github.com/Theano/Theano/issues/5248), which names MNIST.",
             (
                 Edit(
