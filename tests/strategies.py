@@ -86,10 +86,12 @@ class Geometry:
 
 @st.composite
 def _geometries(draw: st.DrawFn) -> Geometry:
-    """Kernels larger than the stride and smaller, paddings up to more than the kernel, borders that are not reached."""
+    """Kernels larger than the stride, smaller and twice as large, paddings up to more than the kernel, borders that are
+    not reached."""
     axes = []
     for _ in range(2):
-        kernel, stride, padding = draw(st.integers(1, 5)), draw(st.integers(1, 4)), draw(st.integers(0, 6))
+        stride, padding = draw(st.integers(1, 4)), draw(st.integers(0, 6))
+        kernel = draw(st.one_of(st.integers(1, 5), st.just(2 * stride)))
         length = draw(st.integers(max(1, kernel - 2 * padding), 9 + kernel))
         axes.append((length, kernel, stride, padding))
     return Geometry(*zip(*axes, strict=True))  # type: ignore[arg-type]

@@ -497,7 +497,7 @@ def gather(x, rows):
 # ---- images
 
 
-_weigh = Compiled(lanes.weigh, "mvvminiiiin", parallel=True)
+_weigh = Compiled(lanes.weigh, "mvvminiiiiiiin", parallel=True)
 _correlate = Compiled(lanes.correlate, "mmmiiniin", parallel=True)
 
 
@@ -508,9 +508,7 @@ def _images(x: Array) -> Array:
 def _weighed(x: Array, W: Array, b: Any, shape: tuple[int, ...], tables: lanes.Tables) -> Array:
     y = np.empty((len(x), *shape), W.dtype)
     b = np.ascontiguousarray(np.broadcast_to(np.asarray(b, W.dtype), shape[0]))
-    places, size, at, to, offsets, phases, order = tables
-    w = W.take(order)
-    _weigh(_images(x), w, b, _images(y), places, size, at, to, offsets, phases, get_num_threads())
+    _weigh(_images(x), _vector(W), b, _images(y), *tables, get_num_threads())
     return y
 
 
@@ -532,7 +530,7 @@ def conv2d_transpose(y, W, b, stride, padding, size):
 @twin
 def add_conv2d_weights(dW, x, dy, stride, padding):
     M, C, *kernel = dW.shape
-    tables = lanes.forward(x.shape[2:], C, M, tuple(kernel), stride, padding, lanes.count(dW))
+    tables = lanes.forward(x.shape[2:], C, M, tuple(kernel), stride, padding, lanes.count(dW), saving=False)
     sums = np.empty((M, math.prod(dW.shape[1:])), dW.dtype)
     taps = tables.offsets[: math.prod(kernel)]  # those of the first channel
     dy = _images(dy)

@@ -19,6 +19,7 @@ threads. The sums are those of docs/06-convolution.md.
 # pyright: reportCallIssue=false
 
 import functools
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -213,6 +214,28 @@ def _correlate(typingctx, taps, outputs, x, x_first, at, first, offsets, steps, 
 
 
 @intrinsic
+def _join(typingctx, y, y_first, parts, first, count, z, z_first):
+    """z = Σ ± y[part] over `count` of the parts, at y_first + part or, with a minus, at y_first − 1 − part."""
+
+    def codegen(context, builder, signature, arguments):
+        m = _Memory(context, builder, signature, arguments, y.dtype)
+        y_, y_first, parts, first, count, z, z_first = m.values
+        zero = ir.Constant(m.vector, None)
+
+        def add(k, sums):
+            part = m.load(parts, builder.add(first, k))
+            minus = builder.icmp_signed("<", part, _constant(0))
+            place = builder.select(minus, builder.sub(_constant(-1), part), part)
+            vector = m.load_vector(y_, builder.add(y_first, place))
+            return [builder.select(minus, builder.fsub(sums[0], vector), builder.fadd(sums[0], vector))]
+
+        m.store_vector(_summed(builder, count, [zero], add)[0], z, z_first)
+        return context.get_dummy_value()
+
+    return types.void(y, y_first, parts, first, count, z, z_first), codegen
+
+
+@intrinsic
 def _total(typingctx, sums, first):
     """The sum of the vector that begins at `first`."""
 
@@ -317,29 +340,54 @@ def _from_lanes(Y, y, n):
         y[n:] = target[: N - n]
 
 
-def weigh(x, w, b, y, places, size, at, to, offsets, phases, threads):  # pragma: no cover  (runs as machine code)
-    """y = b + Σ w x, for images x (N, D) and y (N, …), by its `Tables`."""
+@njit(error_model="numpy")
+def _followed_by_differences(X, size, steps):
+    """Whatever stands in X is followed by its differences, once along each axis that saves products."""
+    for step in steps:
+        first, second, difference = X[: size - step], X[step:size], X[size : 2 * size - step]
+        for i in range(size - step):
+            difference[i] = first[i] - second[i]
+        size *= 2
+
+
+def weigh(
+    x, W, b, y, places, size, at, to, offsets, phases, steps, parts, order, threads
+):  # pragma: no cover  (runs as machine code)
+    """y = b + Σ W x, for images x (N, D) and y (N, …), by its `Tables`."""
     N, channels, lanes = len(x), len(b), VECTOR // x.itemsize
-    row = len(to)
     blocks = (N + lanes - 1) // lanes
     shares = min(threads, blocks)
+    row, pixels = len(to) * lanes, y.shape[1] // channels
+    zeros = np.zeros_like(b)
+    w = np.zeros(len(order) // 4, x.dtype)
+    for i in prange(len(w)):
+        for k in order[4 * i : 4 * i + 4]:
+            if k >= 0:
+                w[i] += W[k]
     for share in prange(shares):
-        X, Y = _vectors(size * lanes, x), _vectors(channels * row * lanes, x)
+        X, Y = _vectors((size << len(steps)) * lanes, x), _vectors(channels * row, x)
+        Z = _vectors(y.shape[1] * lanes, x) if len(parts) else Y
         if size > len(places):  # there is padding
-            X[:] = 0
+            X[: size * lanes] = 0
         for block in range(share * blocks // shares, (share + 1) * blocks // shares):
             _to_lanes(x, block * lanes, places, X, 0)
-            for phase in range(0, len(phases) - 3, 3):
-                first, last = phases[phase], phases[phase + 3]
-                looks = offsets[phases[phase + 1] : phases[phase + 4]]
-                steps = len(looks)
+            _followed_by_differences(X, size * lanes, steps)
+            for phase in range(0, len(phases) - 4, 4):
+                first, last, weights = phases[phase], phases[phase + 4], phases[phase + 2]
+                looks = offsets[phases[phase + 1] : phases[phase + 5]]
+                biases = b if phases[phase + 3] else zeros
                 for pixel in range(first, last, PIXELS):
                     for m in range(0, channels, OUTPUTS):
-                        pixels, outputs = min(PIXELS, last - pixel), min(OUTPUTS, channels - m)
-                        weights = phases[phase + 2] + m * steps
-                        place = m * row * lanes
-                        _weigh(pixels, outputs, X, at, pixel, looks, steps, w, weights, b, m, Y, to, place, row * lanes)
-            _from_lanes(Y, y, block * lanes)
+                        _weigh(
+                            min(PIXELS, last - pixel), min(OUTPUTS, channels - m), X, at, pixel, looks, len(looks),
+                            w, weights + m * len(looks), biases, m, Y, to, m * row, row,
+                        )  # fmt: skip
+            if len(parts):
+                count = len(parts) // pixels
+                for m in range(channels):
+                    for pixel in range(pixels):
+                        _join(Y, m * row, parts, pixel * count, count, Z, (m * pixels + pixel) * lanes)
+            _from_lanes(Z, y, block * lanes)
 
 
 def correlate(x, dy, dw, x_places, dy_places, size, at, offsets, threads):  # pragma: no cover  (runs as machine code)
@@ -396,11 +444,16 @@ class Tables(NamedTuple):
         For each pixel of a channel that comes out: where step k = 0 looks, up to `offsets`, and where it goes.
     offsets : (K,)
         How much further step k looks.
-    phases : (3 F + 3,)
+    phases : (4 F + 4,)
         The pixels come in F phases, each with steps of its own: where each begins in `at`, in `offsets` and in the
-        weights, and where the last one ends.
-    order : (P,)
-        Which weight comes when: for each phase, each OUTPUTS channels and each step, that of each channel.
+        weights, and whether the bias is added; and where the last one ends.
+    steps : (0,), (1,) or (2,)
+        How far apart the pixels are whose differences are taken, for each axis that saves products.
+    parts : (0,), (2 · pixels,) or (4 · pixels,)
+        If products are saved: which pixels of the phases add up to one of y; −1 − part is subtracted.
+    order : (4 · P,)
+        Which weights, up to four, add up to that which comes when: for each phase, each OUTPUTS channels and each step,
+        that of each channel; −1 for none.
     """
 
     places: Array
@@ -409,59 +462,127 @@ class Tables(NamedTuple):
     to: Array
     offsets: Array
     phases: Array
+    steps: Array
+    parts: Array
     order: Array
 
 
+class _Way(NamedTuple):
+    """Some sums along one axis: number t, Σ weight k · x[at[t] + offsets[k]], is a part of the outputs parts[t]."""
+
+    at: Array
+    offsets: Array
+    weights: list[Array]  # one or two in the kernel for each k, which are added
+    parts: list[Array]
+    of_differences: bool = False
+    minus: bool = False
+
+
+class _Axis(NamedTuple):
+    """One of the two axes of an image."""
+
+    places: Array  # where each pixel goes
+    length: int  # with its padding
+    step: int  # from what one output sees to what the next one sees
+    phases: list[list[_Way]]
+    outputs: int
+    saves: bool
+
+
+def _forward(length: int, kernel: int, stride: int, padding: int, saving: bool = True) -> _Axis:
+    """y[p] = Σ W[i] x̃[s p + i]."""
+    P = (length + 2 * padding - kernel) // stride + 1
+    saves = saving and kernel == 2 * stride and P > 1
+    i = np.arange(kernel)
+    ways = _ways(np.arange(P), stride * np.arange(P), i, i, saves)
+    return _Axis(np.arange(length) + padding, length + 2 * padding, stride, [ways], P, saves)
+
+
+def _adjoint(length: int, kernel: int, stride: int, padding: int) -> _Axis:
+    """x[u] = Σ W[i] y[(u + padding − i) / s], where that is whole.
+
+    So i has the remainder of u + padding by s, and the pixels of one remainder are a phase. With u + padding = s p + a
+    and i = s l + a, pixel u looks at p − l.
+    """
+    P = (length + 2 * padding - kernel) // stride + 1
+    before = (kernel - 1) // stride  # the farthest look back
+    saves = kernel == 2 * stride and length > stride
+    phases = []
+    for a in range(stride):
+        u = np.arange((a - padding) % stride, length, stride)
+        i = np.arange(a, kernel, stride)[::-1]
+        phases.append(_ways(u, (u + padding) // stride + before, -(i // stride), i, saves))
+    reached = (length - 1 + padding) // stride + 1
+    return _Axis(np.arange(P) + before, before + max(P, reached), 1, phases, length, saves)
+
+
+def _ways(outputs: Array, at: Array, offsets: Array, weights: Array, saves: bool) -> list[_Way]:
+    """The sums Σ weight k · x[at[t] + offsets[k]]; two at a time, if one sees first what the one before sees last.
+
+    Of a pair with d₀ d₁ before the first output, d₁ d₂ before the second, and weights g₀ g₁:
+    d₀ g₀ + d₁ g₁ = (d₀ − d₁) g₀ + d₁ (g₀ + g₁) and d₁ g₀ + d₂ g₁ = d₁ (g₀ + g₁) − (d₁ − d₂) g₁: three products for
+    four.
+    Winograd, Arithmetic Complexity of Computations, 1980.
+    """
+    alone = [outputs[t : t + 1] for t in range(len(at))]
+    if not saves:
+        return [_Way(at, offsets, [weights], alone)]
+    half = len(offsets) // 2
+    pairs = [outputs[t : t + 2] for t in range(0, len(at), 2)]
+    return [
+        _Way(at[::2], offsets[:half], [weights[:half]], alone[::2], of_differences=True),
+        _Way(at[::2], offsets[half:], [weights[:half], weights[half:]], pairs),
+        _Way(at[1::2], offsets[:half], [weights[half:]], alone[1::2], of_differences=True, minus=True),
+    ]
+
+
 @functools.lru_cache(maxsize=256)
-def forward(shape, C, M, kernel, stride, padding, lanes) -> Tables:
-    """y[m, p, q] = Σ W[m, c, i, j] x̃[c, s p + i, s q + j]: pixel (p, q) looks at (s p, s q), step (c, i, j) beyond."""
-    (H, B), (kh, kw), (sh, sw), (ph, pw) = shape, kernel, stride, padding
-    P, Q = (H + 2 * ph - kh) // sh + 1, (B + 2 * pw - kw) // sw + 1
-    wide = B + 2 * pw
-    plane = (H + 2 * ph) * wide
-    places = _grid(np.arange(C) * plane, (np.arange(H) + ph) * wide, np.arange(B) + pw)
-    at = _grid(sh * np.arange(P) * wide, sw * np.arange(Q))
-    offsets = _grid(np.arange(C) * plane, np.arange(kh) * wide, np.arange(kw))
-    weights = np.arange(M * len(offsets)).reshape(M, -1)  # (M, K)
-    return _tables(lanes, places, C * plane, [(at, np.arange(P * Q), offsets, weights)])
+def forward(shape, C, M, kernel, stride, padding, lanes, saving=True) -> Tables:
+    """The tables of y[m, p, q] = Σ W[m, c, i, j] x̃[c, s p + i, s q + j]."""
+    rows, columns = (_forward(*axis, saving) for axis in zip(shape, kernel, stride, padding, strict=True))
+    return _tables(rows, columns, C, np.arange(M * C * math.prod(kernel)).reshape(M, C, *kernel), lanes)
 
 
 @functools.lru_cache(maxsize=256)
 def adjoint(shape, C, M, kernel, stride, padding, lanes) -> Tables:
-    """x[c, u, v] = Σ W[m, c, i, j] y[m, (u + padding − i) / s, (v + padding − j) / s], where these are whole.
-
-    So i has the remainder of u + padding, and the pixels with one pair of remainders are a phase. With
-    u + padding = s p + a and i = s l + a, pixel u looks at row p, and step l so many rows back from there.
-    """
-    (H, B), (kh, kw), (sh, sw), (ph, pw) = shape, kernel, stride, padding
-    P, Q = (H + 2 * ph - kh) // sh + 1, (B + 2 * pw - kw) // sw + 1
-    top, left = (kh - 1) // sh, (kw - 1) // sw  # the farthest step back
-    wide = left + max(Q, (B - 1 + pw) // sw + 1)
-    plane = (top + max(P, (H - 1 + ph) // sh + 1)) * wide
-    places = _grid(np.arange(M) * plane, (np.arange(P) + top) * wide, np.arange(Q) + left)
-    W = np.arange(M * C * kh * kw).reshape(M, C, kh, kw)
-    phases = []
-    for a, b in np.ndindex(sh, sw):
-        u, v = np.arange((a - ph) % sh, H, sh), np.arange((b - pw) % sw, B, sw)
-        of_phase = W[:, :, a::sh, b::sw].swapaxes(0, 1)  # (C, M, L, L)
-        at = _grid(((u + ph) // sh + top) * wide, (v + pw) // sw + left)
-        back = -_grid(np.arange(of_phase.shape[2]) * wide, np.arange(of_phase.shape[3]))
-        phases.append((at, _grid(u * B, v), _grid(np.arange(M) * plane, back), of_phase.reshape(C, -1)))
-    return _tables(lanes, places, M * plane, phases)
+    """The tables of x[c, u, v] = Σ W[m, c, i, j] y[m, (u + padding − i) / s, (v + padding − j) / s]."""
+    rows, columns = (_adjoint(*axis) for axis in zip(shape, kernel, stride, padding, strict=True))
+    W = np.arange(M * C * math.prod(kernel)).reshape(M, C, *kernel)
+    return _tables(rows, columns, M, W.swapaxes(0, 1), lanes)
 
 
-def _tables(lanes: int, places: Array, size: int, phases: list[tuple[Array, Array, Array, Array]]) -> Tables:
-    at, to, offsets, weights = zip(*phases, strict=True)
-    starts = [np.cumsum([0, *(part.size for part in parts)]) for parts in (at, offsets, weights)]
-    tiles = [part[m : m + OUTPUTS].T.ravel() for part in weights for m in range(0, len(part), OUTPUTS)]
+def _tables(rows: _Axis, columns: _Axis, channels: int, W: Array, lanes: int) -> Tables:
+    """The tables of an image from those of its axes; W (outputs, channels, kh, kw) says where each weight is."""
+    wide, plane = columns.length, rows.length * columns.length
+    size = channels * plane
+    at, offsets, order, phases = [], [], [], []
+    parts: list[list[int]] = [[] for _ in range(rows.outputs * columns.outputs)]
+    pixels = looks = weights = 0
+    for row, column in ((r, c) for of_r in rows.phases for of_c in columns.phases for r in of_r for c in of_c):
+        phases += [pixels, looks, weights, not (row.of_differences or column.of_differences)]
+        differences = size * (row.of_differences + (1 + rows.saves) * column.of_differences)
+        for t, (u, v) in enumerate((u, v) for u in row.parts for v in column.parts):
+            for output in _grid(u * columns.outputs, v):
+                parts[output].append(-1 - (pixels + t) * lanes if row.minus != column.minus else (pixels + t) * lanes)
+        at.append(differences + _grid(row.at * wide, column.at))
+        offsets.append(_grid(np.arange(channels) * plane, row.offsets * wide, column.offsets))
+        added = [W[:, :, i][..., j].reshape(len(W), -1) for i in row.weights for j in column.weights]
+        added += [np.full_like(added[0], -1)] * (4 - len(added))
+        added = np.stack(added, axis=2)  # (outputs, steps, 4)
+        order += [added[m : m + OUTPUTS].swapaxes(0, 1).ravel() for m in range(0, len(W), OUTPUTS)]
+        pixels, looks, weights = pixels + at[-1].size, looks + offsets[-1].size, weights + added.size // 4
+    phases += [pixels, looks, weights, False]
+    joined = rows.saves or columns.saves
     return Tables(
-        places * lanes,
+        _grid(np.arange(channels) * plane, rows.places * wide, columns.places) * lanes,
         size,
         np.concatenate(at) * lanes,
-        np.concatenate(to) * lanes,
+        np.arange(pixels) * lanes if joined else np.argsort(np.concatenate(parts)) * lanes,
         np.concatenate(offsets) * lanes,
-        np.stack(starts, axis=1).ravel(),
-        np.concatenate(tiles),
+        np.array(phases, np.int64),
+        np.array([a.step * across for a, across in ((rows, wide), (columns, 1)) if a.saves], np.int64) * lanes,
+        np.concatenate(parts) if joined else np.array([], np.int64),
+        np.concatenate(order),
     )
 
 
