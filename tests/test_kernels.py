@@ -191,6 +191,27 @@ def test_a_maximum_and_its_first_place_are_those_of_the_formula_for_any_shape(dt
 
 
 @FLOATS
+@given(
+    N=some_images,
+    C=channels,
+    M=channels,
+    strides=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    size=st.tuples(st.integers(6, 14), st.integers(6, 14)),
+    padding=st.tuples(st.integers(0, 3), st.integers(0, 3)),
+    seed=seeds,
+)
+def test_products_are_saved_without_an_error_in_whole_numbers(dtype, N, C, M, strides, size, padding, seed):
+    """A kernel twice as long as its stride takes three products for four, and whole numbers add up exactly."""
+    x = np.round(3 * numbers((N, C, *size), dtype, seed))
+    W, b = np.round(3 * numbers((M, C, *(2 * s for s in strides)), dtype, seed + 1)), np.arange(M).astype(dtype)
+    y = reference.conv2d(x, W, b, strides, padding)
+    np.testing.assert_array_equal(compiled.conv2d(x, W, b, strides, padding), y)
+    back = reference.conv2d_transpose(y, W, 0, strides, padding, size)
+    if np.abs(back).max(initial=0) < 2**20:  # beyond, float32 rounds whole numbers too
+        np.testing.assert_array_equal(compiled.conv2d_transpose(y, W, 0, strides, padding, size), back)
+
+
+@FLOATS
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_a_number_that_is_not_finite_stays_in_its_image(dtype, value):
     x, W = np.ones((20, 2, 5, 5), dtype), np.ones((3, 2, 3, 3), dtype)

@@ -546,8 +546,9 @@ def _add_channel_sums(dy, db, pixels, threads):
         first, last = share * channels // threads, (share + 1) * channels // threads
         sums = np.zeros((last - first) * pixels, dy.dtype)
         for n in range(dy.shape[0]):
+            image = dy[n, first * pixels : last * pixels]
             for i in range(sums.size):
-                sums[i] += dy[n, first * pixels + i]
+                sums[i] += image[i]
         for m in range(first, last):
             total = 0.0
             for i in range((m - first) * pixels, (m - first + 1) * pixels):
@@ -564,17 +565,15 @@ def add_channel_sums(db, dy):
 
 @compiled("mmnnnnnn", parallel=True)
 def _max_pool(x, y, B, Q, kh, kw, sh, sw):
-    P = y.shape[1] // Q
     for image in prange(x.shape[0]):
-        for p in range(P):
-            corner, row = p * sh * B, p * Q
-            for q in range(Q):
-                y[image, row + q] = x[image, corner + q * sw]
+        for p in range(y.shape[1] // Q):
+            largest = y[image, p * Q : (p + 1) * Q]
             for i in range(kh):
                 for j in range(kw):
+                    row = x[image, (p * sh + i) * B + j : (p * sh + i + 1) * B : sw]
                     for q in range(Q):
-                        v, largest = x[image, corner + i * B + j + q * sw], y[image, row + q]
-                        y[image, row + q] = largest if v <= largest or largest != largest else v
+                        stays = i + j > 0 and (row[q] <= largest[q] or largest[q] != largest[q])
+                        largest[q] = largest[q] if stays else row[q]  # a NaN is larger than any number
 
 
 @twin
@@ -588,21 +587,21 @@ def max_pool(x, size, stride):
 
 @compiled("mmmnnnnnn", parallel=True)
 def _max_pool_backward(dy, x, dx, B, Q, kh, kw, sh, sw):
-    P = dy.shape[1] // Q
     for image in prange(x.shape[0]):
-        dx[image] = 0
-        for p in range(P):
+        pixels, slopes = x[image], dx[image]
+        slopes[:] = 0
+        for p in range(dy.shape[1] // Q):
             for q in range(Q):
                 corner = p * sh * B + q * sw
-                first, largest = corner, x[image, corner]
+                first, largest = corner, pixels[corner]
                 for i in range(kh):
                     for j in range(kw):
                         place = corner + i * B + j
-                        v = x[image, place]
-                        stays = (v <= largest) | (largest != largest)  # a NaN is larger than any number
+                        v = pixels[place]
+                        stays = (v <= largest) | (largest != largest)
                         largest = largest if stays else v
                         first = first if stays else place
-                dx[image, first] += dy[image, p * Q + q]
+                slopes[first] += dy[image, p * Q + q]
 
 
 @twin
