@@ -12,7 +12,18 @@ from scratchnet.evaluation import elbo, log_likelihood
 from scratchnet.gaussian import kl_standard_normal, sample_gaussian
 from scratchnet.gradcheck import GradientReport, check_gradients
 from scratchnet.layer import Layer
-from scratchnet.layers import Dense, Flatten, ReLU, Reshape, Sequential, Sigmoid, Tanh
+from scratchnet.layers import (
+    Conv2D,
+    ConvTranspose2D,
+    Dense,
+    Flatten,
+    MaxPool2D,
+    ReLU,
+    Reshape,
+    Sequential,
+    Sigmoid,
+    Tanh,
+)
 from scratchnet.losses import bce, bce_with_logits, mse
 from scratchnet.models import VAE, Autoencoder, Loss
 from scratchnet.optim import SGD, Adam
@@ -27,6 +38,8 @@ __all__ = [
     "VAE",
     "Adam",
     "Autoencoder",
+    "Conv2D",
+    "ConvTranspose2D",
     "DataError",
     "Dense",
     "DivergenceError",
@@ -36,6 +49,7 @@ __all__ = [
     "History",
     "Layer",
     "Loss",
+    "MaxPool2D",
     "Parameters",
     "ReLU",
     "Reshape",

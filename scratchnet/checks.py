@@ -33,6 +33,22 @@ def check_rows(where: str, name: str, x: Any, width: int | None, dtype: np.dtype
         hint = ": rows come from images through Flatten()" if x.ndim > 2 else ""
         expected = "D" if width is None else width
         raise ShapeError(f"{where} expects {name} of shape (N, {expected}), got {x.shape}{hint}.")
+    check_computes_in(where, name, x, dtype)
+
+
+def check_images(where: str, name: str, x: Any, channels: int | None = None, dtype: np.dtype | None = None) -> None:
+    """`x` is (N, channels, H, W) in the dtype of the parameters; what is None is left open."""
+    check_floats(where, name, x)
+    if x.ndim != 4 or (channels is not None and x.shape[1] != channels):
+        C = "C" if channels is None else channels
+        hint = f": images come from rows through Reshape(({C}, H, W))" if x.ndim == 2 else ""
+        raise ShapeError(f"{where} expects {name} of shape (N, {C}, H, W), got {x.shape}{hint}.")
+    if dtype is not None:
+        check_computes_in(where, name, x, dtype)
+
+
+def check_computes_in(where: str, name: str, x: Array, dtype: np.dtype) -> None:
+    """`x` is in the dtype of the parameters."""
     if x.dtype != dtype:
         raise TypeError(
             f"{where} computes in {dtype}, but {name} is {x.dtype}: "
@@ -75,12 +91,24 @@ def check_finite(where: str, name: str, x: Array) -> None:
         raise DataError(f"{where} expects {name} to be finite, got {describe(x)}.")
 
 
-def check_count(where: str, name: str, value: Any) -> None:
-    """`value` is a whole number, at least one."""
+def check_count(where: str, name: str, value: Any, least: int = 1) -> None:
+    """`value` is a whole number, not below `least`."""
     if not isinstance(value, Integral) or isinstance(value, bool):
         raise TypeError(f"{where} expects {name} to be a whole number, got {named(value)}.")
-    if value < 1:
-        raise ValueError(f"{where} expects {name} to be at least 1, got {value}.")
+    if value < least:
+        raise ValueError(f"{where} expects {name} to be at least {least}, got {value}.")
+
+
+def check_pair(where: str, name: str, value: Any, least: int = 1) -> tuple[int, int]:
+    """`value` is a whole number or a pair of them, none below `least`; returned as a pair."""
+    if not isinstance(value, tuple | list):
+        check_count(where, name, value, least)
+        return int(value), int(value)
+    if len(value) != 2:
+        raise ValueError(f"{where} expects {name} to be a number or a pair, got {len(value)} numbers.")
+    for i, one in enumerate(value):
+        check_count(where, f"{name}[{i}]", one, least)
+    return int(value[0]), int(value[1])
 
 
 def check_number(

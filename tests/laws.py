@@ -31,6 +31,19 @@ LAYERS: dict[str, Callable[..., tuple[sn.Layer, tuple[int, ...]]]] = {  # → th
     "Tanh": lambda D, M, **how: (sn.Tanh(), (D, M)),
     "Flatten": lambda D, M, **how: (sn.Flatten(), (1, D, M)),
     "Reshape": lambda D, M, **how: (sn.Reshape((M, 1, D)), (D * M,)),
+    "Conv2D": lambda D, M, **how: (sn.Conv2D(2, M, 3, padding=1, **how), (2, D, 4)),
+    "Conv2D-strided": lambda D, M, **how: (
+        sn.Conv2D(1, 2, (3, 2), stride=(2, 3), padding=(2, 1), **how),
+        (1, D, M),
+    ),
+    "ConvTranspose2D": lambda D, M, **how: (sn.ConvTranspose2D(M, 2, 2, **how), (M, 3, D)),
+    "ConvTranspose2D-strided": lambda D, M, **how: (
+        sn.ConvTranspose2D(2, 1, (4, 3), stride=(2, 4), padding=(1, 0), **how),
+        (2, D, 2),
+    ),
+    "MaxPool2D": lambda D, M, **how: (sn.MaxPool2D(2), (M, D + 1, 5)),
+    "MaxPool2D-overlapping": lambda D, M, **how: (sn.MaxPool2D((3, 2), stride=(2, 1)), (2, D + 2, M + 1)),
+    "MaxPool2D-with-gaps": lambda D, M, **how: (sn.MaxPool2D((1, 2), stride=3), (1, D, M + 1)),
     "Sequential": lambda D, M, **how: (sn.Sequential(sn.Dense(D, M, **how), sn.Tanh(), sn.Dense(M, 2, **how)), (D,)),
     "Sequential-nested": lambda D, M, **how: (
         sn.Sequential(
@@ -38,6 +51,16 @@ LAYERS: dict[str, Callable[..., tuple[sn.Layer, tuple[int, ...]]]] = {  # → th
             sn.Sequential(sn.Sequential(sn.Dense(D * M, 3, **how)), sn.Sigmoid()),
         ),
         (D, M),
+    ),
+    "Sequential-of-images": lambda D, M, **how: (
+        sn.Sequential(
+            sn.Reshape((1, D, 4)),
+            sn.Conv2D(1, M, 3, padding=1, **how),
+            sn.Tanh(),
+            sn.ConvTranspose2D(M, 2, 2, stride=2, **how),
+            sn.Flatten(),
+        ),
+        (4 * D,),
     ),
     "one-layer-twice": lambda D, M, **how: (sn.Sequential(*[sn.Dense(D, D, **how)] * 2), (D,)),
 }
@@ -59,8 +82,9 @@ MODELS: dict[str, Callable[..., sn.Autoencoder | sn.VAE]] = {
     ),
 }
 
-KINKED = (sn.ReLU,)
-"""Layers without a derivative at x = 0. In a subject they come before any weights, so that x can be kept off 0."""
+KINKED = (sn.ReLU, sn.MaxPool2D)
+"""Layers without a derivative at x = 0, or where two numbers are equal. In a subject they come before any weights, so
+that x can be kept off such places."""
 
 
 @dataclass
@@ -171,7 +195,8 @@ def inputs_of(case: Case, subject: Subject, N: int | None = None, *, gentle: boo
         for shape, bounds in zip(subject.shapes, subject.ranges, strict=True)
     ]
     if gentle and subject.kinked:
-        inputs[0] = inputs[0] + np.where(inputs[0] > 0, 1e-3, -1e-3)  # off the kink
+        off = 1e-3 + 1e-5 * case.rng.permutation(inputs[0].size).reshape(inputs[0].shape)  # no two numbers are equal
+        inputs[0] = inputs[0] + np.where(inputs[0] > 0, off, -off)
     return inputs
 
 
@@ -388,6 +413,12 @@ def kernel_arguments(N: int, D: int, M: int, rng: np.random.Generator) -> dict[s
     x, dy, target = normal(N, D), normal(N, M), rng.random((N, D), np.float32)
     p = rng.uniform(0.05, 0.95, (N, D)).astype(np.float32)
     row, theta, dtheta, v = normal(M), normal(D), normal(D), normal(D) ** 2
+    C, channels, how = 1 + D % 5, 1 + M % 6, ((2, 1 + M % 3), (D % 3, 1))  # stride and padding
+    images, W = normal(N, C, 3 + D % 7, 2 + M % 8), normal(channels, C, 3, 1 + D % 4)
+    of_y = tuple((L + 2 * p - k) // s + 1 for L, k, s, p in zip(images.shape[2:], W.shape[2:], *how, strict=True))
+    dy_images = normal(N, channels, *of_y)
+    windows = (1 + D % 3, 1 + M % 2), (1 + M % 3, 1 + D % 2)  # size and stride
+    pooled = [(L - k) // s + 1 for L, k, s in zip(images.shape[2:], *windows, strict=True)]
     return {
         "affine": (x, normal(D, M), row),
         "matmul_nt": (dy, normal(D, M)),
@@ -406,6 +437,12 @@ def kernel_arguments(N: int, D: int, M: int, rng: np.random.Generator) -> dict[s
         "sample_gaussian": (x, normal(N, D), normal(N, D)),
         "sample_gaussian_backward": (x, np.exp(normal(N, D)), normal(N, D)),
         "sgd_step": (theta, dtheta, normal(D), 0.1, 0.9),
+        "conv2d": (images, W, normal(channels), *how),
+        "conv2d_transpose": (dy_images, W, normal(C), *how, images.shape[2:]),
+        "add_conv2d_weights": (normal(*W.shape), images, dy_images, *how),
+        "add_channel_sums": (normal(channels), dy_images),
+        "max_pool": (np.round(images), *windows),
+        "max_pool_backward": (normal(N, C, *pooled), np.round(images), *windows),
         "adam_step": (theta, dtheta, normal(D), v, 3, 0.1, 0.9, 0.999, 1e-8, 0.01),
         "gather": (x, rng.integers(N, size=M)),
     }

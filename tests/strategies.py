@@ -65,3 +65,37 @@ class Case:
 
 
 cases = st.builds(Case, N=batch_sizes, D=widths, M=widths, seed=seeds)
+
+
+@dataclass
+class Geometry:
+    """How a convolution goes over an image: a valid one, so that at least one number comes out."""
+
+    size: tuple[int, int]
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+
+    @property
+    def output(self) -> tuple[int, int]:
+        return tuple(
+            (length + 2 * p - k) // s + 1
+            for length, k, s, p in zip(self.size, self.kernel, self.stride, self.padding, strict=True)
+        )  # type: ignore[return-value]
+
+
+@st.composite
+def _geometries(draw: st.DrawFn) -> Geometry:
+    """Kernels larger than the stride, smaller and twice as large, paddings up to more than the kernel, borders that are
+    not reached."""
+    axes = []
+    for _ in range(2):
+        stride, padding = draw(st.integers(1, 4)), draw(st.integers(0, 6))
+        kernel = draw(st.one_of(st.integers(1, 5), st.just(2 * stride)))
+        length = draw(st.integers(max(1, kernel - 2 * padding), 9 + kernel))
+        axes.append((length, kernel, stride, padding))
+    return Geometry(*zip(*axes, strict=True))  # type: ignore[arg-type]
+
+
+geometries = _geometries()
+channels = st.integers(1, 9)

@@ -21,6 +21,41 @@ CONDUCT_ROWS = re.findall(r"^\| (?:forward|backward) .*\| (`.*`) \|$", PAGE, re.
 CODE = "".join(re.findall(r"^```python\n(.*?)^```$", PAGE, re.M | re.S))
 
 
+# ---- 06, convolution
+
+COPIES_PAGE = (DOCS / "06-convolution.md").read_text(encoding="utf-8")
+COPIES = json.loads((DOCS / "figures" / "chequerboard.json").read_text(encoding="utf-8"))
+COPIES_SCRIPT = runpy.run_path(str(DOCS / "figures" / "chequerboard.py"))
+COPIES_ROWS = [(kernel, number, row) for kernel, rows in COPIES["kernels"].items() for number, row in rows.items()]
+
+
+@pytest.mark.parametrize(("kernel", "number", "row"), COPIES_ROWS)
+def test_the_table_of_copies_holds_the_measured_numbers(kernel, number, row):
+    share = f"{row['share of inner pixels']:.0%}".replace("%", " %")
+    assert f"| {kernel} × {kernel} | {number} | {share} | {row['derived']:.3f} | {row['measured']:.3f} |" in COPIES_PAGE
+
+
+@pytest.mark.parametrize(("kernel", "number", "row"), COPIES_ROWS)
+def test_the_mean_square_of_a_pixel_is_in_proportion_to_its_copies(kernel, number, row):
+    assert row["measured"] == pytest.approx(row["derived"], rel=0.05)
+
+
+def test_the_script_of_the_chequerboard_still_finds_what_it_found():
+    found = COPIES_SCRIPT["measure"](COPIES["seed"])["kernels"]
+    for kernel, number, row in COPIES_ROWS:
+        assert found[kernel][number] == pytest.approx(row)
+
+
+def test_the_settings_of_the_chequerboard_are_those_that_the_page_names():
+    layers, channels, stride = (COPIES_SCRIPT[name] for name in ("LAYERS", "C", "STRIDE"))
+    text = re.sub(r"\s+", " ", COPIES_PAGE)
+    assert f"stride {stride} at random" in text
+    assert f"over {layers} layers of {channels} channels" in text
+
+
+# ---- 14, checking gradients
+
+
 @pytest.mark.parametrize("method", MEASURED["slopes"])
 def test_the_table_of_steps_holds_the_measured_numbers(method):
     measured = MEASURED["slopes"][method]["measured"]

@@ -274,6 +274,21 @@ def test_a_tie_is_a_kink_of_the_maximum():
     assert one.kinks == 2
 
 
+def test_ties_in_a_max_pool_are_kinks_and_the_rest_is_checked():
+    tied = np.array([[[[1.0, 1.0, 0.5, 3.0], [0.0, 1.0, 2.0, 2.5]]]])  # three ones in the first window
+    (one,) = check(sn.MaxPool2D(2), tied).arrays
+    assert one.kinks == 3
+    assert one.error < 1e-9
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_a_convolution_is_checked_in_its_input_and_its_parameters(rng, stride):
+    report = check(sn.Conv2D(2, 3, 3, stride=stride, padding=1, rng=rng), normal(2, 2, 5, 4))
+    assert list(named(report)) == ["x", "W", "b"]
+    report = check(sn.ConvTranspose2D(2, 3, 3, stride=stride, padding=1, rng=rng), normal(2, 2, 3, 2))
+    assert list(named(report)) == ["x", "W", "b"]
+
+
 def test_a_kink_in_a_hidden_unit_is_noticed(rng):
     net = sn.Sequential(sn.Dense(2, 3, rng=rng), sn.ReLU(), sn.Dense(3, 1, rng=rng))
     assert sum(one.kinks for one in check(net, np.zeros((1, 2))).arrays) > 0  # all of h = 0·W + 0

@@ -17,7 +17,7 @@ import scratchnet as sn
 from scratchnet import kernels
 from scratchnet.kernels import reference
 from scratchnet.types import Array
-from tests.strategies import LAYOUTS, seeds
+from tests.strategies import LAYOUTS, channels, geometries, seeds
 
 numba = pytest.importorskip("numba")
 gemm = pytest.importorskip("scratchnet.kernels.gemm")
@@ -206,6 +206,124 @@ def test_skipping_zeros_gives_the_same_bits_for_any_number_of_threads(dtype, tra
     assert len({skipping_zeros(x, transposed, B, start, threads)[0].tobytes() for threads in range(1, 9)}) == 1
 
 
+# ---- images
+
+some_images = st.sampled_from([0, 1, 2, 5, 15, 16, 17, 35])  # whole blocks of lanes, and blocks that are short
+
+
+def assert_near(found: Array, exact: Array, terms: int) -> None:
+    """As near as so many products of numbers near 1 can be added up."""
+    assert found.shape == exact.shape
+    np.testing.assert_allclose(found, exact, rtol=0, atol=16 * terms * np.finfo(found.dtype).eps)
+
+
+@FLOATS
+@given(N=some_images, C=channels, M=channels, geometry=geometries, seed=seeds)
+def test_a_convolution_is_its_formula_for_any_shape(dtype, N, C, M, geometry, seed):
+    x, W, b = numbers((N, C, *geometry.size), dtype, seed), numbers((M, C, *geometry.kernel), dtype, seed + 1), seed % 3
+    how = geometry.stride, geometry.padding
+    exact = reference.conv2d(x.astype(np.float64), W, b, *how)
+    assert_near(compiled.conv2d(x, W, b, *how), exact, W[0].size + 2)
+
+
+@FLOATS
+@given(N=some_images, C=channels, M=channels, geometry=geometries, seed=seeds)
+def test_the_adjoint_of_a_convolution_is_its_formula_for_any_shape(dtype, N, C, M, geometry, seed):
+    y, W = numbers((N, M, *geometry.output), dtype, seed), numbers((M, C, *geometry.kernel), dtype, seed + 1)
+    b, how = numbers((C,), dtype, seed + 2), (geometry.stride, geometry.padding, geometry.size)
+    exact = reference.conv2d_transpose(y.astype(np.float64), W, b, *how)
+    assert_near(compiled.conv2d_transpose(y, W, b, *how), exact, W[:, 0].size + 1)
+
+
+@FLOATS
+@given(N=some_images, C=channels, M=channels, geometry=geometries, seed=seeds)
+def test_the_weight_gradient_of_a_convolution_is_its_formula_for_any_shape(dtype, N, C, M, geometry, seed):
+    x, dy = numbers((N, C, *geometry.size), dtype, seed), numbers((N, M, *geometry.output), dtype, seed + 1)
+    dW, how = numbers((M, C, *geometry.kernel), dtype, seed + 2), (geometry.stride, geometry.padding)
+    exact = dW.astype(np.float64)
+    reference.add_conv2d_weights(exact, x.astype(np.float64), dy, *how)
+    compiled.add_conv2d_weights(dW, x, dy, *how)
+    assert_near(dW, exact, dy[:, 0].size + 1)
+
+
+@FLOATS
+@given(N=some_images, C=channels, geometry=geometries, seed=seeds)
+def test_a_maximum_and_its_first_place_are_those_of_the_formula_for_any_shape(dtype, N, C, geometry, seed):
+    x = np.round(numbers((N, C, *(L + k for L, k in zip(geometry.size, geometry.kernel, strict=True))), dtype, seed))
+    how = geometry.kernel, geometry.stride
+    y = reference.max_pool(x, *how)
+    np.testing.assert_array_equal(compiled.max_pool(x, *how), y)
+    dy = np.round(100 * numbers(y.shape, dtype, seed + 1))  # whole numbers, which add up without rounding
+    exact = reference.max_pool_backward(dy, x, *how)
+    np.testing.assert_array_equal(compiled.max_pool_backward(dy, x, *how), exact)
+
+
+@FLOATS
+@given(
+    N=some_images,
+    C=channels,
+    M=channels,
+    strides=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    size=st.tuples(st.integers(6, 14), st.integers(6, 14)),
+    padding=st.tuples(st.integers(0, 3), st.integers(0, 3)),
+    seed=seeds,
+)
+def test_products_are_saved_without_an_error_in_whole_numbers(dtype, N, C, M, strides, size, padding, seed):
+    """A kernel twice as long as its stride takes three products for four, and whole numbers add up exactly."""
+    x = np.round(3 * numbers((N, C, *size), dtype, seed))
+    W, b = np.round(3 * numbers((M, C, *(2 * s for s in strides)), dtype, seed + 1)), np.arange(M).astype(dtype)
+    y = reference.conv2d(x, W, b, strides, padding)
+    np.testing.assert_array_equal(compiled.conv2d(x, W, b, strides, padding), y)
+    back = reference.conv2d_transpose(y, W, 0, strides, padding, size)
+    if np.abs(back).max(initial=0) < 2**20:  # beyond, float32 rounds whole numbers too
+        np.testing.assert_array_equal(compiled.conv2d_transpose(y, W, 0, strides, padding, size), back)
+
+
+@FLOATS
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_number_that_is_not_finite_stays_in_its_image(dtype, value):
+    x, W = np.ones((20, 2, 5, 5), dtype), np.ones((3, 2, 3, 3), dtype)
+    x[17, 1, 2, 2] = value
+    y = compiled.conv2d(x, W, 0, (1, 1), (1, 1))
+    back = compiled.conv2d_transpose(y, W, 0, (1, 1), (1, 1), (5, 5))
+    for one in (y, back):
+        assert not np.isfinite(one[17, :, 2, 2]).any()
+        assert np.isfinite(np.delete(one, 17, axis=0)).all()
+
+
+@FLOATS
+def test_a_nan_is_the_largest_number_of_its_window_and_the_first_nan_gets_the_gradient(dtype):
+    x = np.array([[[[1, np.nan, np.nan, 5]]]], dtype)
+    for engine in (compiled, reference):
+        np.testing.assert_array_equal(engine.max_pool(x, (1, 4), (1, 4)), [[[[np.nan]]]])
+        np.testing.assert_array_equal(
+            engine.max_pool_backward(np.full((1, 1, 1, 1), 7, dtype), x, (1, 4), (1, 4)), [[[[0, 7, 0, 0]]]]
+        )
+
+
+@pytest.mark.parametrize("of_x", LAYOUTS)
+@pytest.mark.parametrize("of_w", LAYOUTS)
+@FLOATS
+def test_a_convolution_takes_operands_of_any_layout(of_x, of_w, dtype):
+    x, W = LAYOUTS[of_x](numbers((18, 3, 6, 5), dtype, 1)), LAYOUTS[of_w](numbers((5, 3, 3, 2), dtype, 2))
+    how = (2, 1), (1, 0)
+    exact = reference.conv2d(x.astype(np.float64), W, 0, *how)
+    y = compiled.conv2d(x, W, 0, *how)
+    assert_near(y, exact, 18)
+    exact = reference.conv2d_transpose(exact, W, 0, *how, (6, 5))
+    assert_near(compiled.conv2d_transpose(LAYOUTS[of_x](y) * 0 + y, W, 0, *how, (6, 5)), exact, 300)
+
+
+@FLOATS
+def test_a_weight_gradient_with_gaps_is_added_to_in_its_places(dtype):
+    x, dy, whole = numbers((9, 2, 6, 6), dtype, 1), numbers((9, 3, 4, 4), dtype, 2), np.zeros((3, 2, 3, 6), dtype)
+    compiled.add_conv2d_weights(whole[..., ::2], x, dy, (1, 1), (0, 0))
+    exact = np.zeros((3, 2, 3, 3))
+    reference.add_conv2d_weights(exact, x.astype(np.float64), dy, (1, 1), (0, 0))
+    assert_near(whole[..., ::2], exact, 9 * 16)
+    assert not whole[..., 1::2].any()
+
+
 # ---- threads
 
 
@@ -229,6 +347,30 @@ def test_one_thread_and_all_give_the_same_bits(one_thread_then_all, shape, dtype
         compiled.add_matmul_tn(dW, x, y)
         value, dy = compiled.bce_with_logits(y, (y > 0).astype(dtype))
         found.append([a.tobytes() for a in (y, dW, value, dy, compiled.matmul_nt(dy, W))])
+    assert found[0] == found[1]
+
+
+@FLOATS
+@pytest.mark.parametrize(
+    ("N", "C", "M", "size", "kernel", "stride", "padding"),
+    [(128, 1, 16, 28, 3, 1, 1), (50, 16, 4, 14, 3, 1, 1), (33, 64, 32, 14, 4, 2, 1), (1, 1, 1, 5, 2, 2, 0)],
+)
+def test_images_are_computed_to_the_same_bits_by_one_thread_and_by_all(
+    one_thread_then_all, dtype, N, C, M, size, kernel, stride, padding
+):
+    x, W, b = numbers((N, C, size, size), dtype, 1), numbers((M, C, kernel, kernel), dtype, 2), numbers((M,), dtype, 3)
+    how = (stride, stride), (padding, padding)
+    found = []
+    for threads in one_thread_then_all:
+        numba.set_num_threads(threads)
+        y = compiled.conv2d(x, W, b, *how)
+        dW, db = np.ones_like(W), np.ones_like(b)
+        compiled.add_conv2d_weights(dW, x, y, *how)
+        compiled.add_channel_sums(db, y)
+        pooled = compiled.max_pool(x, (2, 2), (2, 2))
+        back = compiled.max_pool_backward(pooled, x, (2, 2), (2, 2))
+        dx = compiled.conv2d_transpose(y, W, 0, *how, (size, size))
+        found.append([a.tobytes() for a in (y, dW, db, dx, pooled, back)])
     assert found[0] == found[1]
 
 

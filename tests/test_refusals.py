@@ -45,6 +45,14 @@ def dense(n_in: int = 4, n_out: int = 2, dtype: Any = np.float32) -> sn.Dense:
     return sn.Dense(n_in, n_out, rng=rng(), dtype=dtype)
 
 
+def conv(*arguments: Any, **options: Any) -> sn.Conv2D:
+    return sn.Conv2D(*(arguments or (1, 2, 2)), rng=rng(), **options)
+
+
+def conv_transpose(*arguments: Any, **options: Any) -> sn.ConvTranspose2D:
+    return sn.ConvTranspose2D(*(arguments or (1, 2, 2)), rng=rng(), **options)
+
+
 class GainWithoutGradient(sn.Layer):
     """A layer that names a parameter, and has nowhere to add its gradient."""
 
@@ -242,6 +250,169 @@ ARGUMENTS = [
         TypeError,
         r"Dense expects a floating-point dtype .*float33",
         id="Dense: no dtype",
+    ),
+    # ---- Conv2D, ConvTranspose2D, MaxPool2D
+    *[
+        row
+        for name, make in (("Conv2D", conv), ("ConvTranspose2D", conv_transpose))
+        for row in (
+            pytest.param(
+                lambda make=make: make().forward(X),
+                sn.ShapeError,
+                rf"{name}\(1, 2, 2\) expects x of shape \(N, 1, H, W\), got \(3, 4\): images come from rows through "
+                r"Reshape\(\(1, H, W\)\)",
+                id=f"{name}: rows",
+            ),
+            pytest.param(
+                lambda make=make: make(3, 2, 2).forward(IMAGES),
+                sn.ShapeError,
+                rf"{name}\(3, 2, 2\) expects x of shape \(N, 3, H, W\), got \(3, 1, 2, 2\)",
+                id=f"{name}: wrong channels",
+            ),
+            pytest.param(
+                lambda make=make: make().forward(IMAGES[0]),
+                sn.ShapeError,
+                r"shape \(N, 1, H, W\), got \(1, 2, 2\)",
+                id=f"{name}: one image, no batch axis",
+            ),
+            pytest.param(
+                lambda make=make: make().forward(IMAGES.astype(np.float64)),
+                TypeError,
+                rf"{name}\(1, 2, 2\) computes in float32, but x is float64",
+                id=f"{name}: float64 into float32",
+            ),
+            pytest.param(
+                lambda make=make: make().forward(IMAGES.astype(np.uint8)),
+                TypeError,
+                r"floating-point numbers, got uint8",
+                id=f"{name}: uint8",
+            ),
+            pytest.param(
+                lambda make=make: way_back(make(), IMAGES, IMAGES),
+                sn.ShapeError,
+                rf"the way back through {name}\(1, 2, 2\) expects dy in the shape of y, \(3, 2, ., .\), got "
+                r"\(3, 1, 2, 2\)",
+                id=f"{name}: dy in the shape of x",
+            ),
+            pytest.param(
+                lambda make=make: make(0, 2, 2),
+                ValueError,
+                rf"{name} expects c_in to be .* 1, got 0",
+                id=f"{name}: c_in 0",
+            ),
+            pytest.param(
+                lambda make=make: make(1, 2.0, 2),
+                TypeError,
+                rf"{name} expects c_out to be a whole number, got 2\.0",
+                id=f"{name}: c_out a float",
+            ),
+            pytest.param(
+                lambda make=make: make(1, 2, 0),
+                ValueError,
+                rf"{name} expects kernel_size to be at least 1, got 0",
+                id=f"{name}: kernel_size 0",
+            ),
+            pytest.param(
+                lambda make=make: make(1, 2, (2, 2, 2)),
+                ValueError,
+                rf"{name} expects kernel_size to be a number or a pair, got 3 numbers",
+                id=f"{name}: kernel_size of three",
+            ),
+            pytest.param(
+                lambda make=make: make(1, 2, (2, "2")),
+                TypeError,
+                rf"{name} expects kernel_size\[1\] to be a whole number, got '2'",
+                id=f"{name}: kernel_size with a string",
+            ),
+            pytest.param(
+                lambda make=make: make(stride=0),
+                ValueError,
+                rf"{name} expects stride to be at least 1, got 0",
+                id=f"{name}: stride 0",
+            ),
+            pytest.param(
+                lambda make=make: make(padding=-1),
+                ValueError,
+                rf"{name} expects padding to be at least 0, got -1",
+                id=f"{name}: padding negative",
+            ),
+            pytest.param(
+                lambda make=make: make(padding="same"),
+                TypeError,
+                rf"{name} expects padding to be a whole number, got 'same'",
+                id=f"{name}: padding a word",
+            ),
+            pytest.param(
+                lambda name=name: getattr(sn, name)(1, 2, 2, rng=0),
+                TypeError,
+                rf"{name} takes its randomness from a NumPy Generator, got 0",
+                id=f"{name}: rng an int",
+            ),
+            pytest.param(
+                lambda make=make: make(dtype=np.int32),
+                TypeError,
+                rf"{name} expects a floating-point dtype .* got int32",
+                id=f"{name}: an integer dtype",
+            ),
+        )
+    ],
+    pytest.param(
+        lambda: conv(1, 2, (5, 3), padding=(1, 0)).forward(IMAGES),
+        sn.ShapeError,
+        r"Conv2D\(1, 2, \(5, 3\), padding=\(1, 0\)\) expects images of at least 3 × 3 pixels, got x of shape \(3, 1",
+        id="Conv2D: an image smaller than the kernel",
+    ),
+    pytest.param(
+        lambda: conv(1, 2, 2, padding=1).forward(IMAGES[:, :, :0]),
+        sn.ShapeError,
+        r"at least 1 × 1 pixels, got x of shape \(3, 1, 0, 2\)",
+        id="Conv2D: an image without pixels",
+    ),
+    pytest.param(
+        lambda: conv_transpose(1, 2, 2, padding=2).forward(IMAGES),
+        sn.ShapeError,
+        r"ConvTranspose2D\(1, 2, 2, padding=2\) expects images that are larger than what padding cuts off, got x of "
+        r"shape \(3, 1, 2, 2\)",
+        id="ConvTranspose2D: all is cut off",
+    ),
+    pytest.param(
+        lambda: conv_transpose().forward(IMAGES[..., :0]),
+        sn.ShapeError,
+        r"larger than what padding cuts off, got x of shape \(3, 1, 2, 0\)",
+        id="ConvTranspose2D: an image without pixels",
+    ),
+    pytest.param(
+        lambda: sn.MaxPool2D(2).forward(X),
+        sn.ShapeError,
+        r"MaxPool2D\(2\) expects x of shape \(N, C, H, W\), got \(3, 4\)",
+        id="MaxPool2D: rows",
+    ),
+    pytest.param(
+        lambda: sn.MaxPool2D((2, 3)).forward(IMAGES),
+        sn.ShapeError,
+        r"MaxPool2D\(\(2, 3\)\) expects images of at least 2 × 3 pixels, got x of shape \(3, 1, 2, 2\)",
+        id="MaxPool2D: an image smaller than the window",
+    ),
+    pytest.param(
+        lambda: sn.MaxPool2D(2).forward(IMAGES.astype(np.uint8)),
+        TypeError,
+        r"MaxPool2D\(2\) expects x to hold floating-point numbers, got uint8",
+        id="MaxPool2D: uint8",
+    ),
+    pytest.param(
+        lambda: way_back(sn.MaxPool2D(2), IMAGES, IMAGES),
+        sn.ShapeError,
+        r"MaxPool2D\(2\) expects dy in the shape of y, \(3, 1, 1, 1\), got \(3, 1, 2, 2\)",
+        id="MaxPool2D: dy in the shape of x",
+    ),
+    pytest.param(
+        lambda: sn.MaxPool2D(0), ValueError, r"MaxPool2D expects kernel_size to be .* 1, got 0", id="MaxPool2D: size 0"
+    ),
+    pytest.param(
+        lambda: sn.MaxPool2D(2, stride=(1, 0)),
+        ValueError,
+        r"MaxPool2D expects stride\[1\] to be at least 1, got 0",
+        id="MaxPool2D: stride 0",
     ),
     # ---- activations
     *[

@@ -18,7 +18,7 @@ import scratchnet as sn
 from scratchnet.optim import Optimizer
 from scratchnet.types import Array
 from tests.laws import LAYERS, LOSSES, MODELS, every
-from tests.strategies import LARGE, Case, cases
+from tests.strategies import LARGE, Case, cases, geometries
 
 torch = pytest.importorskip("torch")
 F, distributions, optim = torch.nn.functional, torch.distributions, torch.optim
@@ -61,6 +61,13 @@ def assert_gradients_agree(twins: Twins) -> None:
 
 LAYERS_IN_TORCH: dict[type[sn.Layer], Callable[[Any, Tensor, Twins], Tensor]] = {
     sn.Dense: lambda layer, x, twins: F.linear(x, twins[layer, "W"].T, twins[layer, "b"]),
+    sn.Conv2D: lambda layer, x, twins: F.conv2d(
+        x, twins[layer, "W"], twins[layer, "b"], stride=layer.stride, padding=layer.padding
+    ),
+    sn.ConvTranspose2D: lambda layer, x, twins: F.conv_transpose2d(
+        x, twins[layer, "W"], twins[layer, "b"], stride=layer.stride, padding=layer.padding
+    ),
+    sn.MaxPool2D: lambda layer, x, twins: F.max_pool2d(x, layer.kernel_size, layer.stride),
     sn.ReLU: lambda layer, x, twins: F.relu(x),
     sn.Sigmoid: lambda layer, x, twins: F.sigmoid(x),
     sn.Tanh: lambda layer, x, twins: F.tanh(x),
@@ -163,6 +170,38 @@ def test_a_layer_and_all_its_gradients(name, case):
         getattr(part, attribute)[...] = case.array(getattr(part, attribute).shape, -1, 1)
     twins = twins_of(layer)
     x = case.array((case.N, *shape), large=not layer.children())  # a large x times a vanishing slope is rounding noise
+    y, backward = layer.forward(x)
+    dy = case.array(y.shape)
+    dx = backward(dy)
+
+    x_twin = tensor(x)
+    y_twin = run(layer, x_twin, twins)
+    assert_agree(y, y_twin)
+    y_twin.backward(tensor(dy))
+    assert_agree(dx, x_twin.grad)
+    assert_gradients_agree(twins)
+
+
+ANY_GEOMETRY = {
+    "Conv2D": lambda g, **how: (sn.Conv2D(3, 5, g.kernel, stride=g.stride, padding=g.padding, **how), (3, *g.size)),
+    "ConvTranspose2D": lambda g, **how: (
+        sn.ConvTranspose2D(5, 3, g.kernel, stride=g.stride, padding=g.padding, **how),
+        (5, *(length + 2 * p for length, p in zip(g.output, g.padding, strict=True))),
+    ),
+    "MaxPool2D": lambda g, **how: (
+        sn.MaxPool2D(g.kernel, stride=g.stride),
+        (2, *(length + 2 * p for length, p in zip(g.size, g.padding, strict=True))),
+    ),
+}
+
+
+@every(ANY_GEOMETRY)
+@settings(max_examples=50)
+@given(geometry=geometries, case=cases)
+def test_a_layer_of_images_of_any_size_kernel_stride_and_padding(name, geometry, case):
+    layer, shape = ANY_GEOMETRY[name](geometry, rng=case.rng, dtype=np.float64)
+    twins = twins_of(layer)
+    x = case.array((case.N, *shape))
     y, backward = layer.forward(x)
     dy = case.array(y.shape)
     dx = backward(dy)

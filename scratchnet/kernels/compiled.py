@@ -13,6 +13,7 @@ log1p; so these two are written out as polynomials.
 # pyright: reportCallIssue=false
 
 import functools
+import math
 import os
 import sys
 import threading
@@ -26,7 +27,7 @@ from llvmlite import ir
 from numba import float32, float64, get_num_threads, int64, njit, prange, types
 from numba.extending import intrinsic, overload
 
-from scratchnet.kernels import gemm, reference, sparse
+from scratchnet.kernels import gemm, lanes, reference, sparse
 from scratchnet.kernels.reference import __all__ as __all__
 from scratchnet.types import Array
 
@@ -42,7 +43,7 @@ class Compiled:
         Takes and fills arrays, and returns nothing.
     kinds : str
         A letter for each argument: v or m, a vector or a matrix in C order; a, a matrix of any strides; d, a vector of
-        float64; w, one of whole numbers; s, a number; n, a whole number. The arrays but for d and w are of one type.
+        float64; i, one of int64; s, a number; n, a whole number. The arrays are all of one type but for d and i.
     """
 
     every: ClassVar[list["Compiled"]] = []
@@ -69,7 +70,7 @@ class Compiled:
             "m": types.Array(number, 2, "C"),
             "a": types.Array(number, 2, "A"),
             "d": types.Array(float64, 1, "C"),
-            "w": types.Array(int64, 1, "C"),
+            "i": types.Array(int64, 1, "C"),
             "s": number,
             "n": int64,
         }
@@ -530,7 +531,7 @@ def adam_step(theta, dtheta, m, v, t, learning_rate, beta1, beta2, epsilon, weig
 # ---- data
 
 
-@compiled("mwm", parallel=True)
+@compiled("mim", parallel=True)
 def _gather(x, rows, y):
     for n in prange(rows.size):
         y[n] = x[rows[n]]
@@ -544,3 +545,123 @@ def gather(x, rows):
     y = np.empty((len(rows), x.shape[1]), x.dtype)
     _gather(x, np.ascontiguousarray(rows), y)
     return y
+
+
+# ---- images
+
+
+_weigh = Compiled(lanes.weigh, "mvvminiiiiiiin", parallel=True)
+_correlate = Compiled(lanes.correlate, "mmmiiniin", parallel=True)
+
+
+def _images(x: Array) -> Array:
+    return np.ascontiguousarray(x).reshape(len(x), math.prod(x.shape[1:]))
+
+
+def _weighed(x: Array, W: Array, b: Any, shape: tuple[int, ...], tables: lanes.Tables) -> Array:
+    y = np.empty((len(x), *shape), W.dtype)
+    b = np.ascontiguousarray(np.broadcast_to(np.asarray(b, W.dtype), shape[0]))
+    _weigh(_images(x), _vector(W), b, _images(y), *tables, get_num_threads())
+    return y
+
+
+@twin
+def conv2d(x, W, b, stride, padding):
+    (M, C, *kernel), shape = W.shape, x.shape[2:]
+    tables = lanes.forward(shape, C, M, tuple(kernel), stride, padding, lanes.count(W))
+    size = [(length + 2 * p - k) // s + 1 for length, k, s, p in zip(shape, kernel, stride, padding, strict=True)]
+    return _weighed(x, W, b, (M, *size), tables)
+
+
+@twin
+def conv2d_transpose(y, W, b, stride, padding, size):
+    M, C, *kernel = W.shape
+    tables = lanes.adjoint(size, C, M, tuple(kernel), stride, padding, lanes.count(W))
+    return _weighed(y, W, b, (C, *size), tables)
+
+
+@twin
+def add_conv2d_weights(dW, x, dy, stride, padding):
+    M, C, *kernel = dW.shape
+    tables = lanes.forward(x.shape[2:], C, M, tuple(kernel), stride, padding, lanes.count(dW), saving=False)
+    sums = np.empty((M, math.prod(dW.shape[1:])), dW.dtype)
+    taps = tables.offsets[: math.prod(kernel)]  # those of the first channel
+    dy = _images(dy)
+    straight = np.arange(dy.shape[1]) * lanes.count(dW)
+    _correlate(_images(x), dy, sums, tables.places, straight, tables.size, taps, tables.at, get_num_threads())
+    dW += sums.reshape(dW.shape)
+
+
+@compiled("mvnn", parallel=True, fastmath=_SUMS)
+def _add_channel_sums(dy, db, pixels, threads):
+    channels = db.size
+    for share in prange(threads):
+        first, last = share * channels // threads, (share + 1) * channels // threads
+        sums = np.zeros((last - first) * pixels, dy.dtype)
+        for n in range(dy.shape[0]):
+            image = dy[n, first * pixels : last * pixels]
+            for i in range(sums.size):
+                sums[i] += image[i]
+        for m in range(first, last):
+            total = 0.0
+            for i in range((m - first) * pixels, (m - first + 1) * pixels):
+                total += sums[i]
+            db[m] += total
+
+
+@twin
+def add_channel_sums(db, dy):
+    sums = np.zeros(len(db), db.dtype)
+    _add_channel_sums(_images(dy), sums, math.prod(dy.shape[2:]), get_num_threads())
+    db += sums
+
+
+@compiled("mmnnnnnn", parallel=True)
+def _max_pool(x, y, B, Q, kh, kw, sh, sw):
+    for image in prange(x.shape[0]):
+        for p in range(y.shape[1] // Q):
+            largest = y[image, p * Q : (p + 1) * Q]
+            for i in range(kh):
+                for j in range(kw):
+                    row = x[image, (p * sh + i) * B + j : (p * sh + i + 1) * B : sw]
+                    for q in range(Q):
+                        stays = i + j > 0 and (row[q] <= largest[q] or largest[q] != largest[q])
+                        largest[q] = largest[q] if stays else row[q]  # a NaN is larger than any number
+
+
+@twin
+def max_pool(x, size, stride):
+    N, C, H, B = x.shape
+    P, Q = ((length - k) // s + 1 for length, k, s in zip((H, B), size, stride, strict=True))
+    y = np.empty((N, C, P, Q), x.dtype)
+    _max_pool(_images(x).reshape(N * C, H * B), y.reshape(N * C, P * Q), B, Q, *size, *stride)
+    return y
+
+
+@compiled("mmmnnnnnn", parallel=True)
+def _max_pool_backward(dy, x, dx, B, Q, kh, kw, sh, sw):
+    for image in prange(x.shape[0]):
+        pixels, slopes = x[image], dx[image]
+        slopes[:] = 0
+        for p in range(dy.shape[1] // Q):
+            for q in range(Q):
+                corner = p * sh * B + q * sw
+                first, largest = corner, pixels[corner]
+                for i in range(kh):
+                    for j in range(kw):
+                        place = corner + i * B + j
+                        v = pixels[place]
+                        stays = (v <= largest) | (largest != largest)
+                        largest = largest if stays else v
+                        first = first if stays else place
+                slopes[first] += dy[image, p * Q + q]
+
+
+@twin
+def max_pool_backward(dy, x, size, stride):
+    N, C, H, B = x.shape
+    dx = np.empty((N * C, H * B), x.dtype)
+    dy = _images(dy).reshape(N * C, math.prod(dy.shape[2:]))
+    Q = (B - size[1]) // stride[1] + 1
+    _max_pool_backward(dy, _images(x).reshape(N * C, H * B), dx, B, Q, *size, *stride)
+    return dx.reshape(x.shape)

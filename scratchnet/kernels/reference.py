@@ -11,14 +11,20 @@ import numpy as np
 
 __all__ = [
     "adam_step",
+    "add_channel_sums",
     "add_column_sums",
+    "add_conv2d_weights",
     "add_matmul_tn",
     "affine",
     "bce",
     "bce_with_logits",
+    "conv2d",
+    "conv2d_transpose",
     "gather",
     "kl_standard_normal",
     "matmul_nt",
+    "max_pool",
+    "max_pool_backward",
     "relu",
     "relu_backward",
     "sample_gaussian",
@@ -135,6 +141,48 @@ def adam_step(theta, dtheta, m, v, t, learning_rate, beta1, beta2, epsilon, weig
         theta[i] -= learning_rate / (1 - beta1**t) * m[i] / (np.sqrt(v[i] / (1 - beta2**t)) + epsilon)
 
 
+# ---- images (N, C, H, B), of breadth B since W are the weights: docs/06-convolution.md
+#      patches[n, c, i, j, p, q] = x̃[n, c, s p + i, s q + j]; stride, padding and the sizes are pairs
+
+
+def conv2d(x, W, b, stride, padding):
+    patches = _patches(_padded(x, padding), W.shape[2:], stride)
+    y = np.einsum("ncijpq,mcij->nmpq", patches, W, optimize=True)
+    return y + _per_channel(b)  # (N, C, H, B) (M, C, kh, kw) (M,) → (N, M, P, Q)
+
+
+def conv2d_transpose(y, W, b, stride, padding, size):
+    (H, B), (top, left) = size, padding
+    x = np.zeros((len(y), W.shape[1], H + 2 * top, B + 2 * left), np.result_type(y, W))
+    patches = _patches(x, W.shape[2:], stride)
+    for i, j in np.ndindex(W.shape[2:]):  # patches overlap, but no two begin at the same pixel
+        patches[:, :, i, j] += np.einsum("nmpq,mc->ncpq", y, W[:, :, i, j], optimize=True)
+    return x[:, :, top : top + H, left : left + B] + _per_channel(b)  # → (N, C, *size)
+
+
+def add_conv2d_weights(dW, x, dy, stride, padding):
+    patches = _patches(_padded(x, padding), dW.shape[2:], stride)
+    dW += np.einsum("nmpq,ncijpq->mcij", dy, patches, optimize=True)
+
+
+def add_channel_sums(db, dy):
+    db += dy.sum(axis=(0, 2, 3))  # (M,) += (N, M, P, Q)
+
+
+def max_pool(x, size, stride):
+    return _patches(x, size, stride).max(axis=(2, 3))  # (N, C, H, B) → (N, C, P, Q)
+
+
+def max_pool_backward(dy, x, size, stride):
+    dx = np.zeros(x.shape, x.dtype)
+    of_x, of_dx = _patches(x, size, stride), _patches(dx, size, stride)
+    N, C, kh, kw, P, Q = of_x.shape
+    first = of_x.reshape(N, C, kh * kw, P, Q).argmax(axis=2)  # the largest of each window, (N, C, P, Q)
+    for i, j in np.ndindex(kh, kw):
+        of_dx[:, :, i, j] += np.where(first == i * kw + j, dy, 0)
+    return dx
+
+
 # ---- data
 
 
@@ -148,6 +196,23 @@ def gather(x, rows):
 def _blocks(theta):
     """Slices of θ that fit into the cache: NumPy's temporaries of all of θ would cost more time than the arithmetic."""
     return (slice(start, start + 65_536) for start in range(0, theta.size, 65_536))
+
+
+def _padded(x, padding):
+    """x̃: the images with so many rows of zeros above and below, and columns left and right."""
+    top, left = padding
+    return np.pad(x, ((0, 0), (0, 0), (top, top), (left, left)))
+
+
+def _per_channel(b):
+    """A number for each channel, (M,) → (M, 1, 1); or 0, for none."""
+    return b if np.ndim(b) == 0 else np.reshape(b, (-1, 1, 1))
+
+
+def _patches(x, size, stride):
+    """A view (N, C, kh, kw, P, Q) of the image, whose [:, :, i, j, p, q] is pixel (s p + i, s q + j)."""
+    windows = np.lib.stride_tricks.sliding_window_view(x, size, axis=(2, 3), writeable=True)
+    return windows[:, :, :: stride[0], :: stride[1]].transpose(0, 1, 4, 5, 2, 3)
 
 
 def _magnitude(x):

@@ -10,6 +10,8 @@ from tests.museum.mutants import Edit, Exhibit
 CONSISTENT = "value and derivative agree, on the wrong model"
 NOT_A_GRADIENT = "every gradient is right, and something else is wrong"
 
+AT_A_KINK = "what is wrong lies where there is no slope"
+
 ROOMS: dict[str, tuple[Exhibit, ...]] = {
     "The way back through a layer": (
         Exhibit(
@@ -153,6 +155,93 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             "Classic.",
             (Edit(Dense.__init__, "1 / np.sqrt(n_in)", "1.0"),),
             unseen=NOT_A_GRADIENT,
+        ),
+    ),
+    "Images": (
+        Exhibit(
+            "col2im-overwrites",
+            "Patches that overwrite each other where they overlap",
+            "A pixel lies under several places of the kernel, and their gradients add up. `=` keeps the last of them. "
+            "With a stride as long as the kernel nothing overlaps and all is well. In the test that suggests itself, "
+            "cut an image into patches and put them together again, `=` returns the image and `+=` does not.",
+            "Asked for in [oreilly-japan/deep-learning-from-scratch "
+            "#27](https://github.com/oreilly-japan/deep-learning-from-scratch/issues/27), with that test; the book "
+            "was right.",
+            (Edit(reference.conv2d_transpose, "patches[:, :, i, j] += ", "patches[:, :, i, j] = "),),
+        ),
+        Exhibit(
+            "padding-off-by-one",
+            "The border cut off one row too early",
+            "What the padding put around the image has to come off again on the way back. One row and one column too "
+            "few at the front, and every pixel gets its neighbour's gradient. The shape is right, the sizes of the "
+            "numbers are right, and pictures are smooth, so it trains.",
+            "Edge cases of the padding in the gradient: [renmengye/np-conv2d "
+            "#2](https://github.com/renmengye/np-conv2d/pull/2).",
+            (
+                Edit(
+                    reference.conv2d_transpose,
+                    "x[:, :, top : top + H, left : left + B]",
+                    "x[:, :, max(top - 1, 0) :, max(left - 1, 0) :][:, :, :H, :B]",
+                ),
+            ),
+        ),
+        Exhibit(
+            "kernel-flipped-on-the-way-back",
+            "A kernel turned around where it should not be",
+            "Written as a convolution, the way back turns the kernel by 180°. Written as patches that are added where "
+            "they came from, it does not. Somebody who has read about the one and writes the other turns it. Of a "
+            "symmetric kernel nothing is seen.",
+            "The question whether to turn it is asked about every such library: [ddbourgin/numpy-ml "
+            "#27](https://github.com/ddbourgin/numpy-ml/issues/27); [pytorch "
+            "#61100](https://github.com/pytorch/pytorch/issues/61100).",
+            (Edit(reference.conv2d_transpose, "W[:, :, i, j]", "W[:, :, -1 - i, -1 - j]"),),
+        ),
+        Exhibit(
+            "convolution-as-in-mathematics",
+            "A convolution where everybody has a correlation",
+            "In mathematics a convolution turns the kernel around, in networks it does not. As the weights are learnt, "
+            "both train equally well, and the gradients are true. Then somebody loads weights that another library has "
+            "learnt.",
+            "Theano's `conv2d` turned kernels and TensorFlow's does not: Keras had a function to convert the weights "
+            "of a saved model, `convert_all_kernels_in_model`.",
+            (
+                Edit(reference.conv2d, "patches, W, optimize", "patches, W[:, :, ::-1, ::-1], optimize"),
+                Edit(reference.conv2d_transpose, "W[:, :, i, j]", "W[:, :, -1 - i, -1 - j]"),
+                Edit(
+                    reference.add_conv2d_weights, "patches, optimize=True)", "patches, optimize=True)[:, :, ::-1, ::-1]"
+                ),
+            ),
+            unseen=CONSISTENT,
+        ),
+        Exhibit(
+            "stride-ignored-on-the-way-back",
+            "The stride is in forward and not in backward",
+            "Forward the kernel stands at s p. On the way back its gradient is added at p. With the default stride "
+            "of 1 it is right, and so is every test that leaves it there.",
+            "[Kulbear/deep-learning-coursera #34](https://github.com/Kulbear/deep-learning-coursera/pull/34); "
+            "[enggen/Deep-Learning-Coursera #7](https://github.com/enggen/Deep-Learning-Coursera/issues/7).",
+            (
+                Edit(
+                    reference.conv2d_transpose,
+                    "_patches(x, W.shape[2:], stride)",
+                    "_patches(x, W.shape[2:], (1, 1))[..., : y.shape[2], : y.shape[3]]",
+                ),
+            ),
+        ),
+        Exhibit(
+            "every-tie-gets-the-gradient",
+            "Max-pooling that pays every tie",
+            "`x == max` marks the largest number of a window, or all of them. After a ReLU whole windows are zero, and "
+            "on digits most are: there the gradient is handed out once for each pixel, four times in one of 2 × 2.",
+            "[Theano #5248](https://github.com/Theano/Theano/issues/5248), which names MNIST.",
+            (
+                Edit(
+                    reference.max_pool_backward,
+                    "first == i * kw + j",
+                    "of_x[:, :, i, j] == of_x.max(axis=(2, 3))",
+                ),
+            ),
+            unseen=AT_A_KINK,
         ),
     ),
     "Losses": (

@@ -26,6 +26,7 @@ KINDS = ("examples", "laws", "gradient check", "statistics", "oracles", "PyTorch
 
 FILES = {
     "test_layers.py": "examples",
+    "test_conv.py": "examples",
     "test_losses.py": "examples",
     "test_gaussian.py": "examples",
     "test_optim.py": "examples",
@@ -48,6 +49,7 @@ APART = {
     "test_a_layer_of_ones_own_works_as_the_encoder_of_a_vae": "gradient check",
     "test_many_samples_have_the_mean_and_variance_asked_for": "statistics",
     "test_dense_starts_uniform_over_all_that_range": "statistics",
+    "test_weights_start_uniform_within_one_over_the_root_of_the_terms_of_a_sum": "statistics",
     "test_the_bound_of_a_linear_model_agrees_with_the_integral": "oracles",
     "test_at_the_true_posterior_the_bound_is_the_log_likelihood": "oracles",
     "test_the_kl_is_the_integral_of_q_times_log_q_over_p": "oracles",
@@ -61,6 +63,7 @@ SLOW = (
     "test_the_elbo_is_below_log_p",
     "test_the_standard_error_of_the_elbo_is_the_spread_over_seeds_where_only_the_noise_differs",
     "test_the_standard_error_of_the_elbo_counts_that_images_differ",
+    "test_a_convolutional_autoencoder_learns_digits",
     "test_every_gradient_of_a_models_loss_is_true",
     "test_every_gradient_of_a_deep_vae_on_digits_is_true",
 )

@@ -1,0 +1,591 @@
+"""Convolution with an image in each lane of a vector register.
+
+A vector of floats holds the same pixel of as many images. Then every step of a convolution, whatever its kernel, its
+stride or its channels, is a vector of pixels times a number that all images share, a weight, and no step reaches from
+one lane into another. Three ideas carry it.
+
+- The block. As many images as there are lanes are turned into that layout, (C, H, W, lanes), and their result is
+  turned back. Padding is written there as zeros, once, and so are the lanes that a short batch leaves over.
+- The table. A convolution, its adjoint and its strides differ in where they look, and in nothing else. So the places
+  are computed beforehand: output t reads from `at[t]`, step k of every output looks `offsets[k]` further on.
+- The tile. A few pixels by a few channels of the output stand in registers while k runs, so that each number that is
+  loaded is used several times. `_weigh` and `_correlate` emit that loop.
+
+A number is computed by one thread, in the order of k, so the result is the same to the last bit for any number of
+threads. The sums are those of docs/06-convolution.md.
+"""
+
+# An intrinsic is called without its first argument, which numba hands in:
+# pyright: reportCallIssue=false
+
+import functools
+import math
+from typing import NamedTuple
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, prange, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from scratchnet.kernels.gemm import TALLEST, VECTOR, address
+from scratchnet.types import Array
+
+PIXELS = 6 if TALLEST > 6 else 3
+"""Vectors of pixels in a tile, by OUTPUTS numbers each: 24 sums, 6 pixels and a weight fit into 32 registers, half as
+much into 16."""
+
+OUTPUTS = 4
+
+NEAR = 4
+
+STEPS = 128
+"""Pixels at a time in a weight gradient, so that what the tiles of a channel share stays in the first-level cache."""
+
+_I64, _I32 = ir.IntType(64), ir.IntType(32)
+
+
+def count(x: Array) -> int:
+    """Lanes of a vector of such numbers."""
+    return VECTOR // x.itemsize
+
+
+def _constant(number):
+    return ir.Constant(_I64, number)
+
+
+class _Memory:
+    """The arrays of an intrinsic's arguments, as places to load from and store to, counted in numbers."""
+
+    def __init__(self, context, builder, signature, arguments, dtype):
+        self.builder, self.dtype = builder, dtype
+        self.size = dtype.bitwidth // 8
+        self.kind = ir.FloatType() if dtype == types.float32 else ir.DoubleType()
+        self.lanes = VECTOR // self.size
+        self.vector = ir.VectorType(self.kind, self.lanes)
+        self.values = [
+            context.make_array(kind)(context, builder, value).data if isinstance(kind, types.Array) else value
+            for kind, value in zip(signature.args, arguments, strict=True)
+        ]
+
+    def pointer(self, array, index, kind):
+        return self.builder.bitcast(self.builder.gep(array, [index]), kind.as_pointer())
+
+    def load(self, array, index):
+        return self.builder.load(self.builder.gep(array, [index]))
+
+    def load_vector(self, array, index):
+        loaded = self.builder.load(self.pointer(array, index, self.vector))
+        loaded.align = self.size
+        return loaded
+
+    def store_vector(self, value, array, index):
+        stored = self.builder.store(value, self.pointer(array, index, self.vector))
+        stored.align = self.size
+
+    def spread(self, number):
+        """The number in every lane."""
+        first = ir.Constant(_I32, 0)
+        alone = self.builder.insert_element(ir.Constant(self.vector, ir.Undefined), number, first)
+        everywhere = ir.Constant(ir.VectorType(_I32, self.lanes), None)
+        return self.builder.shuffle_vector(alone, ir.Constant(self.vector, ir.Undefined), everywhere)
+
+    def multiply_add(self, a, x, total):
+        fused = ir.FunctionType(self.vector, [self.vector] * 3)
+        name = f"llvm.fma.v{self.lanes}f{8 * self.size}"
+        return self.builder.call(cgutils.get_or_insert_function(self.builder.module, fused, name), [a, x, total])
+
+
+def _plus(builder, base, *numbers):
+    for number in numbers:
+        base = builder.add(base, number if isinstance(number, ir.Value) else _constant(number))
+    return base
+
+
+def _for_each_tile(builder, pixels, outputs, emit):
+    """Emits the code of every size of tile, and the choice between them."""
+    end, none = builder.append_basic_block("end"), builder.append_basic_block("none")
+    choice = builder.switch(builder.add(builder.mul(pixels, _constant(8)), outputs), none)
+    for T in range(1, PIXELS + 1):
+        for R in range(1, OUTPUTS + 1):
+            block = builder.append_basic_block(f"tile{T}x{R}")
+            choice.add_case(_constant(8 * T + R), block)
+            builder.position_at_end(block)
+            emit(T, R)
+            builder.branch(end)
+    builder.position_at_end(none)
+    builder.unreachable()
+    builder.position_at_end(end)
+
+
+def _summed(builder, steps, before, add):
+    """What stands in registers after steps k = 0, 1, …, each of which makes the sums `add(k, sums)`."""
+    loop, done = builder.append_basic_block("k"), builder.append_basic_block("done")
+    entry = builder.block
+    builder.cbranch(builder.icmp_signed(">", steps, _constant(0)), loop, done)
+    builder.position_at_end(loop)
+    k = builder.phi(_I64)
+    sums = [builder.phi(total.type) for total in before]
+    after, then = add(k, sums), builder.add(k, _constant(1))
+    for phi, first, next_one in zip([k, *sums], [_constant(0), *before], [then, *after], strict=True):
+        phi.add_incoming(first, entry)
+        phi.add_incoming(next_one, loop)
+    builder.cbranch(builder.icmp_signed("<", then, steps), loop, done)
+    builder.position_at_end(done)
+    results = []
+    for first, last in zip(before, after, strict=True):
+        results.append(builder.phi(last.type))
+        results[-1].add_incoming(first, entry)
+        results[-1].add_incoming(last, loop)
+    return results
+
+
+@intrinsic
+def _weigh(typingctx, pixels, outputs, x, at, first, offsets, steps, w, w_first, b, b_first, y, to, y_first, row):
+    """y[to[t] + r row] = b[r] + Σₖ w[k, r] x[at[t] + offsets[k]], for a tile of pixels t by outputs r.
+
+    Everything in y and x is a vector. The tile's share of each array begins at its `first`: the pixels of `at` and
+    `to`, the weights (steps, outputs), the biases, and the outputs of y, which are `row` apart.
+    """
+
+    def codegen(context, builder, signature, arguments):
+        m = _Memory(context, builder, signature, arguments, x.dtype)
+        pixels, outputs, x_, at, first, offsets, steps, w, w_first, b, b_first, y, to, y_first, row = m.values
+
+        def emit(T, R):
+            places = [m.load(at, _plus(builder, first, t)) for t in range(T)]
+            biases = [m.spread(m.load(b, _plus(builder, b_first, r))) for r in range(R)]
+
+            def add(k, sums):
+                offset = m.load(offsets, k)
+                step = _plus(builder, w_first, builder.mul(k, _constant(R)))
+                seen = [m.load_vector(x_, _plus(builder, place, offset)) for place in places]
+                after = []
+                for r in range(R):
+                    weight = m.spread(m.load(w, _plus(builder, step, r)))
+                    after += [m.multiply_add(weight, seen[t], sums[r * T + t]) for t in range(T)]
+                return after
+
+            sums = _summed(builder, steps, [bias for bias in biases for _ in range(T)], add)
+            for t in range(T):
+                place = _plus(builder, y_first, m.load(to, _plus(builder, first, t)))
+                for r in range(R):
+                    m.store_vector(sums[r * T + t], y, _plus(builder, place, builder.mul(row, _constant(r))))
+
+        _for_each_tile(builder, pixels, outputs, emit)
+        return context.get_dummy_value()
+
+    return types.void(
+        pixels, outputs, x, at, first, offsets, steps, w, w_first, b, b_first, y, to, y_first, row
+    ), codegen
+
+
+@intrinsic
+def _correlate(typingctx, taps, outputs, x, x_first, at, first, offsets, steps, dy, dy_first, row, sums, sums_first):
+    """sums[r, t] += Σₖ dy[k + r row] x[at[t] + offsets[k]], lane by lane, for a tile of taps t by outputs r."""
+
+    def codegen(context, builder, signature, arguments):
+        m = _Memory(context, builder, signature, arguments, x.dtype)
+        taps, outputs, x_, x_first, at, first, offsets, steps, dy, dy_first, row, sums, sums_first = m.values
+
+        def emit(T, R):
+            places = [_plus(builder, x_first, m.load(at, _plus(builder, first, t))) for t in range(T)]
+            rows = [_plus(builder, dy_first, builder.mul(row, _constant(r))) for r in range(R)]
+            tile = [_plus(builder, sums_first, i * m.lanes) for i in range(R * T)]
+
+            def add(k, totals):
+                offset = m.load(offsets, k)
+                seen = [m.load_vector(x_, _plus(builder, place, offset)) for place in places]
+                after = []
+                for r in range(R):
+                    slope = m.load_vector(dy, _plus(builder, rows[r], builder.mul(k, _constant(m.lanes))))
+                    after += [m.multiply_add(slope, seen[t], totals[r * T + t]) for t in range(T)]
+                return after
+
+            totals = _summed(builder, steps, [m.load_vector(sums, i) for i in tile], add)
+            for i, total in zip(tile, totals, strict=True):
+                m.store_vector(total, sums, i)
+
+        _for_each_tile(builder, taps, outputs, emit)
+        return context.get_dummy_value()
+
+    arguments = taps, outputs, x, x_first, at, first, offsets, steps, dy, dy_first, row, sums, sums_first
+    return types.void(*arguments), codegen
+
+
+@intrinsic
+def _join(typingctx, y, y_first, parts, first, count, z, z_first):
+    """z = Σ ± y[part] over `count` of the parts, at y_first + part or, with a minus, at y_first − 1 − part."""
+
+    def codegen(context, builder, signature, arguments):
+        m = _Memory(context, builder, signature, arguments, y.dtype)
+        y_, y_first, parts, first, count, z, z_first = m.values
+        zero = ir.Constant(m.vector, None)
+
+        def add(k, sums):
+            part = m.load(parts, builder.add(first, k))
+            minus = builder.icmp_signed("<", part, _constant(0))
+            place = builder.select(minus, builder.sub(_constant(-1), part), part)
+            vector = m.load_vector(y_, builder.add(y_first, place))
+            return [builder.select(minus, builder.fsub(sums[0], vector), builder.fadd(sums[0], vector))]
+
+        m.store_vector(_summed(builder, count, [zero], add)[0], z, z_first)
+        return context.get_dummy_value()
+
+    return types.void(y, y_first, parts, first, count, z, z_first), codegen
+
+
+@intrinsic
+def _total(typingctx, sums, first):
+    """The sum of the vector that begins at `first`."""
+
+    def codegen(context, builder, signature, arguments):
+        m = _Memory(context, builder, signature, arguments, sums.dtype)
+        sums_, first = m.values
+        block = m.load_vector(sums_, first)
+        lanes = m.lanes
+        while lanes > 1:  # the upper half is added to the lower
+            lanes //= 2
+            halves = [
+                builder.shuffle_vector(
+                    block, block, ir.Constant(ir.VectorType(_I32, lanes), [ir.Constant(_I32, i) for i in half])
+                )
+                for half in (range(lanes), range(lanes, 2 * lanes))
+            ]
+            block = builder.fadd(*halves)
+        return builder.extract_element(block, ir.Constant(_I32, 0))
+
+    return sums.dtype(sums, first), codegen
+
+
+@intrinsic
+def _turn(typingctx, source, rows, rows_first, source_first, target, places, places_first, target_first):
+    """A square block, as many rows as a vector has lanes, written with rows and columns exchanged.
+
+    Row j begins in the source at rows[rows_first + j] + source_first, what was column k in the target at
+    places[places_first + k] + target_first.
+    """
+
+    def codegen(context, builder, signature, arguments):
+        m = _Memory(context, builder, signature, arguments, source.dtype)
+        source_, rows, rows_first, source_first, target, places, places_first, target_first = m.values
+
+        def place(table, table_first, k, first):
+            return _plus(builder, first, m.load(table, _plus(builder, table_first, k)))
+
+        block = [m.load_vector(source_, place(rows, rows_first, j, source_first)) for j in range(m.lanes)]
+        side = 1
+        while side < m.lanes:  # exchange the off-diagonal quarters of every square of 2·side
+            low = [j if not j & side else m.lanes + j - side for j in range(m.lanes)]
+            high = [j + side if not j & side else m.lanes + j for j in range(m.lanes)]
+            for j in range(m.lanes):
+                if not j & side:
+                    one, other = block[j], block[j + side]
+                    for k, mask in ((j, low), (j + side, high)):
+                        order = ir.Constant(ir.VectorType(_I32, m.lanes), [ir.Constant(_I32, i) for i in mask])
+                        block[k] = builder.shuffle_vector(one, other, order)
+            side *= 2
+        for k in range(m.lanes):
+            m.store_vector(block[k], target, place(places, places_first, k, target_first))
+        return context.get_dummy_value()
+
+    return types.void(source, rows, rows_first, source_first, target, places, places_first, target_first), codegen
+
+
+@njit(error_model="numpy")
+def _vectors(size, like):
+    """Memory for so many numbers, beginning where a vector does."""
+    memory = np.empty(size + VECTOR // like.itemsize, like.dtype)
+    first = -address(memory) % VECTOR // like.itemsize
+    return memory[first : first + size]
+
+
+@njit(error_model="numpy")
+def _to_lanes(x, n, places, X, first):
+    """Images n, n + 1, … of x (N, D), a lane each, into X: number i of an image goes to first + places[i]."""
+    lanes = VECTOR // x.itemsize
+    N, D = x.shape
+    if lanes > D:
+        for lane in range(lanes):
+            for i in range(D):
+                X[first + places[i] + lane] = x[n + lane, i] if n + lane < N else 0
+        return
+    source = x[n : n + lanes]
+    if n + lanes > N:  # the lanes that are left over are zero
+        source = np.zeros((lanes, D), x.dtype)
+        source[: N - n] = x[n:]
+    rows = np.arange(lanes) * D
+    for i in range(0, D, lanes):
+        i = min(i, D - lanes)  # the last square may overlap the one before
+        _turn(source, rows, 0, i, X, places, i, first)
+
+
+@njit(error_model="numpy")
+def _from_lanes(Y, y, n):
+    """The numbers of Y (D, lanes) back into images n, n + 1, … of y (N, D)."""
+    lanes = VECTOR // y.itemsize
+    N, D = y.shape
+    if lanes > D:
+        for lane in range(min(lanes, N - n)):
+            for i in range(D):
+                y[n + lane, i] = Y[i * lanes + lane]
+        return
+    short = n + lanes > N
+    target = np.empty((lanes, D), y.dtype) if short else y[n : n + lanes]
+    vectors, rows = np.arange(lanes) * lanes, np.arange(lanes) * D
+    for i in range(0, D, lanes):
+        i = min(i, D - lanes)
+        _turn(Y, vectors, 0, i * lanes, target, rows, 0, i)
+    if short:
+        y[n:] = target[: N - n]
+
+
+@njit(error_model="numpy")
+def _followed_by_differences(X, size, steps):
+    """Whatever stands in X is followed by its differences, once along each axis that saves products."""
+    for step in steps:
+        first, second, difference = X[: size - step], X[step:size], X[size : 2 * size - step]
+        for i in range(size - step):
+            difference[i] = first[i] - second[i]
+        size *= 2
+
+
+def weigh(
+    x, W, b, y, places, size, at, to, offsets, phases, steps, parts, order, threads
+):  # pragma: no cover  (runs as machine code)
+    """y = b + Σ W x, for images x (N, D) and y (N, …), by its `Tables`."""
+    N, channels, lanes = len(x), len(b), VECTOR // x.itemsize
+    blocks = (N + lanes - 1) // lanes
+    shares = min(threads, blocks)
+    row, pixels = len(to) * lanes, y.shape[1] // channels
+    zeros = np.zeros_like(b)
+    w = np.zeros(len(order) // 4, x.dtype)
+    for i in prange(len(w)):
+        for k in order[4 * i : 4 * i + 4]:
+            if k >= 0:
+                w[i] += W[k]
+    for share in prange(shares):
+        X, Y = _vectors((size << len(steps)) * lanes, x), _vectors(channels * row, x)
+        Z = _vectors(y.shape[1] * lanes, x) if len(parts) else Y
+        if size > len(places):  # there is padding
+            X[: size * lanes] = 0
+        for block in range(share * blocks // shares, (share + 1) * blocks // shares):
+            _to_lanes(x, block * lanes, places, X, 0)
+            _followed_by_differences(X, size * lanes, steps)
+            for phase in range(0, len(phases) - 4, 4):
+                first, last, weights = phases[phase], phases[phase + 4], phases[phase + 2]
+                looks = offsets[phases[phase + 1] : phases[phase + 5]]
+                biases = b if phases[phase + 3] else zeros
+                for pixel in range(first, last, PIXELS):
+                    for m in range(0, channels, OUTPUTS):
+                        _weigh(
+                            min(PIXELS, last - pixel), min(OUTPUTS, channels - m), X, at, pixel, looks, len(looks),
+                            w, weights + m * len(looks), biases, m, Y, to, m * row, row,
+                        )  # fmt: skip
+            if len(parts):
+                count = len(parts) // pixels
+                for m in range(channels):
+                    for pixel in range(pixels):
+                        _join(Y, m * row, parts, pixel * count, count, Z, (m * pixels + pixel) * lanes)
+            _from_lanes(Z, y, block * lanes)
+
+
+def correlate(x, dy, dw, x_places, dy_places, size, at, offsets, threads):  # pragma: no cover  (runs as machine code)
+    """dw[m, c, tap] = Σ dy x over images and pixels, for dw (M, C·taps), by its `Tables`."""
+    N, M, taps, steps, lanes = len(x), len(dw), len(at), len(offsets), VECTOR // x.itemsize
+    C = dw.shape[1] // taps
+    blocks = (N + lanes - 1) // lanes
+    shares = min(threads, blocks)
+    of_x, of_dy = size * lanes, M * steps * lanes  # numbers in a block
+    X, D = _vectors(blocks * of_x, x), _vectors(blocks * of_dy, x)
+    for share in prange(shares):
+        for block in range(share * blocks // shares, (share + 1) * blocks // shares):
+            if size > len(x_places):  # there is padding
+                X[block * of_x : (block + 1) * of_x] = 0
+            _to_lanes(x, block * lanes, x_places, X, block * of_x)
+            _to_lanes(dy, block * lanes, dy_places, D, block * of_dy)
+    groups = (M + OUTPUTS - 1) // OUTPUTS
+    for item in prange(groups * C):
+        chunk = item // (groups * NEAR) * NEAR  # of channels, whose pixels stay in the second-level cache
+        near = min(NEAR, C - chunk)
+        m, c = (item - chunk * groups) // near * OUTPUTS, chunk + (item - chunk * groups) % near
+        outputs = min(OUTPUTS, M - m)
+        sums = _vectors(outputs * taps * lanes, x)
+        sums[:] = 0
+        for block in range(blocks):
+            for k in range(0, steps, STEPS):
+                looks = offsets[k : k + STEPS]
+                for tap in range(0, taps, PIXELS):
+                    _correlate(
+                        min(PIXELS, taps - tap), outputs, X, block * of_x + c * (of_x // C), at, tap, looks, len(looks),
+                        D, block * of_dy + (m * steps + k) * lanes, steps * lanes, sums, tap * outputs * lanes,
+                    )  # fmt: skip
+        for tap in range(taps):
+            begin = tap // PIXELS * PIXELS  # of the tile that the tap is in
+            width = min(PIXELS, taps - begin)
+            for r in range(outputs):
+                place = (begin * outputs + r * width + tap - begin) * lanes
+                dw[m + r, c * taps + tap] = _total(sums, place)
+
+
+# ---- the tables
+
+
+class Tables(NamedTuple):
+    """Where a convolution, or its adjoint, looks. Places are counted in numbers of a block of images.
+
+    Attributes
+    ----------
+    places : (D,)
+        Where each number of an image goes; what nothing goes to is the padding.
+    size : int
+        Vectors in a block, with its padding.
+    at, to : (T,)
+        For each pixel of a channel that comes out: where step k = 0 looks, up to `offsets`, and where it goes.
+    offsets : (K,)
+        How much further step k looks.
+    phases : (4 F + 4,)
+        The pixels come in F phases, each with steps of its own: where each begins in `at`, in `offsets` and in the
+        weights, and whether the bias is added; and where the last one ends.
+    steps : (0,), (1,) or (2,)
+        How far apart the pixels are whose differences are taken, for each axis that saves products.
+    parts : (0,), (2 · pixels,) or (4 · pixels,)
+        If products are saved: which pixels of the phases add up to one of y; −1 − part is subtracted.
+    order : (4 · P,)
+        Which weights, up to four, add up to that which comes when: for each phase, each OUTPUTS channels and each step,
+        that of each channel; −1 for none.
+    """
+
+    places: Array
+    size: int
+    at: Array
+    to: Array
+    offsets: Array
+    phases: Array
+    steps: Array
+    parts: Array
+    order: Array
+
+
+class _Way(NamedTuple):
+    """Some sums along one axis: number t, Σ weight k · x[at[t] + offsets[k]], is a part of the outputs parts[t]."""
+
+    at: Array
+    offsets: Array
+    weights: list[Array]  # one or two in the kernel for each k, which are added
+    parts: list[Array]
+    of_differences: bool = False
+    minus: bool = False
+
+
+class _Axis(NamedTuple):
+    """One of the two axes of an image."""
+
+    places: Array  # where each pixel goes
+    length: int  # with its padding
+    step: int  # from what one output sees to what the next one sees
+    phases: list[list[_Way]]
+    outputs: int
+    saves: bool
+
+
+def _forward(length: int, kernel: int, stride: int, padding: int, saving: bool = True) -> _Axis:
+    """y[p] = Σ W[i] x̃[s p + i]."""
+    P = (length + 2 * padding - kernel) // stride + 1
+    saves = saving and kernel == 2 * stride and P > 1
+    i = np.arange(kernel)
+    ways = _ways(np.arange(P), stride * np.arange(P), i, i, saves)
+    return _Axis(np.arange(length) + padding, length + 2 * padding, stride, [ways], P, saves)
+
+
+def _adjoint(length: int, kernel: int, stride: int, padding: int) -> _Axis:
+    """x[u] = Σ W[i] y[(u + padding − i) / s], where that is whole.
+
+    So i has the remainder of u + padding by s, and the pixels of one remainder are a phase. With u + padding = s p + a
+    and i = s l + a, pixel u looks at p − l.
+    """
+    P = (length + 2 * padding - kernel) // stride + 1
+    before = (kernel - 1) // stride  # the farthest look back
+    saves = kernel == 2 * stride and length > stride
+    phases = []
+    for a in range(stride):
+        u = np.arange((a - padding) % stride, length, stride)
+        i = np.arange(a, kernel, stride)[::-1]
+        phases.append(_ways(u, (u + padding) // stride + before, -(i // stride), i, saves))
+    reached = (length - 1 + padding) // stride + 1
+    return _Axis(np.arange(P) + before, before + max(P, reached), 1, phases, length, saves)
+
+
+def _ways(outputs: Array, at: Array, offsets: Array, weights: Array, saves: bool) -> list[_Way]:
+    """The sums Σ weight k · x[at[t] + offsets[k]]; two at a time, if one sees first what the one before sees last.
+
+    Of a pair with d₀ d₁ before the first output, d₁ d₂ before the second, and weights g₀ g₁:
+    d₀ g₀ + d₁ g₁ = (d₀ − d₁) g₀ + d₁ (g₀ + g₁) and d₁ g₀ + d₂ g₁ = d₁ (g₀ + g₁) − (d₁ − d₂) g₁: three products for
+    four.
+    Winograd, Arithmetic Complexity of Computations, 1980.
+    """
+    alone = [outputs[t : t + 1] for t in range(len(at))]
+    if not saves:
+        return [_Way(at, offsets, [weights], alone)]
+    half = len(offsets) // 2
+    pairs = [outputs[t : t + 2] for t in range(0, len(at), 2)]
+    return [
+        _Way(at[::2], offsets[:half], [weights[:half]], alone[::2], of_differences=True),
+        _Way(at[::2], offsets[half:], [weights[:half], weights[half:]], pairs),
+        _Way(at[1::2], offsets[:half], [weights[half:]], alone[1::2], of_differences=True, minus=True),
+    ]
+
+
+@functools.lru_cache(maxsize=256)
+def forward(shape, C, M, kernel, stride, padding, lanes, saving=True) -> Tables:
+    """The tables of y[m, p, q] = Σ W[m, c, i, j] x̃[c, s p + i, s q + j]."""
+    rows, columns = (_forward(*axis, saving) for axis in zip(shape, kernel, stride, padding, strict=True))
+    return _tables(rows, columns, C, np.arange(M * C * math.prod(kernel)).reshape(M, C, *kernel), lanes)
+
+
+@functools.lru_cache(maxsize=256)
+def adjoint(shape, C, M, kernel, stride, padding, lanes) -> Tables:
+    """The tables of x[c, u, v] = Σ W[m, c, i, j] y[m, (u + padding − i) / s, (v + padding − j) / s]."""
+    rows, columns = (_adjoint(*axis) for axis in zip(shape, kernel, stride, padding, strict=True))
+    W = np.arange(M * C * math.prod(kernel)).reshape(M, C, *kernel)
+    return _tables(rows, columns, M, W.swapaxes(0, 1), lanes)
+
+
+def _tables(rows: _Axis, columns: _Axis, channels: int, W: Array, lanes: int) -> Tables:
+    """The tables of an image from those of its axes; W (outputs, channels, kh, kw) says where each weight is."""
+    wide, plane = columns.length, rows.length * columns.length
+    size = channels * plane
+    at, offsets, order, phases = [], [], [], []
+    parts: list[list[int]] = [[] for _ in range(rows.outputs * columns.outputs)]
+    pixels = looks = weights = 0
+    for row, column in ((r, c) for of_r in rows.phases for of_c in columns.phases for r in of_r for c in of_c):
+        phases += [pixels, looks, weights, not (row.of_differences or column.of_differences)]
+        differences = size * (row.of_differences + (1 + rows.saves) * column.of_differences)
+        for t, (u, v) in enumerate((u, v) for u in row.parts for v in column.parts):
+            for output in _grid(u * columns.outputs, v):
+                parts[output].append(-1 - (pixels + t) * lanes if row.minus != column.minus else (pixels + t) * lanes)
+        at.append(differences + _grid(row.at * wide, column.at))
+        offsets.append(_grid(np.arange(channels) * plane, row.offsets * wide, column.offsets))
+        added = [W[:, :, i][..., j].reshape(len(W), -1) for i in row.weights for j in column.weights]
+        added += [np.full_like(added[0], -1)] * (4 - len(added))
+        added = np.stack(added, axis=2)  # (outputs, steps, 4)
+        order += [added[m : m + OUTPUTS].swapaxes(0, 1).ravel() for m in range(0, len(W), OUTPUTS)]
+        pixels, looks, weights = pixels + at[-1].size, looks + offsets[-1].size, weights + added.size // 4
+    phases += [pixels, looks, weights, False]
+    joined = rows.saves or columns.saves
+    return Tables(
+        _grid(np.arange(channels) * plane, rows.places * wide, columns.places) * lanes,
+        size,
+        np.concatenate(at) * lanes,
+        np.arange(pixels) * lanes if joined else np.argsort(np.concatenate(parts)) * lanes,
+        np.concatenate(offsets) * lanes,
+        np.array(phases, np.int64),
+        np.array([a.step * across for a, across in ((rows, wide), (columns, 1)) if a.saves], np.int64) * lanes,
+        np.concatenate(parts) if joined else np.array([], np.int64),
+        np.concatenate(order),
+    )
+
+
+def _grid(*axes: Array) -> Array:
+    """The sum of one number of each axis, for each choice, the last axis fastest."""
+    return functools.reduce(np.add.outer, axes).ravel()

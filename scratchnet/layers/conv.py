@@ -1,0 +1,242 @@
+"""Convolution and its adjoint: one small set of weights, used at every place of the image.
+
+Both layers are made of the same three sums: y from x and W, x from y and W, W from x and y. What is the way forward of
+one is the way back of the other.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from scratchnet import kernels
+from scratchnet.checks import check_count, check_dy, check_float_type, check_images, check_pair, check_rng
+from scratchnet.errors import ShapeError
+from scratchnet.layer import Layer
+from scratchnet.types import Array, Backward
+
+
+class _Convolution(Layer):
+    """What the two have in common: their arguments and parameters."""
+
+    parameter_names = ("W", "b")
+    skips_dx = True
+
+    def __init__(
+        self,
+        c_in: int,
+        c_out: int,
+        kernel_size: int | tuple[int, int],
+        *,
+        stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] = 0,
+        rng: np.random.Generator,
+        dtype: DTypeLike = np.float32,
+    ):
+        where = type(self).__name__
+        check_count(where, "c_in", c_in)
+        check_count(where, "c_out", c_out)
+        self.c_in, self.c_out = c_in, c_out
+        self.kernel_size = check_pair(where, "kernel_size", kernel_size)
+        self.stride = check_pair(where, "stride", stride)
+        self.padding = check_pair(where, "padding", padding, least=0)
+        check_rng(where, rng)
+        dtype = check_float_type(where, dtype)
+        bound = 1 / np.sqrt(self.fan_in)
+        self.W = rng.uniform(-bound, bound, (*self.channels, *self.kernel_size)).astype(dtype)
+        self.b = np.zeros(c_out, dtype)
+        self.dW = np.zeros_like(self.W)
+        self.db = np.zeros_like(self.b)
+
+    @property
+    def fan_in(self) -> int:
+        """How many products are added up in one number of y, away from the border."""
+        raise NotImplementedError
+
+    @property
+    def channels(self) -> tuple[int, int]:
+        """The first two axes of W."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        options = "".join(
+            f", {name}={_short(value)}"
+            for name, value, default in (("stride", self.stride, (1, 1)), ("padding", self.padding, (0, 0)))
+            if value != default
+        )
+        return f"{type(self).__name__}({self.c_in}, {self.c_out}, {_short(self.kernel_size)}{options})"
+
+
+class Conv2D(_Convolution):
+    r"""y[n, m, p, q] = b[m] + Σ_cij W[m, c, i, j] x̃[n, c, s p + i, s q + j], where x̃ is x with zeros around it.
+
+    The kernel is not flipped: what is computed is the correlation, as is usual for networks [1]_. W starts uniform in
+    ±1/√(c_in kh kw), so that a sum of that many terms does not grow with their number; b starts at zero.
+
+    Parameters
+    ----------
+    c_in, c_out : int
+        C and M, the channels that come and go.
+    kernel_size : int or pair of int
+        kh and kw, the height and width of the kernel.
+    stride : int or pair of int
+        s, how many pixels the kernel moves from one output to the next, down and across.
+    padding : int or pair of int
+        Rows of zeros above and below the image, and columns left and right of it.
+    rng : numpy.random.Generator
+        Draws W.
+    dtype : float type
+        Of W and b, and so of all that passes through.
+
+    Attributes
+    ----------
+    W, dW : (c_out, c_in, kh, kw)
+    b, db : (c_out,)
+
+    Raises
+    ------
+    ShapeError
+        From `forward`, if x is not (N, c_in, H, W) or no kernel fits into the padded image; from the way back, if dy
+        is not in the shape of y. An image of H rows becomes one of ⌊(H + 2 padding − kh) / stride⌋ + 1.
+    TypeError
+        If an array is not of the layer's dtype, or `rng` is not a Generator.
+
+    Notes
+    -----
+    Derivation: docs/06-convolution.md.
+
+    References
+    ----------
+    .. [1] LeCun et al., Backpropagation Applied to Handwritten Zip Code Recognition, 1989; Dumoulin & Visin, A guide
+       to convolution arithmetic for deep learning, 2016.
+
+    Examples
+    --------
+    >>> import numpy as np, scratchnet as sn
+    >>> layer = sn.Conv2D(1, 1, (1, 2), rng=np.random.default_rng(0), dtype=np.float64)
+    >>> layer.W[...], layer.b[...] = [-1.0, 1.0], 5.0       # each pixel's right neighbour less itself, plus 5
+    >>> y, backward = layer.forward(np.array([[[[1.0, 4.0, 9.0]]]]))
+    >>> y                                                   # 4 − 1 + 5,  9 − 4 + 5
+    array([[[[ 8., 10.]]]])
+    >>> backward(np.array([[[[1.0, 10.0]]]]))               # the middle pixel acts on both: 1 − 10
+    array([[[[-1., -9., 10.]]]])
+    >>> layer.dW                                            # 1·1 + 10·4,  1·4 + 10·9
+    array([[[[41., 94.]]]])
+    """
+
+    @property
+    def fan_in(self) -> int:
+        return self.c_in * math.prod(self.kernel_size)
+
+    @property
+    def channels(self) -> tuple[int, int]:
+        return self.c_out, self.c_in
+
+    def forward(self, x: Array) -> tuple[Array, Backward]:  # x (N, C, H, B)
+        check_images(repr(self), "x", x, self.c_in, self.W.dtype)
+        for length, k, p in zip(x.shape[2:], self.kernel_size, self.padding, strict=True):
+            if length == 0 or length + 2 * p < k:
+                least = " × ".join(str(max(1, k - 2 * p)) for k, p in zip(self.kernel_size, self.padding, strict=True))
+                raise ShapeError(f"{self!r} expects images of at least {least} pixels, got x of shape {x.shape}.")
+        how = self.stride, self.padding
+        y = kernels.conv2d(x, self.W, self.b, *how)  # y = W ∗ x + b        (N, M, P, Q)
+
+        def backward(dy: Array, need_dx: bool = True) -> Array | None:  # dy (N, M, P, Q)
+            check_dy(repr(self), dy, y)
+            kernels.add_conv2d_weights(self.dW, x, dy, *how)  # dW += Σₙₚ dy x       (M, C, kh, kw)
+            kernels.add_channel_sums(self.db, dy)  # db += Σₙₚ dy         (M,)
+            return kernels.conv2d_transpose(dy, self.W, 0, *how, x.shape[2:]) if need_dx else None  # dx = Wᵀ ∗ dy
+
+        return y, backward
+
+
+class ConvTranspose2D(_Convolution):
+    r"""The adjoint of a convolution: y[n, m, s p + i − padding, …] = b[m] + Σ W[c, m, i, j] x[n, c, p, q].
+
+    Each pixel of x lays down a copy of the kernel, `stride` apart from the next; where copies overlap they add up. This
+    is the way back of `Conv2D` with the same W, and `Conv2D` is the way back of this: it is also called a
+    fractionally strided convolution [1]_, and, wrongly, a deconvolution. W starts uniform in ±1/√n, n being the most
+    kernels that overlap in a pixel, times c_in; b starts at zero.
+
+    Parameters
+    ----------
+    c_in, c_out : int
+        C and M, the channels that come and go.
+    kernel_size : int or pair of int
+        kh and kw, the height and width of the kernel.
+    stride : int or pair of int
+        s, how many pixels lie between one kernel and the next, down and across.
+    padding : int or pair of int
+        Rows that are cut off above and below, and columns left and right.
+    rng : numpy.random.Generator
+        Draws W.
+    dtype : float type
+        Of W and b, and so of all that passes through.
+
+    Attributes
+    ----------
+    W, dW : (c_in, c_out, kh, kw)
+    b, db : (c_out,)
+
+    Raises
+    ------
+    ShapeError
+        From `forward`, if x is not (N, c_in, H, W) or nothing is left of the image; from the way back, if dy is not in
+        the shape of y. An image of H rows becomes one of (H − 1) stride + kh − 2 padding.
+    TypeError
+        If an array is not of the layer's dtype, or `rng` is not a Generator.
+
+    Notes
+    -----
+    Derivation: docs/06-convolution.md.
+
+    References
+    ----------
+    .. [1] Zeiler et al., Deconvolutional Networks, 2010; Dumoulin & Visin, A guide to convolution arithmetic for deep
+       learning, 2016.
+
+    Examples
+    --------
+    >>> import numpy as np, scratchnet as sn
+    >>> layer = sn.ConvTranspose2D(1, 1, (1, 2), rng=np.random.default_rng(0), dtype=np.float64)
+    >>> layer.W[...] = [3.0, 1.0]
+    >>> y, backward = layer.forward(np.array([[[[10.0, 100.0]]]]))
+    >>> y                                                   # 3·10,  1·10 + 3·100,  1·100
+    array([[[[ 30., 310., 100.]]]])
+    >>> backward(np.array([[[[1.0, 2.0, 4.0]]]]))           # 3·1 + 1·2,  3·2 + 1·4
+    array([[[[ 5., 10.]]]])
+    """
+
+    @property
+    def fan_in(self) -> int:
+        overlaps = (-(-k // s) for k, s in zip(self.kernel_size, self.stride, strict=True))
+        return self.c_in * math.prod(overlaps)
+
+    @property
+    def channels(self) -> tuple[int, int]:
+        return self.c_in, self.c_out
+
+    def forward(self, x: Array) -> tuple[Array, Backward]:  # x (N, C, H, B)
+        check_images(repr(self), "x", x, self.c_in, self.W.dtype)
+        size = tuple(
+            (length - 1) * s + k - 2 * p
+            for length, k, s, p in zip(x.shape[2:], self.kernel_size, self.stride, self.padding, strict=True)
+        )
+        if 0 in x.shape[2:] or min(size) < 1:
+            raise ShapeError(
+                f"{self!r} expects images that are larger than what padding cuts off, got x of shape {x.shape}."
+            )
+        how = self.stride, self.padding
+        y = kernels.conv2d_transpose(x, self.W, self.b, *how, size)  # y = Wᵀ ∗ x + b       (N, M, P, Q)
+
+        def backward(dy: Array, need_dx: bool = True) -> Array | None:  # dy (N, M, P, Q)
+            check_dy(repr(self), dy, y)
+            kernels.add_conv2d_weights(self.dW, dy, x, *how)  # dW += Σₙₚ x dy       (C, M, kh, kw)
+            kernels.add_channel_sums(self.db, dy)  # db += Σₙₚ dy         (M,)
+            return kernels.conv2d(dy, self.W, 0, *how) if need_dx else None  # dx = W ∗ dy          (N, C, H, B)
+
+        return y, backward
+
+
+def _short(pair: tuple[int, int]) -> str:
+    return str(pair[0] if pair[0] == pair[1] else pair)

@@ -1,0 +1,71 @@
+"""Pooling: of each window of an image, one number is left."""
+
+from scratchnet import kernels
+from scratchnet.checks import check_dy, check_images, check_pair
+from scratchnet.errors import ShapeError
+from scratchnet.layer import Layer
+from scratchnet.types import Array, Backward
+
+
+class MaxPool2D(Layer):
+    """y[n, c, p, q] = the largest of x[n, c, s p + i, s q + j] over the window, i < kh and j < kw.
+
+    The gradient goes to that pixel alone; to the first, row by row, if several are largest. A NaN is larger than any
+    number. Rows and columns that fill no window are left out.
+
+    Parameters
+    ----------
+    kernel_size : int or pair of int
+        kh and kw, the height and width of the window.
+    stride : int or pair of int, optional
+        s, how many pixels lie between one window and the next; the window's size, unless it is given. Windows overlap
+        where it is less.
+
+    Raises
+    ------
+    ShapeError
+        From `forward`, if x is not (N, C, H, W) or is smaller than a window; from the way back, if dy is not in the
+        shape of y. An image of H rows becomes one of ⌊(H − kh) / stride⌋ + 1.
+    TypeError
+        If x is not an array of floats.
+
+    Notes
+    -----
+    Derivation: docs/06-convolution.md. Ranzato, Huang, Boureau & LeCun, Unsupervised Learning of Invariant Feature
+    Hierarchies with Applications to Object Recognition, 2007.
+
+    Examples
+    --------
+    >>> import numpy as np, scratchnet as sn
+    >>> y, backward = sn.MaxPool2D(2).forward(np.array([[[[1.0, 7.0, 4.0, 4.0], [3.0, 2.0, 0.0, 4.0]]]]))
+    >>> y
+    array([[[[7., 4.]]]])
+    >>> backward(np.array([[[[10.0, 20.0]]]]))
+    array([[[[ 0., 10., 20.,  0.],
+             [ 0.,  0.,  0.,  0.]]]])
+    """
+
+    def __init__(self, kernel_size: int | tuple[int, int], *, stride: int | tuple[int, int] | None = None):
+        self.kernel_size = check_pair("MaxPool2D", "kernel_size", kernel_size)
+        self.stride = self.kernel_size if stride is None else check_pair("MaxPool2D", "stride", stride)
+
+    def forward(self, x: Array) -> tuple[Array, Backward]:  # x (N, C, H, B)
+        check_images(repr(self), "x", x)
+        if any(length < k for length, k in zip(x.shape[2:], self.kernel_size, strict=True)):
+            least = " × ".join(map(str, self.kernel_size))
+            raise ShapeError(f"{self!r} expects images of at least {least} pixels, got x of shape {x.shape}.")
+        how = self.kernel_size, self.stride
+        y = kernels.max_pool(x, *how)  # y = max over the window   (N, C, P, Q)
+
+        def backward(dy: Array) -> Array:
+            check_dy(repr(self), dy, y)
+            return kernels.max_pool_backward(dy, x, *how)  # dx = dy, at the first maximum
+
+        return y, backward
+
+    def __repr__(self) -> str:
+        def short(pair):
+            return pair[0] if pair[0] == pair[1] else pair
+
+        stride = "" if self.stride == self.kernel_size else f", stride={short(self.stride)}"
+        return f"MaxPool2D({short(self.kernel_size)}{stride})"
