@@ -18,8 +18,10 @@ from scratchnet.storage import write_whole
 QUICK_EPOCHS, QUICK_TRAIN, QUICK_TEST = 3, 6_000, 1_000
 
 
-def options(name: str, description: str | None, *, epochs: int, batch_size: int) -> argparse.ArgumentParser:
-    """A parser with the options that all demos have; `description` is the demo's docstring."""
+def options(
+    name: str, description: str | None, *, epochs: int, batch_size: int, digits: bool = True
+) -> argparse.ArgumentParser:
+    """A parser with the options that all demos have; `description` is the demo's docstring, `digits` are its data."""
     parser = argparse.ArgumentParser(
         prog=f"{name}.py", description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
@@ -27,7 +29,8 @@ def options(name: str, description: str | None, *, epochs: int, batch_size: int)
     parser.add_argument("--batch-size", type=whole_number, default=batch_size, help="images in a step")
     parser.add_argument("--seed", type=int, default=0, help="of all random numbers")
     parser.add_argument("--out", type=Path, default=Path("runs") / name, help="folder for the results")
-    parser.add_argument("--data", type=Path, help="folder of MNIST-like idx files, in place of the shipped MNIST")
+    if digits:
+        parser.add_argument("--data", type=Path, help="folder of MNIST-like idx files, in place of the shipped MNIST")
     parser.add_argument(
         "--quick",
         action="store_true",
