@@ -136,7 +136,7 @@ def _potential(z: Array, c: Array) -> Array:
         for k in range(1, _STEPS + 1):
             z *= z
             z += c[:, None]  # z ← z² + c
-            square = z.real**2 + z.imag**2
+            square = np.real(z) ** 2 + np.imag(z) ** 2
             done = (G == 0) & ((square > _ESCAPED**2) | (k == _STEPS))
             G[done] = 2.0**-k / 2 * np.log(np.maximum(square[done], 1))
     return G
