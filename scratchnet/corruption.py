@@ -133,7 +133,7 @@ class SaltAndPepper:
         _check_image(self, x, rng)
         check_pixels("SaltAndPepper", "x", x)
         u = rng.random(x.shape)  # below share/2 pepper, from there to share salt
-        return np.where(u < self.share, (u >= self.share / 2).astype(x.dtype), x)
+        return np.where(u < self.share, u >= self.share / 2, x)
 
 
 @dataclass(frozen=True)
