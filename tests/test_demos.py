@@ -155,14 +155,35 @@ def test_the_fractal_demo_holds_the_error_of_each_bottleneck_beside_that_of_pca(
         assert f"bottleneck {L}: {ours['value']:.6f} squared error/pixel, by PCA {pca['value']:.6f}" in text
 
 
-def test_the_fractal_demo_finds_what_two_principal_components_leave(quick_fractals):
-    results = json.loads((quick_fractals[0] / "metrics.json").read_text())["results"]
+@pytest.fixture(scope="module")
+def fractals() -> tuple[np.ndarray, np.ndarray]:
+    """The pictures that a quick run with seed 0 trains on, and those that it tests on."""
     rng = np.random.default_rng(0)
-    (x, _), (x_test, _) = sn.data.julia(6000, rng), sn.data.julia(1000, rng)
+    return sn.data.julia(6000, rng)[0], sn.data.julia(1000, rng)[0]
+
+
+def test_the_error_by_two_principal_components_is_what_they_leave(quick_fractals, fractals):
+    results = json.loads((quick_fractals[0] / "metrics.json").read_text())["results"]
+    x, x_test = fractals
     _, _, directions = np.linalg.svd(x - x.mean(axis=0), full_matrices=False)
     left = x_test - x.mean(axis=0)
     left = left - left @ directions[:2].T @ directions[:2]
     assert results["PCA, 2"]["value"] == pytest.approx(np.mean(left**2), rel=1e-4)
+
+
+def test_the_error_through_two_numbers_is_that_of_the_saved_model(quick_fractals, fractals):
+    out, _ = quick_fractals
+    results = json.loads((out / "metrics.json").read_text())["results"]
+    rng = np.random.default_rng(0)
+    there = [sn.Dense(784, 256, rng=rng), sn.Dense(256, 256, rng=rng), sn.Dense(256, 2, rng=rng)]
+    back = [sn.Dense(2, 256, rng=rng), sn.Dense(256, 256, rng=rng), sn.Dense(256, 784, rng=rng)]
+    model = sn.Autoencoder(
+        sn.Sequential(there[0], sn.ReLU(), there[1], sn.ReLU(), there[2]),
+        sn.Sequential(back[0], sn.ReLU(), back[1], sn.ReLU(), back[2], sn.Sigmoid()),
+    )
+    sn.load(out / "model.npz", model)
+    _, x_test = fractals
+    assert results["autoencoder, 2"]["value"] == pytest.approx(model.loss(x_test).value / 784, rel=1e-4)
 
 
 def test_the_fractal_demo_reads_c_from_the_codes(quick_fractals):
