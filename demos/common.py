@@ -18,13 +18,16 @@ from scratchnet.storage import write_whole
 QUICK_EPOCHS, QUICK_TRAIN, QUICK_TEST = 3, 6_000, 1_000
 
 
-def options(name: str, description: str | None, *, epochs: int, batch_size: int) -> argparse.ArgumentParser:
-    """A parser with the options that all demos have that train; `description` is the demo's docstring."""
+def options(
+    name: str, description: str | None, *, epochs: int, batch_size: int, digits: bool = True
+) -> argparse.ArgumentParser:
+    """A parser with the options that all demos have that train, on digits or on other data."""
     quick = f"{QUICK_EPOCHS} epochs on {QUICK_TRAIN:,} images, in seconds, to see that all works"
     parser = plain_options(name, description, quick=quick)
     parser.add_argument("--epochs", type=whole_number, default=epochs, help="times through the training images")
     parser.add_argument("--batch-size", type=whole_number, default=batch_size, help="images in a step")
-    parser.add_argument("--data", type=Path, help="folder of MNIST-like idx files, in place of the shipped MNIST")
+    if digits:
+        parser.add_argument("--data", type=Path, help="folder of MNIST-like idx files, in place of the shipped MNIST")
     return parser
 
 

@@ -6,7 +6,7 @@ Read the source in this order: layer, layers.dense, kernels.reference, layers.ac
 gaussian, parameters, optim, models.vae, training. Each derivation is a chapter of docs/.
 """
 
-from scratchnet import data, kernels, probability
+from scratchnet import corruption, data, kernels, probability
 from scratchnet.errors import DataError, DivergenceError, GradientError, ShapeError
 from scratchnet.evaluation import elbo, log_likelihood
 from scratchnet.gaussian import kl_standard_normal, sample_gaussian
@@ -60,6 +60,7 @@ __all__ = [
     "bce",
     "bce_with_logits",
     "check_gradients",
+    "corruption",
     "data",
     "elbo",
     "fit",

@@ -132,6 +132,35 @@ def latent_scatter(z: Array, labels: Array, title: str) -> Figure:
     return figure
 
 
+def error_curves(sizes: Sequence[int], errors: Mapping[str, Sequence[float]], title: str, *, unit: str) -> Figure:
+    """A line for each method: its error against the size of the bottleneck, both axes logarithmic."""
+    figure, (axes,) = _figure(6.4, 4, title)
+    for color, (name, values) in zip(COLORS, errors.items(), strict=False):
+        axes.plot(sizes, values, "o-", markersize=4, linewidth=1.6, color=color, label=name)
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log")
+    axes.set_xticks(sizes, [str(size) for size in sizes])
+    axes.set_xlabel("numbers in the bottleneck")
+    axes.set_ylabel(unit)
+    axes.legend(frameon=False, fontsize=9)
+    _plain(axes)
+    return figure
+
+
+def latent_maps(z: Array, values: Mapping[str, Array], title: str) -> Figure:
+    """A panel for each quantity (N,): the points z (N, 2) of a two-dimensional latent space, coloured by it."""
+    check_rows("plots.latent_maps", "z", z, 2, z.dtype)
+    figure, all_axes = _figure(4.6 * len(values), 4, title, len(values))
+    for axes, (name, value) in zip(all_axes, values.items(), strict=True):
+        points = axes.scatter(z[:, 0], z[:, 1], c=value, cmap="viridis", s=4, linewidths=0)
+        bar = figure.colorbar(points, ax=axes, label=name)
+        bar.outline.set_visible(False)  # type: ignore[operator]  (matplotlib declares it as a string)
+        axes.set_xlabel("z₁")
+        axes.set_ylabel("z₂")
+        _plain(axes)
+    return figure
+
+
 def v_curve(gradients: Mapping[str, tuple[Array, Array, Array]], title: str, *, step: float) -> Figure:
     """The error of each gradient against the step h that it was measured with, both axes logarithmic.
 

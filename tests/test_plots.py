@@ -85,6 +85,29 @@ def test_latent_scatter_refuses_codes_that_are_not_points_of_a_plane():
         plots.latent_scatter(np.zeros((3, 5)), np.zeros(3), "t")
 
 
+def test_error_curves_draw_each_method_over_the_sizes():
+    figure = plots.error_curves([1, 2, 8], {"network": [4.0, 2.0, 1.0], "PCA": [8.0, 6.0, 5.0]}, "t", unit="squares")
+    lines = [(line.get_label(), np.asarray(line.get_ydata()).tolist()) for line in figure.axes[0].lines]
+    assert lines == [("network", [4.0, 2.0, 1.0]), ("PCA", [8.0, 6.0, 5.0])]
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["1", "2", "8"]
+    assert figure.axes[0].get_ylabel() == "squares"
+
+
+def test_latent_maps_colour_the_same_codes_by_each_quantity():
+    z, values = np.array([[0.0, 1.0], [2.0, 3.0]]), {"Re c": np.array([5.0, 6.0]), "Im c": np.array([8.0, 7.0])}
+    figure = plots.latent_maps(z, values, "t")
+    for axes, bar, (name, value) in zip(figure.axes[:2], figure.axes[2:], values.items(), strict=True):
+        points = axes.collections[0]
+        np.testing.assert_array_equal(np.asarray(points.get_offsets()), z)
+        np.testing.assert_array_equal(np.asarray(points.get_array()), value)
+        assert bar.get_ylabel() == name
+
+
+def test_latent_maps_refuse_codes_that_are_not_points_of_a_plane():
+    with pytest.raises(sn.ShapeError, match="expects z of shape \\(N, 2\\)"):
+        plots.latent_maps(np.zeros((3, 5)), {"c": np.zeros(3)}, "t")
+
+
 def test_the_latent_plane_is_decoded_at_equal_shares_of_the_prior():
     seen = []
 

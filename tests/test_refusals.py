@@ -1360,6 +1360,134 @@ ARGUMENTS = [
         r"active_units expects mu to be a NumPy array, got list",
         id="active_units: a list",
     ),
+    # ---- corruptions
+    pytest.param(
+        lambda: sn.corruption.GaussianNoise(-0.1),
+        ValueError,
+        r"GaussianNoise expects sigma in \[0, inf\), got -0\.1",
+        id="GaussianNoise: negative sigma",
+    ),
+    pytest.param(
+        lambda: sn.corruption.GaussianNoise("much"),
+        TypeError,
+        r"GaussianNoise expects sigma to be a number, got 'much'",
+        id="GaussianNoise: a word for sigma",
+    ),
+    *[
+        row
+        for make in (sn.corruption.Masking, sn.corruption.SaltAndPepper)
+        for name in [make.__name__]
+        for row in (
+            pytest.param(
+                lambda make=make: make(1.0),
+                ValueError,
+                rf"{name} expects share in \[0, 1\), got 1\.0",
+                id=f"{name}: nothing left",
+            ),
+            pytest.param(
+                lambda make=make: make(-0.5),
+                ValueError,
+                rf"{name} expects share in \[0, 1\), got -0\.5",
+                id=f"{name}: a negative share",
+            ),
+        )
+    ],
+    *[
+        row
+        for corrupt in (
+            sn.corruption.GaussianNoise(0.5),
+            sn.corruption.Masking(0.5),
+            sn.corruption.SaltAndPepper(0.5),
+        )
+        for name in [type(corrupt).__name__]
+        for row in (
+            pytest.param(
+                lambda corrupt=corrupt: corrupt(X, 0),
+                TypeError,
+                rf"{name} takes its randomness from a NumPy Generator, got 0",
+                id=f"{name}: a seed",
+            ),
+            pytest.param(
+                lambda corrupt=corrupt: corrupt(BYTES, rng()),
+                TypeError,
+                rf"{name} expects x to hold floating-point numbers, got uint8.* by 255",
+                id=f"{name}: uint8",
+            ),
+        )
+    ],
+    *[
+        pytest.param(
+            lambda corrupt=corrupt: corrupt(PIXELS, rng()),
+            sn.DataError,
+            rf"{type(corrupt).__name__} expects x in \[0, 1\], got .*255.*: divide pixels of 0–255 by 255",
+            id=f"{type(corrupt).__name__}: pixels to 255",
+        )
+        for corrupt in (sn.corruption.GaussianNoise(0.5), sn.corruption.SaltAndPepper(0.5))
+    ],
+    pytest.param(
+        lambda: sn.corruption.Downsample(0, (2, 2)),
+        ValueError,
+        r"Downsample expects factor to be at least 1, got 0",
+        id="Downsample: factor 0",
+    ),
+    pytest.param(
+        lambda: sn.corruption.Downsample(2, (2, 2.0)),
+        TypeError,
+        r"Downsample expects the width to be a whole number, got 2\.0",
+        id="Downsample: a width that counts nothing",
+    ),
+    pytest.param(
+        lambda: sn.corruption.Downsample(2, 28),
+        TypeError,
+        r"Downsample expects shape to be a tuple \(height, width\), got 28",
+        id="Downsample: one number for a shape",
+    ),
+    pytest.param(
+        lambda: sn.corruption.Downsample(3, (28, 27)),
+        sn.ShapeError,
+        r"Downsample expects a height and width that are multiples of 3, got 28 and 27",
+        id="Downsample: blocks that do not fit",
+    ),
+    pytest.param(
+        lambda: sn.corruption.Downsample(2, (2, 2))(X[:, :3], rng()),
+        sn.ShapeError,
+        r"Downsample expects x of shape \(N, 4\), got \(3, 3\)",
+        id="Downsample: another width",
+    ),
+    # ---- Julia sets
+    pytest.param(
+        lambda: sn.data.julia(0, rng()), ValueError, r"data\.julia expects n to be at least 1", id="julia: none"
+    ),
+    pytest.param(
+        lambda: sn.data.julia(2, 0),
+        TypeError,
+        r"data\.julia takes its randomness from a NumPy Generator, got 0",
+        id="julia: a seed",
+    ),
+    pytest.param(
+        lambda: sn.data.julia(2, rng(), size=2.5),
+        TypeError,
+        r"data\.julia_images expects size to be a whole number, got 2\.5",
+        id="julia: a size that counts nothing",
+    ),
+    pytest.param(
+        lambda: sn.data.julia_images(X),
+        sn.ShapeError,
+        r"data\.julia_images expects c of shape \(N, 2\), got \(3, 4\)",
+        id="julia_images: c of four numbers",
+    ),
+    pytest.param(
+        lambda: sn.data.julia_images(np.array([[0.0, 0.0], [0.0, 2.5]])),
+        sn.DataError,
+        r"data\.julia_images expects c in \[-2, 2\], got numbers from 0\.0 to 2\.5",
+        id="julia_images: c far away",
+    ),
+    pytest.param(
+        lambda: sn.data.julia_images(np.array([[0.0, np.nan]])),
+        sn.DataError,
+        r"data\.julia_images expects c in \[-2, 2\], got nan at \[0, 1\]",
+        id="julia_images: NaN",
+    ),
     # ---- choices
     pytest.param(
         lambda: sn.data.mnist("valid"),

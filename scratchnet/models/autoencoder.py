@@ -27,8 +27,8 @@ class Autoencoder(Model):
     loss : function
         (y, target) → value, dy.
     corrupt : function, optional
-        (x, rng) → a spoilt copy of x. The encoder sees that copy and the loss asks for the clean x: a denoising
-        autoencoder.
+        (x, rng) → a spoilt copy of x, such as `corruption.GaussianNoise(0.5)`. The encoder sees that copy and the loss
+        asks for the clean x: a denoising autoencoder.
 
     Attributes
     ----------
@@ -45,8 +45,9 @@ class Autoencoder(Model):
 
     Notes
     -----
-    Derivation: docs/07-autoencoder.md. Hinton & Salakhutdinov, Reducing the Dimensionality of Data with Neural
-    Networks, 2006; Vincent et al., Extracting and Composing Robust Features with Denoising Autoencoders, 2008.
+    Derivation: docs/07-autoencoder.md, docs/09-denoising.md. Hinton & Salakhutdinov, Reducing the Dimensionality of
+    Data with Neural Networks, 2006; Vincent et al., Extracting and Composing Robust Features with Denoising
+    Autoencoders, 2008.
 
     Examples
     --------

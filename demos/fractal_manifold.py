@@ -1,0 +1,145 @@
+"""Find the two numbers that pictures of Julia sets are made of: about three minutes on two cores.
+
+Each picture is 784 pixels made from one complex number c. Autoencoders with bottlenecks of 1, 2, 3, 4 and 8 numbers are
+trained on the pictures alone. Two numbers should be enough, and c should be readable from them.
+"""
+
+import itertools
+import math
+
+import numpy as np
+from common import QUICK_TEST, QUICK_TRAIN, Number, Run, options, run, squared_distances, table, whole_number
+
+import scratchnet as sn
+from scratchnet import plots
+
+PICTURES, TEST_PICTURES = 20_000, 2_000
+BOTTLENECKS = (2, 1, 3, 4, 8)  # what the figures show comes first, so that Ctrl-C keeps it
+PEAK = 3e-3  # the learning rate at the first step; it falls to 0 along half a cosine
+NEIGHBOURS = 5
+UNIT = "squared error/pixel"
+SETTINGS = ("quick", "epochs", "batch_size", "hidden")
+
+
+def main() -> None:
+    """Train a network for each bottleneck, beside PCA, read c from the codes, draw."""
+    parser = options("fractal_manifold", __doc__, epochs=40, batch_size=100, digits=False)
+    parser.add_argument("--hidden", type=whole_number, default=256, help="units in each hidden layer")
+    arguments = parser.parse_args()
+    demo = Run("fractal_manifold", arguments)
+    rng = np.random.default_rng(arguments.seed)
+    x, c = sn.data.julia(QUICK_TRAIN if arguments.quick else PICTURES, rng)
+    x_test, c_test = sn.data.julia(QUICK_TEST if arguments.quick else TEST_PICTURES, rng)
+    print(f"{len(x):,} pictures to train on, {len(x_test):,} to test.\n")
+
+    mean, components = principal_components(x)
+    history = sn.History(unit="squared error/image")
+    models, rebuilt, by_pca, errors = {}, {}, {}, {"autoencoder": {}, "PCA": {}}
+    for L in BOTTLENECKS[:3] if arguments.quick else BOTTLENECKS:
+        models[L] = autoencoder(x.shape[1], arguments.hidden, L, rng)
+        steps = arguments.epochs * math.ceil(len(x) / arguments.batch_size)
+        course = sn.fit(
+            models[L],
+            x,
+            optimizer=sn.Adam(lambda step, steps=steps: PEAK / 2 * (1 + math.cos(math.pi * step / steps))),
+            epochs=arguments.epochs,
+            batch_size=arguments.batch_size,
+            rng=rng,
+            after_epoch=lambda record: None,  # a line for each bottleneck, below, is enough
+        )
+        history.epochs += [{"bottleneck": L, **record} for record in course.epochs]
+        rebuilt[L] = models[L].reconstruct(x_test)
+        V = components[:, :L]
+        by_pca[L] = (x_test - mean) @ V @ V.T + mean
+        errors["autoencoder"][L], errors["PCA"][L] = (
+            np.mean((one[L] - x_test) ** 2).item() for one in (rebuilt, by_pca)
+        )
+        print(f"bottleneck {L}: {errors['autoencoder'][L]:.6f} {UNIT}, by PCA {errors['PCA'][L]:.6f}")
+        if course.interrupted:
+            history.interrupted = True
+            print(f"Interrupted at bottleneck {L}: what follows is what was reached.")
+            break
+
+    sn.save(demo.path("model.npz"), models[2])
+    results = {f"{method}, {L}": Number(errors[method][L], UNIT, digits=6) for L in sorted(models) for method in errors}
+    z, z_test = models[2].encode(x), models[2].encode(x_test)
+    V = components[:, :2]
+    for source, a, b in (("2 codes", z, z_test), ("PCA, 2", (x - mean) @ V, (x_test - mean) @ V)):
+        for part, share in zip(("Re c", "Im c"), explained(a, b, c, c_test), strict=True):
+            results[f"{part} from {source}"] = Number(share.item(), "R²", digits=4)
+    shares = [results[f"{part} from 2 codes"].value for part in ("Re c", "Im c")]
+    draw(demo, models[2], z, z_test, x_test, c_test, rebuilt, by_pca, errors, shares)
+    print(f"\n{table(results)}\n\n{conclusion(errors)}")
+    if changed := [name for name in SETTINGS if getattr(arguments, name) != parser.get_default(name)]:
+        print(
+            f"These are not the demo's settings (changed: {', '.join(changed)}): the plane may not have unfolded yet."
+        )
+    demo.finish(results, history)
+
+
+def autoencoder(D: int, H: int, L: int, rng: np.random.Generator) -> sn.Autoencoder:
+    """D-H-H-L-H-H-D with ReLU, a linear code and pixels from a sigmoid."""
+
+    def stack(*widths: int) -> list[sn.Layer]:
+        layers: list[sn.Layer] = []
+        for a, b in itertools.pairwise(widths):
+            layers += [sn.Dense(a, b, rng=rng), sn.ReLU()]
+        return layers[:-1]
+
+    return sn.Autoencoder(sn.Sequential(*stack(D, H, H, L)), sn.Sequential(*stack(L, H, H, D), sn.Sigmoid()))
+
+
+def principal_components(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The mean (D,), and the directions by falling variance, columns of (D, D)."""
+    mean = x.mean(axis=0)
+    _, components = np.linalg.eigh((x - mean).T @ (x - mean))
+    return mean, components[:, ::-1]
+
+
+def explained(z: np.ndarray, z_test: np.ndarray, c: np.ndarray, c_test: np.ndarray) -> np.ndarray:
+    """R² (2,) of both parts of c, read from a test picture's code as the mean c of the nearest training codes."""
+    distances = squared_distances(z_test.astype(np.float64), z.astype(np.float64))  # (N_test, N)
+    nearest = np.argpartition(distances, NEIGHBOURS, axis=1)[:, :NEIGHBOURS]
+    return 1 - np.mean((c[nearest].mean(axis=1) - c_test) ** 2, axis=0) / c_test.var(axis=0)
+
+
+def conclusion(errors: dict[str, dict[int, float]]) -> str:
+    """Where the error falls most, in numbers."""
+    ours = errors["autoencoder"]
+    falls = {(a, b): ours[a] / ours[b] for a, b in itertools.pairwise(sorted(ours))}
+    by_pca = f"At 2, PCA's error is {errors['PCA'][2] / ours[2]:.0f} times as large."
+    if not falls:
+        return by_pca
+    _, knee = max(falls, key=falls.__getitem__)
+    listed = ", ".join(f"{fall:.1f} ({a} to {b})" for (a, b), fall in falls.items())
+    return f"The knee is at {knee}: from one bottleneck to the next the error falls {listed} times. {by_pca}"
+
+
+def draw(demo: Run, model: sn.Autoencoder, z, z_test, x_test, c_test, rebuilt, by_pca, errors, shares) -> None:
+    """Every figure."""
+    sizes = sorted(rebuilt)
+    courses = {method: [found[L] for L in sizes] for method, found in errors.items()}
+    demo.figure("errors.png", plots.error_curves(sizes, courses, conclusion(errors), unit=UNIT))
+
+    title = "The code knows c, which the network never saw. Read from the nearest codes of training pictures, "
+    title += f"R² = {shares[0]:.4f} (Re c) and {shares[1]:.4f} (Im c) on test pictures"
+    demo.figure("codes.png", plots.latent_maps(z_test, {"Re c": c_test[:, 0], "Im c": c_test[:, 1]}, title))
+
+    shown = {"picture": x_test, **{f"{L} code{'s' * (L > 1)}": rebuilt[L] for L in sizes[:3]}, "PCA, 2": by_pca[2]}
+    title = f"Test pictures through 2 numbers and back: squared error {errors['autoencoder'][2]:.5f}/pixel"
+    title += f", by PCA {errors['PCA'][2]:.5f}"
+    demo.figure("reconstructions.png", plots.image_rows({name: images[:12] for name, images in shown.items()}, title))
+
+    side = 14
+    low, high = z.min(axis=0), z.max(axis=0)
+    places = np.stack(np.meshgrid(*np.linspace(low, high, side, dtype=z.dtype).T), axis=-1)[::-1].reshape(-1, 2)
+    step = (high - low) / (side - 1)
+    near = squared_distances(places / step, z / step).min(axis=1) < 1  # a code within one step of the grid
+    images = model.decode(places) * near[:, None]
+    title = "What each place of the code plane decodes to: shapes pass into one another.\n"
+    title += "Blank where no code of a training picture is near"
+    demo.figure("plane.png", plots.image_grid(images, title, columns=side))
+
+
+if __name__ == "__main__":
+    run(main)
