@@ -6,6 +6,7 @@ imported by `import scratchnet`; say `from scratchnet import plots`.
 
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import cycle
 from os import PathLike
 from statistics import NormalDist
@@ -226,6 +227,46 @@ def bars(
     if len(groups) > 1:
         axes.legend(frameon=False, fontsize=9)
     _plain(axes)
+    return figure
+
+
+@dataclass(frozen=True)
+class Bars:
+    """A panel of `bar_panels`: numbers by name in one unit, and limits, by name too, that are drawn as lines.
+
+    The bars whose names are in `marked` are coloured, or all of them if none is.
+    """
+
+    name: str
+    values: Mapping[str, float]
+    unit: str
+    limits: Mapping[str, float] = field(default_factory=dict)
+    marked: Collection[str] = ()
+    logarithmic: bool = False
+
+
+def bar_panels(panels: Sequence[Bars], title: str) -> Figure:
+    """Panels of horizontal bars side by side, the first bar at the top, each with its number at its end."""
+    longest = max(len(panel.values) for panel in panels)
+    figure, all_axes = _figure(4 * len(panels), 0.25 * longest + 1.2, title, len(panels))
+    for axes, panel in zip(all_axes, panels, strict=True):
+        coloured = [not panel.marked or name in panel.marked for name in panel.values]
+        colors = [COLORS[0] if one else SOFT for one in coloured]
+        values = list(panel.values.values())
+        bars = axes.barh(range(len(values)), values, color=colors, height=0.75, log=panel.logarithmic)
+        axes.bar_label(bars, [f" {value:.3g}" for value in values], fontsize=8, color=INK)
+        axes.set_yticks(range(len(values)), list(panel.values))
+        axes.invert_yaxis()
+        for color, (name, limit) in zip(COLORS[1:], panel.limits.items(), strict=False):
+            axes.axvline(limit, color=color, linewidth=1.2, linestyle="--", label=f"{name}: {limit:.3g}")
+        if panel.limits:
+            axes.legend(
+                frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, 0), borderaxespad=4.5, ncols=2
+            )
+        axes.margins(x=0.15)
+        axes.set_title(panel.name, fontsize=10, color=INK)
+        axes.set_xlabel(panel.unit)
+        _plain(axes)
     return figure
 
 

@@ -1,0 +1,225 @@
+"""The benchmark demo: it times only what computes the same, says what is missing, and keeps its numbers."""
+
+import importlib
+import json
+import os
+import runpy
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import scratchnet as sn
+from scratchnet.kernels import reference
+
+DEMOS = Path(__file__).parent.parent / "demos"
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(DEMOS.parent), "PYTHONIOENCODING": "utf-8"}
+FEW = """
+benchmark.compare_kernels = lambda *arguments: []
+benchmark.PEERS = {name: benchmark.PEERS[name] for name in ("scratchnet numpy", "its products by BLAS")}
+"""
+
+
+def command(*arguments: str, code: str = "", demos: Path = DEMOS) -> list[str]:
+    """The demo, run after some code that has it do less."""
+    script = f"import sys; sys.path.insert(0, {str(demos)!r})\nimport benchmark, common, peers\n{code}"
+    return [sys.executable, "-u", "-W", "error", "-c", f"{script}\ncommon.run(benchmark.main)", *arguments]
+
+
+def run(*arguments: str, code: str = "", demos: Path = DEMOS, expect: int = 0) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        command("--quick", *arguments, code=code, demos=demos),
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        env=ENVIRONMENT,
+        timeout=300,
+    )
+    assert done.returncode == expect, done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The folder and the printed text of one quick run, without the kernels if there is no numba."""
+    out = tmp_path_factory.mktemp("benchmark")
+    return out, run("--out", str(out)).stdout
+
+
+def results_of(out: Path) -> dict[str, dict]:
+    return json.loads((out / "metrics.json").read_text(encoding="utf-8"))["results"]
+
+
+def planted(tmp_path: Path, old: str, new: str) -> Path:
+    """A copy of the demos with a mistake in peers.py."""
+    demos = shutil.copytree(DEMOS, tmp_path / "demos")
+    text = (demos / "peers.py").read_text(encoding="utf-8")
+    assert old in text
+    (demos / "peers.py").write_text(text.replace(old, new), encoding="utf-8")
+    return demos
+
+
+# ---- a quick run
+
+
+def test_it_writes_a_figure_and_its_numbers(quick):
+    assert {path.name for path in quick[0].iterdir()} == {"benchmark.png", "metrics.json"}
+
+
+def test_the_ratios_come_first_in_the_table(quick):
+    results = results_of(quick[0])
+    ratio = next(number for name, number in results.items() if name.endswith(" against its products by BLAS"))
+    lines = quick[1].splitlines()
+    assert any(line.startswith(f"{ratio['value']:6.2f} × as fast as  its products by BLAS") for line in lines)
+
+
+def test_a_median_is_no_less_than_the_minimum(quick):
+    results = results_of(quick[0])
+    for name in (name for name in results if f"{name}, minimum" in results):
+        assert results[name]["value"] >= results[f"{name}, minimum"]["value"] > 0
+
+
+def test_it_names_an_engine_that_there_is(quick):
+    engine = quick[1].split('sn.kernels.use("')[1].split('"')[0]
+    with sn.kernels.use(engine):
+        assert sn.kernels.active() == engine
+
+
+def test_every_number_has_its_unit(quick):
+    assert {number["unit"] for number in results_of(quick[0]).values()} <= {
+        "s",
+        "µs",
+        "MB",
+        "GFLOP/s",
+        "× as fast",
+        "nats/image",
+    }
+
+
+# ---- who takes part
+
+
+@pytest.fixture
+def theta_x_eps(rng):
+    """Parameters, a batch (8, 30) of black and white pixels, and noise (8, 20), in float32."""
+    peers = runpy.run_path(str(DEMOS / "peers.py"))
+    theta = peers["beginning"](30, rng)
+    return (
+        theta,
+        rng.integers(2, size=(8, 30)).astype(np.float32),
+        rng.standard_normal((8, peers["LATENT"]), np.float32),
+    )
+
+
+@pytest.mark.parametrize(
+    ("peer", "package"),
+    [("scratchnet numpy", "numpy"), ("PyTorch eager", "torch"), ("JAX jitted", "jax"), ("JAX scanned", "jax")],
+)
+def test_every_peer_has_the_same_loss_and_gradient(peer, package, theta_x_eps):
+    pytest.importorskip(package)
+    theta, x, eps = theta_x_eps
+    peers = runpy.run_path(str(DEMOS / "peers.py"))
+    exact_loss, exact = peers["Here"](theta.astype(float), 30, 8, 0).gradient(x.astype(float), eps.astype(float))
+    loss, gradient = peers["PEERS"][peer].make(theta, 30, 8, 0).gradient(x, eps)
+    assert loss == pytest.approx(exact_loss, rel=1e-6)
+    assert np.linalg.norm(gradient - exact) < 2e-6 * np.linalg.norm(exact)
+
+
+@pytest.mark.parametrize("peer", ["scratchnet numpy", "PyTorch eager", "JAX jitted", "JAX scanned"])
+def test_an_epoch_of_every_peer_learns_the_same(peer, theta_x_eps):
+    pytest.importorskip({"P": "torch", "J": "jax"}.get(peer[0], "numpy"))
+    theta, x, eps = theta_x_eps
+    images = np.tile(x, (100, 1))  # the same eight images in 100 steps: the order hardly matters
+    peers = runpy.run_path(str(DEMOS / "peers.py"))
+    losses = []
+    for name in ("scratchnet numpy", peer):
+        one = peers["PEERS"][name].make(theta, 30, 8, 0)
+        one.epoch(one.take(images))
+        losses.append(one.gradient(x, eps)[0])
+    assert losses[1] == pytest.approx(losses[0], rel=0.05)
+    assert losses[1] < 0.95 * peers["Here"](theta, 30, 8, 0).gradient(x, eps)[0]
+
+
+def test_a_package_that_is_missing_is_named(tmp_path):
+    code = f'{FEW}\nbenchmark.PEERS["Theano"] = peers.Peer(peers.Here, "no_such_package")'
+    text = run("--out", str(tmp_path), code=code).stdout
+    assert "Theano                   takes no part: no_such_package is not installed" in text
+
+
+def test_a_peer_that_fails_takes_no_part_and_says_why(tmp_path):
+    demos = planted(tmp_path, '"its products by BLAS": Peer(Products', '"its products by BLAS": Peer(Nothing')
+    text = (demos / "peers.py").read_text(encoding="utf-8")
+    broken = 'class Nothing:\n    def __init__(self, *_):\n        raise RuntimeError("no compiler")\n\n\nPEERS = {'
+    (demos / "peers.py").write_text(text.replace("PEERS = {", broken), encoding="utf-8")
+    text = run("--out", str(tmp_path / "out"), code=FEW, demos=demos).stdout
+    assert "its products by BLAS     takes no part: RuntimeError: no compiler" in text
+
+
+# ---- only what computes the same is timed
+
+
+def test_a_wrong_gradient_ends_the_run(tmp_path):
+    right = "return loss.value, self.vae.parameters.dtheta"
+    demos = planted(tmp_path, right, f"{right} * (1.0001 if self.vae.dtype == np.float32 else 1)")
+    done = run("--out", str(tmp_path / "out"), code=FEW, demos=demos, expect=1)
+    expected = "expected the gradient of scratchnet numpy to be right within 2e-05, got it 1.0e-04 off"
+    assert done.stderr.strip() == f"benchmark.py: {expected}."
+
+
+def test_an_epoch_that_leaves_out_its_work_ends_the_run(tmp_path):
+    demos = planted(
+        tmp_path, "        for rows in self.torch.randperm(len(x))", "        for rows in self.torch.arange(0)"
+    )
+    pytest.importorskip("torch")
+    code = FEW.replace("its products by BLAS", "PyTorch eager")
+    done = run("--out", str(tmp_path / "out"), code=code, demos=demos, expect=1)
+    assert "expected the loss after training of" in done.stderr
+
+
+def test_every_kernel_has_arguments_that_agree_with_its_formula(monkeypatch, rng):
+    monkeypatch.syspath_prepend(str(DEMOS))
+    calls = importlib.import_module("kernel_calls")
+    arguments = calls.kernel_arguments(rng.random((5, 784), np.float32), rng)
+    assert {name.partition(",")[0] for name in arguments} <= set(reference.__all__)
+    for name, each in arguments.items():
+        kernel = getattr(reference, name.partition(",")[0])
+        assert calls.largest_error(kernel, kernel, each) < 2e-5
+
+
+def test_a_kernel_that_is_off_has_a_large_error(monkeypatch, rng):
+    monkeypatch.syspath_prepend(str(DEMOS))
+    calls = importlib.import_module("kernel_calls")
+    x = rng.standard_normal((5, 7), np.float32)
+    assert calls.largest_error(lambda x: 1.001 * reference.relu(x), reference.relu, (x,)) > 5e-4
+
+
+# ---- how it ends
+
+
+def test_a_batch_larger_than_the_data_is_refused(tmp_path):
+    done = run("--batch-size", "6001", "--out", str(tmp_path), code=FEW, expect=1)
+    assert done.stderr.strip() == "benchmark.py: expected a batch of at most 6000 images, got 6001."
+
+
+def test_ctrl_c_keeps_the_rounds_that_were_reached(tmp_path):
+    process = subprocess.Popen(
+        command("--epochs", "1000", "--out", str(tmp_path), code=FEW),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        env=ENVIRONMENT,
+    )
+    assert process.stderr is not None
+    seen = ""
+    while "| 1/1000" not in seen:
+        seen += process.stderr.read(1)
+        assert process.poll() is None, seen
+    process.send_signal(signal.SIGINT)
+    text, _ = process.communicate(timeout=100)
+    assert process.returncode == 0
+    assert "of 1 rounds" in text or "of 2 rounds" in text
+    assert json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))["interrupted"] is True
