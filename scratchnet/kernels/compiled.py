@@ -44,13 +44,15 @@ class Compiled:
     kinds : str
         A letter for each argument: v or m, a vector or a matrix in C order; a, a matrix of any strides; d, a vector of
         float64; i, one of int64; s, a number; n, a whole number. The arrays are all of one type but for d and i.
+    family : str
+        The functions of a family are compiled together, when the first of them is called.
     """
 
     every: ClassVar[list["Compiled"]] = []
 
-    def __init__(self, function: Callable[..., None], kinds: str, **options: Any):
+    def __init__(self, function: Callable[..., None], kinds: str, family: str = "", **options: Any):
         self._dispatcher = njit(cache=True, error_model="numpy", **options)(function)
-        self._kinds = kinds
+        self._kinds, self.family = kinds, family
         self._entries: dict[str, Callable[..., None]] = {}
         Compiled.every.append(self)
 
@@ -59,7 +61,7 @@ class Compiled:
         char = arguments[0].dtype.char
         with _LOCK:
             if char not in self._entries:
-                _compile_every(char)
+                _compile(self.family, char)
             self._entries[char](*arguments)
 
     def compile(self, char: str) -> bool:
@@ -109,21 +111,21 @@ def _start_threads() -> None:
         del os.environ["GOMP_SPINCOUNT"]
 
 
-def _compile_every(char: str) -> None:
+def _compile(family: str, char: str) -> None:
     _start_threads()
     started, made = time.perf_counter(), False
     for one in Compiled.every:
-        if one.compile(char) and not made:
+        if one.family == family and one.compile(char) and not made:
             made = True
-            name = np.dtype(char).name
+            name = f"{np.dtype(char).name}{family and f' {family}'}"
             print(f"scratchnet compiles its kernels for {name}, once on this machine …", file=sys.stderr, flush=True)
     if made:
         print(f"… compiled in {time.perf_counter() - started:.0f} s.", file=sys.stderr, flush=True)
 
 
-def compiled(kinds: str, **options: Any) -> Callable[[Callable[..., None]], Compiled]:
+def compiled(kinds: str, family: str = "", **options: Any) -> Callable[[Callable[..., None]], Compiled]:
     """`Compiled`, as a decorator."""
-    return lambda function: Compiled(function, kinds, **options)
+    return lambda function: Compiled(function, kinds, family, **options)
 
 
 _TYPES = ({np.dtype(np.float32)}, {np.dtype(np.float64)})
@@ -550,8 +552,8 @@ def gather(x, rows):
 # ---- images
 
 
-_weigh = Compiled(lanes.weigh, "mvvminiiiiiiin", parallel=True)
-_correlate = Compiled(lanes.correlate, "mmmiiniin", parallel=True)
+_weigh = Compiled(lanes.weigh, "mvvminiiiiiiin", "images", parallel=True)
+_correlate = Compiled(lanes.correlate, "mmmiiniin", "images", parallel=True)
 
 
 def _images(x: Array) -> Array:
@@ -592,7 +594,7 @@ def add_conv2d_weights(dW, x, dy, stride, padding):
     dW += sums.reshape(dW.shape)
 
 
-@compiled("mvnn", parallel=True, fastmath=_SUMS)
+@compiled("mvnn", "images", parallel=True, fastmath=_SUMS)
 def _add_channel_sums(dy, db, pixels, threads):
     channels = db.size
     for share in prange(threads):
@@ -616,7 +618,7 @@ def add_channel_sums(db, dy):
     db += sums
 
 
-@compiled("mmnnnnnn", parallel=True)
+@compiled("mmnnnnnn", "images", parallel=True)
 def _max_pool(x, y, B, Q, kh, kw, sh, sw):
     for image in prange(x.shape[0]):
         for p in range(y.shape[1] // Q):
@@ -638,7 +640,7 @@ def max_pool(x, size, stride):
     return y
 
 
-@compiled("mmmnnnnnn", parallel=True)
+@compiled("mmmnnnnnn", "images", parallel=True)
 def _max_pool_backward(dy, x, dx, B, Q, kh, kw, sh, sw):
     for image in prange(x.shape[0]):
         pixels, slopes = x[image], dx[image]
