@@ -83,7 +83,7 @@ def compare_epochs(
                 if peer.make is not Products:
                     found = worker.ask("gradient")
                     ready = time.perf_counter() - worker.started
-                    wrong = np.linalg.norm(np.load(folder / found["file"]) - dtheta) / np.linalg.norm(dtheta)
+                    wrong = float(np.linalg.norm(np.load(folder / found["file"]) - dtheta) / np.linalg.norm(dtheta))
                     verify(name, "loss", abs(found["loss"] / loss - 1), CLOSE)
                     verify(name, "gradient", wrong, CLOSE)
                     print(

@@ -3,7 +3,6 @@
 Timed again and again on the same arrays, so that these are in the cache, as far as they fit.
 """
 
-import os
 import runpy
 import statistics
 import time
@@ -69,8 +68,9 @@ def kernel_arguments(x: np.ndarray, rng: np.random.Generator) -> dict[str, tuple
     }
 
 
-def product_arguments(N: int, D: int, rng: np.random.Generator) -> dict[str, tuple[str, int, tuple[np.ndarray, ...]]]:
+def product_arguments(x: np.ndarray, rng: np.random.Generator) -> dict[str, tuple[str, int, tuple[np.ndarray, ...]]]:
     """The three forms of a product at the VAE's largest shape, and a large one: kernel, multiplications, arguments."""
+    N, D = x.shape
 
     def normal(*shape: int) -> np.ndarray:
         return rng.standard_normal(shape, np.float32)
@@ -102,16 +102,19 @@ def kernel_requests(given: dict[str, Any]) -> dict[str, Callable[[], Any]]:
     from scratchnet import kernels
     from scratchnet.kernels import reference
 
-    rng, threads = (
-        np.random.default_rng(int(given["seed"])),
-        int(os.environ.get("NUMBA_NUM_THREADS", os.cpu_count() or 1)),
-    )
+    rng = np.random.default_rng(int(given["seed"]))
     samples = int(given["samples"])
-    each, products = kernel_arguments(given["x"], rng), product_arguments(*given["x"].shape, rng)
+    each, products = kernel_arguments(given["x"], rng), product_arguments(given["x"], rng)
     called = {name: name.partition(",")[0] for name in each}
     calls = {name: partial(getattr(kernels, called[name]), *arguments) for name, arguments in each.items()}
     pairs = {name: (getattr(kernels, kernel), getattr(reference, kernel)) for name, kernel in called.items()}
     chapter = Path(__file__).parent.parent / "docs" / "figures" / "fast_matmul.py"
+
+    def limit() -> float:
+        import numba
+
+        return runpy.run_path(str(chapter))["limit"](numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
+
     return {
         "errors": lambda: {name: largest_error(*pairs[name], each[name]) for name in each},
         "kernels": lambda: {name: seconds_of(call, samples) for name, call in calls.items()},
@@ -119,5 +122,5 @@ def kernel_requests(given: dict[str, Any]) -> dict[str, Callable[[], Any]]:
             name: 2e-9 * count / seconds_of(partial(getattr(kernels, kernel), *arguments), samples)
             for name, (kernel, count, arguments) in products.items()
         },
-        "limit": lambda: runpy.run_path(str(chapter))["limit"](threads),
+        "limit": limit,
     }

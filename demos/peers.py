@@ -5,6 +5,9 @@ layer after layer, and has the same methods: `gradient(x, eps)`, so that they ca
 which puts the images where it wants them; and `epoch(x)`, one time through them in a new order with new noise.
 """
 
+# JAX may be missing:
+# pyright: reportMissingImports=false
+
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -94,7 +97,7 @@ class Torch:
         self.adam.zero_grad()
         loss = self.loss(self.torch.from_numpy(x), self.torch.from_numpy(eps))
         loss.backward()
-        return loss.item(), np.concatenate([p.grad.numpy().T.ravel() for p in self.parameters])
+        return loss.item(), np.concatenate([p.grad.numpy().T.ravel() for p in self.parameters if p.grad is not None])
 
     def take(self, x: Array):
         return self.torch.from_numpy(x)

@@ -129,19 +129,18 @@ def test_every_peer_has_the_same_loss_and_gradient(peer, package, theta_x_eps):
     assert np.linalg.norm(gradient - exact) < 2e-6 * np.linalg.norm(exact)
 
 
-@pytest.mark.parametrize("peer", ["scratchnet numpy", "PyTorch eager", "JAX jitted", "JAX scanned"])
-def test_an_epoch_of_every_peer_learns_the_same(peer, theta_x_eps):
-    pytest.importorskip({"P": "torch", "J": "jax"}.get(peer[0], "numpy"))
+@pytest.mark.parametrize("peer", ["PyTorch eager", "JAX jitted", "JAX scanned"])
+def test_an_epoch_of_every_peer_takes_the_same_steps(peer, theta_x_eps):
+    pytest.importorskip({"P": "torch", "J": "jax"}[peer[0]])
     theta, x, eps = theta_x_eps
-    images = np.tile(x, (100, 1))  # the same eight images in 100 steps: the order hardly matters
     peers = runpy.run_path(str(DEMOS / "peers.py"))
+    peers["parts"](theta, 30)[1][1][peers["LATENT"] :] = -60  # log σ²: the noise, which differs, does not matter
     losses = []
     for name in ("scratchnet numpy", peer):
         one = peers["PEERS"][name].make(theta, 30, 8, 0)
-        one.epoch(one.take(images))
+        one.epoch(one.take(np.tile(x[:1], (20 * 8, 1))))  # one image, and so the order does not matter either
         losses.append(one.gradient(x, eps)[0])
-    assert losses[1] == pytest.approx(losses[0], rel=0.05)
-    assert losses[1] < 0.95 * peers["Here"](theta, 30, 8, 0).gradient(x, eps)[0]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-5)
 
 
 def test_a_package_that_is_missing_is_named(tmp_path):
@@ -162,11 +161,12 @@ def test_a_peer_that_fails_takes_no_part_and_says_why(tmp_path):
 # ---- only what computes the same is timed
 
 
-def test_a_wrong_gradient_ends_the_run(tmp_path):
+@pytest.mark.parametrize(("factor", "off"), [("1.0001", "1.0e-04"), ("np.nan", "nan")])
+def test_a_wrong_gradient_ends_the_run(factor, off, tmp_path):
     right = "return loss.value, self.vae.parameters.dtheta"
-    demos = planted(tmp_path, right, f"{right} * (1.0001 if self.vae.dtype == np.float32 else 1)")
+    demos = planted(tmp_path, right, f"{right} * ({factor} if self.vae.dtype == np.float32 else 1)")
     done = run("--out", str(tmp_path / "out"), code=FEW, demos=demos, expect=1)
-    expected = "expected the gradient of scratchnet numpy to be right within 2e-05, got it 1.0e-04 off"
+    expected = f"expected the gradient of scratchnet numpy to be right within 2e-05, got it {off} off"
     assert done.stderr.strip() == f"benchmark.py: {expected}."
 
 
@@ -195,6 +195,12 @@ def test_a_kernel_that_is_off_has_a_large_error(monkeypatch, rng):
     calls = importlib.import_module("kernel_calls")
     x = rng.standard_normal((5, 7), np.float32)
     assert calls.largest_error(lambda x: 1.001 * reference.relu(x), reference.relu, (x,)) > 5e-4
+
+
+def test_how_many_times_as_fast_is_the_median_of_the_rounds(monkeypatch):
+    monkeypatch.syspath_prepend(str(DEMOS))
+    answers = [{"a": 1.0, "b": 2.0}, {"a": 2.0, "b": 20.0}, {"a": 1.0, "b": 3.0}]
+    assert importlib.import_module("workers").times_as_fast(answers, "a", "b") == 3.0
 
 
 # ---- how it ends

@@ -58,9 +58,9 @@ def test_the_chains_add_up_what_they_are_told():
     assert SCRIPT["fma_loop"](3)(10, np.float32(2), 1).tolist() == [3 * 10 * 2 * 2]
 
 
-def test_the_prose_names_the_measured_limit_and_its_clock():
-    assert f"{LIMIT:.0f} GFLOP/s are {LIMIT / 32:.1f} GHz" in TEXT
-    assert f"that would ask for {LIMIT * 28 / 15:.2g} GB/s" in TEXT.replace("220", f"{220:.2g}")
+def test_adam_at_the_limit_would_need_what_the_page_says():
+    assert "about 200 GB/s" in TEXT
+    assert 150 < LIMIT * 28 / 15 < 250
 
 
 def test_latency_times_throughput_is_what_one_chain_lacks():

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
@@ -192,3 +193,26 @@ def test_a_v_curve_of_what_is_not_analytic_has_no_complex_step():
 
     report = sn.check_gradients(modulus, np.array([1.0, -2.0]), rng=np.random.default_rng(0))
     assert names_in_legend(report.plot()) == ["dx"]
+
+
+def test_bars_stand_in_their_panels_from_the_top_with_their_limits():
+    panels = [
+        plots.Bars("a", {"one": 1.0, "two": 4.0}, "s"),
+        plots.Bars("b", {"x": 2.0}, "GFLOP/s", limits={"all": 3.0}),
+    ]
+    first, second = plots.bar_panels(panels, "t").axes
+    assert [bar.get_bbox().width for bar in first.patches if isinstance(bar, Rectangle)] == [1.0, 4.0]
+    assert first.yaxis_inverted()
+    assert [label.get_text() for label in first.get_yticklabels()] == ["one", "two"]
+    assert list(np.asarray(second.lines[0].get_xdata())) == [3.0, 3.0]
+    assert (first.get_xlabel(), second.get_xlabel()) == ("s", "GFLOP/s")
+
+
+def test_bars_that_are_not_marked_are_grey_where_some_are():
+    panel = plots.Bars("a", {"ours": 1.0, "theirs": 4.0}, "s", marked=["ours"])
+    ours, theirs = plots.bar_panels([panel], "t").axes[0].patches
+    assert theirs.get_facecolor() == to_rgba(plots.SOFT) != ours.get_facecolor()
+
+
+def test_bars_on_a_logarithmic_axis():
+    assert plots.bar_panels([plots.Bars("a", {"x": 2.0}, "s", logarithmic=True)], "t").axes[0].get_xscale() == "log"

@@ -30,7 +30,7 @@ from scratchnet.storage import write_whole
 HERE = Path(__file__).parent
 SEED = 0
 SIDE = 960  # of the square matrices, a multiple of every block; not 1024, whose rows fall upon each other in the cache
-THREADS = os.cpu_count() or 1
+THREADS = numba.config.NUMBA_NUM_THREADS
 DEPTH, WIDTH = 32, 480  # of a block of B, 60 KiB
 CHAINS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 28)
 SHARES = (0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.34)
@@ -161,7 +161,7 @@ def fma_rate(chains: int, threads: int = 1) -> float:
         * chains
         * (gemm.VECTOR // 4)
         * threads
-        / best([partial(loops, turns, np.float32(0.5), threads)], 50)[0]
+        / best([partial(loops, turns, np.float32(0.5), threads)], 300)[0]
     )
 
 
@@ -196,7 +196,7 @@ def rung_rates(rng: np.random.Generator) -> dict[str, float]:
     rates = {"plain Python": 2e-9 * 96**3 / best([partial(triple_loop, *small)], 3)[0]}
     rates |= dict(zip(loops, 2e-9 * SIDE**3 / np.array(best(calls, 15)), strict=True))
     numba.set_num_threads(THREADS)
-    rates["threads"] = 2e-9 * SIDE**3 / best([partial(register_tile, A, B, C, THREADS)], 15)[0]
+    rates["threads"] = 2e-9 * SIDE**3 / best([partial(register_tile, A, B, C, THREADS)], 60)[0]
     return rates
 
 
@@ -291,7 +291,7 @@ def median(call: Callable[[], Any], calls: int = 300) -> float:
 def blas_rate(rng: np.random.Generator) -> float:
     """GFLOP/s of NumPy's product on SIDE³."""
     A, B, C = (rng.standard_normal((SIDE, SIDE), np.float32) for _ in range(3))
-    return 2e-9 * SIDE**3 / best([partial(np.matmul, A, B, out=C)], 15)[0]
+    return 2e-9 * SIDE**3 / best([partial(np.matmul, A, B, out=C)], 60)[0]
 
 
 def apart(what: str, threads: int) -> Any:
@@ -334,14 +334,16 @@ def rounded(found: Any) -> Any:
 def tables(found: dict[str, Any]) -> dict[str, str]:
     """The tables of the chapter, by name."""
     one, every = found["limit"].values()
-    all_of = f"{found['threads']} threads"
-    rungs = [f"| {name} | {rate:.3g} | {100 * rate / one:.2g} % |" for name, rate in found["rungs"].items()]
-    rungs[-1] = (
-        f"| threads: {all_of} | {found['rungs']['threads']:.3g} | {100 * found['rungs']['threads'] / every:.2g} % |"
-    )
+    clock = 2 * found["vector in bytes"] // 4
+    limits = [
+        f"| {threads} | {rate:.3g} | {rate / int(threads) / clock:.2g} |" for threads, rate in found["limit"].items()
+    ]
+    rungs = [f"| {name} | {rate:.3g} | {100 * rate / one:.3g} % |" for name, rate in found["rungs"].items()]
+    rate = found["rungs"]["threads"]
+    rungs[-1] = f"| register tile, threads: {found['threads']} | {rate:.3g} | {100 * rate / every:.3g} % |"
     for threads, limit in ((1, one), (found["threads"], every)):
         rate = found["BLAS"][str(threads)]
-        rungs.append(f"| NumPy's BLAS, threads: {threads} | {rate:.3g} | {100 * rate / limit:.2g} % |")
+        rungs.append(f"| NumPy's BLAS, threads: {threads} | {rate:.3g} | {100 * rate / limit:.3g} % |")
     chains = [f"| {count} | {rate:.3g} | {rate / one:.2f} |" for count, rate in found["chains"].items()]
     near, far = found["tile, panel of 8 KiB"], found["tile, panel of 64 KiB"]
     tiles = [f"| {rows} × 2 | {near[rows]:.3g} | {far[rows]:.3g} |" for rows in reversed(near)]
@@ -357,7 +359,7 @@ def tables(found: dict[str, Any]) -> dict[str, str]:
     ]
     pools = [f"| {name} | {us:.3g} |" for name, us in found["pools in µs"].items()]
     return {
-        "limit": f"| 1 | {one:.3g} |\n| {found['threads']} | {every:.3g} |\n",
+        "limit": "\n".join(limits) + "\n",
         "rungs": "\n".join(rungs) + "\n",
         "chains": "\n".join(chains) + "\n",
         "tiles": "\n".join(tiles) + "\n",
@@ -379,9 +381,9 @@ def draw(found: dict[str, Any]) -> None:
     """fast_matmul.png."""
     one, every = found["limit"].values()
     rungs, blas = found["rungs"], found["BLAS"]
-    names = {"threads": f"… on {found['threads']} threads"}
-    bars = {names.get(name, name): rate for name, rate in rungs.items()}
-    bars |= {"NumPy's BLAS": blas["1"], f"… on {found['threads']} threads ": blas[str(found["threads"])]}
+    all_of = f"{found['threads']} threads"
+    bars = {f"tile, {all_of}" if name == "threads" else name: rate for name, rate in rungs.items()}
+    bars |= {"NumPy's BLAS": blas["1"], f"BLAS, {all_of}": blas[str(found["threads"])]}
     limits = {"one core": one, f"{found['threads']} cores": every}
     rates = f"{rungs['plain Python']:.2g} to {rungs['register tile']:.0f} GFLOP/s on one core, whose limit is {one:.0f}"
     title = f"From {rates}: "
