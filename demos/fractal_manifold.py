@@ -35,7 +35,7 @@ def main() -> None:
     mean, components = principal_components(x)
     history = sn.History(unit="squared error/image")
     models, rebuilt, by_pca, errors = {}, {}, {}, {"autoencoder": {}, "PCA": {}}
-    for L in BOTTLENECKS[:3] if arguments.quick else BOTTLENECKS:
+    for L in BOTTLENECKS[:2] if arguments.quick else BOTTLENECKS:
         models[L] = autoencoder(x.shape[1], arguments.hidden, L, rng)
         steps = arguments.epochs * math.ceil(len(x) / arguments.batch_size)
         course = sn.fit(

@@ -23,7 +23,11 @@ def command(demo: str, *arguments: str) -> list[str]:
     return [sys.executable, "-u", "-W", "error", str(ROOT / "demos" / f"{demo}.py"), *arguments]
 
 
-ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
+ENVIRONMENT = os.environ | {
+    "PYTHONPATH": str(ROOT),
+    "PYTHONIOENCODING": "utf-8",
+    "NUMBA_NUM_THREADS": "1",  # test processes share the cores, and a thread that waits for another waits long
+}
 
 
 def run(demo: str, *arguments: str, expect: int = 0) -> subprocess.CompletedProcess[str]:
@@ -252,7 +256,7 @@ def test_the_fractal_demo_writes_every_figure_the_model_and_its_numbers(quick_fr
 def test_the_fractal_demo_holds_the_error_of_each_bottleneck_beside_that_of_pca(quick_fractals):
     out, text = quick_fractals
     results = json.loads((out / "metrics.json").read_text())["results"]
-    for L in (1, 2, 3):
+    for L in (1, 2):
         ours, pca = results[f"autoencoder, {L}"], results[f"PCA, {L}"]
         assert ours["unit"] == pca["unit"] == "squared error/pixel"
         assert f"bottleneck {L}: {ours['value']:.6f} squared error/pixel, by PCA {pca['value']:.6f}" in text
