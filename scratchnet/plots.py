@@ -254,7 +254,8 @@ def bar_panels(panels: Sequence[Bars], title: str) -> Figure:
         colors = [COLORS[0] if one else SOFT for one in coloured]
         values = list(panel.values.values())
         bars = axes.barh(range(len(values)), values, color=colors, height=0.75, log=panel.logarithmic)
-        axes.bar_label(bars, [f" {value:.3g}" for value in values], fontsize=8, color=INK)
+        over_lines = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
+        axes.bar_label(bars, [f"{value:.3g}" for value in values], fontsize=8, color=INK, padding=3, bbox=over_lines)
         axes.set_yticks(range(len(values)), list(panel.values))
         axes.invert_yaxis()
         for color, (name, limit) in zip(COLORS[1:], panel.limits.items(), strict=False):
