@@ -41,7 +41,8 @@ def main() -> None:
         folder = Path(name)
         np.savez(folder / "given.npz", seed=arguments.seed, samples=1 if arguments.quick else 5, **given)
         np.save(folder / "images.npy", x[: steps * N])  # whole batches: a scanned epoch has no short one
-        panels = compare_kernels(folder, arguments.epochs, results) if importlib.util.find_spec("numba") else []
+        numba = importlib.util.find_spec("numba")
+        panels = compare_kernels(folder, arguments.epochs, arguments.quick, results) if numba else []
         answers, interrupted = compare_epochs(folder, given, arguments, results)
     seconds = {name: statistics.median(answer[name] for answer in answers) for name in answers[0]}
     ours = [name for name in seconds if PEERS[name].make is Here]

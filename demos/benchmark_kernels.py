@@ -9,27 +9,28 @@ from common import Number
 from workers import ONE_THREAD, Worker, in_turn, times_as_fast
 
 from scratchnet import plots
+from scratchnet.kernels import reference
 
 CLOSE = 2e-5  # of the largest number: what float32 may round away
 
 
-def compare_kernels(folder: Path, rounds: int, results: dict[str, Number]) -> list[plots.Bars]:
-    """Each kernel against its twin on all threads, products on one thread too, under the machine's limit."""
+def compare_kernels(folder: Path, rounds: int, quick: bool, results: dict[str, Number]) -> list[plots.Bars]:
+    """Each kernel against its twin; products on all threads and, if not quick, on one, under the machine's limit."""
+    environments = {"all threads": {}} if quick else {"1 thread": ONE_THREAD, "all threads": {}}
     print("Kernels: first whether numba and NumPy agree with their formulas, then how long they take …", flush=True)
     with ExitStack() as stack:
         workers: dict[str, Worker] = {}
         for engine in ("numba", "numpy"):
-            for threads, alone in (("all threads", {}), ("1 thread", ONE_THREAD)):
+            for threads, alone in environments.items():
                 worker = Worker("kernels", folder, {"SCRATCHNET_KERNELS": engine} | alone)
                 workers[f"{engine}, {threads}"] = stack.enter_context(worker)
-        for name, worker in workers.items():
+        every = {name: workers[f"{name}, all threads"] for name in ("numba", "numpy")}
+        for name, worker in every.items():
             kernel, error = max(worker.ask("errors").items(), key=lambda item: item[1])
             if not error < CLOSE:
                 sys.exit(f"benchmark.py: {kernel} by {name} is {error:.0e} from its formula, more than {CLOSE:.0e}.")
-        limits = {
-            f"limit, {threads}": workers[f"numba, {threads}"].ask("limit") for threads in ("1 thread", "all threads")
-        }
-        answers, _ = in_turn({name: workers[f"{name}, all threads"] for name in ("numba", "numpy")}, "kernels", rounds)
+        limits = {f"limit, {threads}": workers[f"numba, {threads}"].ask("limit") for threads in environments}
+        answers, _ = in_turn(every, "kernels", rounds)
         rates, _ = in_turn(workers, "products", rounds)
     speedups, products = {}, {}
     print(f"\n{'numba is':17}{'':26}numba     NumPy   µs a call, medians")
@@ -41,8 +42,10 @@ def compare_kernels(folder: Path, rounds: int, results: dict[str, Number]) -> li
         results[f"{kernel}, numba"] = Number(each["numba"], "µs")
         results[f"{kernel}, numpy"] = Number(each["numpy"], "µs")
         results[f"{kernel}, numba against numpy"] = Number(speedups[kernel], "× as fast")
+    if untimed := sorted(set(reference.__all__) - {name.partition(",")[0] for name in speedups}):
+        print(f"not timed: {', '.join(untimed)}")
     print(f"\n{'numba is':17}{'':26}numba      BLAS   GFLOP/s, medians")
-    for threads in ("1 thread", "all threads"):
+    for threads in environments:
         for product in rates[0][f"numba, {threads}"]:
             names = {f"numba, {threads}": "numba", f"numpy, {threads}": "BLAS"}
             each = {name: statistics.median(rate[name][product] for rate in rates) for name in names}

@@ -200,6 +200,6 @@ PEERS = {
     "PyTorch eager": Peer(Torch, "torch"),
     "PyTorch compiled": Peer(partial(Torch, compiled=True), "torch", quick=False),
     "JAX jitted": Peer(Jax, "jax", quick=False),
-    "JAX scanned": Peer(partial(Jax, scanned=True), "jax"),
+    "JAX scanned": Peer(partial(Jax, scanned=True), "jax", quick=False),
     "its products by BLAS": Peer(Products, "numpy"),
 }

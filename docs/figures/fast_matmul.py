@@ -23,7 +23,6 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 import scratchnet as sn
-from scratchnet import plots
 from scratchnet.kernels import compiled, gemm
 from scratchnet.storage import write_whole
 
@@ -379,6 +378,8 @@ def rewritten(page: str, found: dict[str, Any]) -> str:
 
 def draw(found: dict[str, Any]) -> None:
     """fast_matmul.png."""
+    from scratchnet import plots  # here, so that who asks for the limit does not wait for matplotlib
+
     one, every = found["limit"].values()
     rungs, blas = found["rungs"], found["BLAS"]
     all_of = f"{found['threads']} threads"
