@@ -60,8 +60,8 @@ def main() -> None:
         f'\nChoose sn.kernels.use("{engine}") here for this model, or SCRATCHNET_KERNELS={engine} in the environment.'
     )
     panels.append(plots.Bars(f"{steps} steps of the VAE", seconds, "seconds, median", marked=ours))
-    others = ", ".join(f"{times[name]:.2f} × {name}" for name in seconds if name not in ours)
-    title = f"{steps} steps of the VAE take {seconds[fastest]:.2f} s by {fastest}, as fast as {others}"
+    others = ", ".join(f"{times[name]:.2f} × as fast as {name}" for name in seconds if name not in ours)
+    title = f"{steps} steps of the VAE take {seconds[fastest]:.2f} s by {fastest}: {others}"
     demo.figure("benchmark.png", plots.bar_panels(panels, title))
     demo.finish(results, sn.History(interrupted=interrupted))
 
