@@ -111,6 +111,11 @@ def check_pair(where: str, name: str, value: Any, least: int = 1) -> tuple[int, 
     return int(value[0]), int(value[1])
 
 
+def as_written(pair: tuple[int, int]) -> str:
+    """What `check_pair` returned, as one would write it: a number, if both are the same."""
+    return str(pair[0] if pair[0] == pair[1] else pair)
+
+
 def check_number(
     where: str, name: str, value: Any, low: float, high: float = np.inf, *, open_low=False, closed_high=False
 ) -> None:

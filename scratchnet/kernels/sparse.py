@@ -244,7 +244,8 @@ def product(x, transposed, B, start, C, done, threads):  # pragma: no cover  (ru
     counts = np.empty(M, np.int64)
     for part in prange(threads):
         _count(x, transposed, part * M // threads, (part + 1) * M // threads, counts)
-    begins, ends = _begins(counts), _begins(counts)
+    begins = _begins(counts)
+    ends = begins.copy()
     if begins[M] > DENSEST * x.size:
         return
     numbers, columns = np.empty(begins[M], x.dtype), np.empty(begins[M], np.int32)

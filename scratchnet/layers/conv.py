@@ -5,12 +5,13 @@ one is the way back of the other.
 """
 
 import math
+from abc import abstractmethod
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from scratchnet import kernels
-from scratchnet.checks import check_count, check_dy, check_float_type, check_images, check_pair, check_rng
+from scratchnet.checks import as_written, check_count, check_dy, check_float_type, check_images, check_pair, check_rng
 from scratchnet.errors import ShapeError
 from scratchnet.layer import Layer
 from scratchnet.types import Array, Backward
@@ -49,22 +50,22 @@ class _Convolution(Layer):
         self.db = np.zeros_like(self.b)
 
     @property
+    @abstractmethod
     def fan_in(self) -> int:
         """How many products are added up in one number of y, away from the border."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def channels(self) -> tuple[int, int]:
         """The first two axes of W."""
-        raise NotImplementedError
 
     def __repr__(self) -> str:
         options = "".join(
-            f", {name}={_short(value)}"
+            f", {name}={as_written(value)}"
             for name, value, default in (("stride", self.stride, (1, 1)), ("padding", self.padding, (0, 0)))
             if value != default
         )
-        return f"{type(self).__name__}({self.c_in}, {self.c_out}, {_short(self.kernel_size)}{options})"
+        return f"{type(self).__name__}({self.c_in}, {self.c_out}, {as_written(self.kernel_size)}{options})"
 
 
 class Conv2D(_Convolution):
@@ -236,7 +237,3 @@ class ConvTranspose2D(_Convolution):
             return kernels.conv2d(dy, self.W, 0, *how) if need_dx else None  # dx = W ∗ dy          (N, C, H, B)
 
         return y, backward
-
-
-def _short(pair: tuple[int, int]) -> str:
-    return str(pair[0] if pair[0] == pair[1] else pair)

@@ -1,7 +1,7 @@
 """Pooling: of each window of an image, one number is left."""
 
 from scratchnet import kernels
-from scratchnet.checks import check_dy, check_images, check_pair
+from scratchnet.checks import as_written, check_dy, check_images, check_pair
 from scratchnet.errors import ShapeError
 from scratchnet.layer import Layer
 from scratchnet.types import Array, Backward
@@ -64,8 +64,5 @@ class MaxPool2D(Layer):
         return y, backward
 
     def __repr__(self) -> str:
-        def short(pair):
-            return pair[0] if pair[0] == pair[1] else pair
-
-        stride = "" if self.stride == self.kernel_size else f", stride={short(self.stride)}"
-        return f"MaxPool2D({short(self.kernel_size)}{stride})"
+        stride = "" if self.stride == self.kernel_size else f", stride={as_written(self.stride)}"
+        return f"MaxPool2D({as_written(self.kernel_size)}{stride})"
