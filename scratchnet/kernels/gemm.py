@@ -16,21 +16,29 @@ Goto & van de Geijn, Anatomy of High-Performance Matrix Multiplication, 2008.
 # An intrinsic is called without its first argument, which numba hands in:
 # pyright: reportCallIssue=false
 
-import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
 from numba import njit, prange, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-_CPU = llvm.get_host_cpu_features()
-_AVX512 = bool(_CPU.get("avx512f"))
-_AVX2 = bool(_CPU.get("avx2") and _CPU.get("fma"))
+from scratchnet.kernels.vectors import (
+    AVX512,
+    I64,
+    NEON,
+    VECTOR,
+    address,
+    choose,
+    constant,
+    load,
+    multiply_add,
+    scalar,
+    spread,
+    store,
+    transposed,
+)
 
-VECTOR = 64 if _AVX512 else 32 if _AVX2 else 16
-"""Bytes in a vector register."""
-
-TALLEST = 14 if _AVX512 else 12 if _CPU.get("neon") else 6
+TALLEST = 14 if AVX512 else 12 if NEON else 6
 """Rows of the tallest tile: with two vectors each they leave room for B and A among the 32, or 16, registers."""
 
 HEIGHTS = tuple(rows for rows in (14, 13, 12, 10, 8, 6, 4, 2, 1) if rows <= TALLEST)
@@ -38,42 +46,6 @@ HEIGHTS = tuple(rows for rows in (14, 13, 12, 10, 8, 6, 4, 2, 1) if rows <= TALL
 
 DEPTH = 512
 """Steps of k at a time, so that the rows of A under a tile stay in the first-level cache."""
-
-_I64, _I32 = ir.IntType(64), ir.IntType(32)
-
-
-def _constant(number):
-    return ir.Constant(_I64, number)
-
-
-def _scalar(dtype):
-    return ir.FloatType() if dtype == types.float32 else ir.DoubleType()
-
-
-def _at(builder, address, kind):
-    return builder.inttoptr(address, kind.as_pointer())
-
-
-def _load(builder, address, kind, align):
-    loaded = builder.load(_at(builder, address, kind))
-    loaded.align = align
-    return loaded
-
-
-def _store(builder, value, address, align):
-    stored = builder.store(value, _at(builder, address, value.type))
-    stored.align = align
-
-
-@intrinsic
-def address(typingctx, array):
-    """Where an array begins, as a number; the array must outlive its use."""
-
-    def codegen(context, builder, signature, arguments):
-        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
-        return builder.ptrtoint(data, _I64)
-
-    return types.int64(array), codegen
 
 
 @intrinsic
@@ -83,64 +55,52 @@ def _tile(typingctx, rows, halves, panel, a, a_row, a_k, start, start_row, c, c_
     Addresses and strides are in bytes. The tile stands in registers while k runs: it is emitted once for each height
     and width, as registers have no index.
     """
-    kind, size = _scalar(panel.dtype), panel.dtype.bitwidth // 8
+    kind, size = scalar(panel.dtype), panel.dtype.bitwidth // 8
 
     def codegen(context, builder, signature, arguments):
         rows, halves, array, a, a_row, a_k, start, start_row, c, c_row, steps = arguments
-        b = builder.ptrtoint(context.make_array(signature.args[2])(context, builder, array).data, _I64)
-        end = builder.append_basic_block("end")
-        no_such_tile = builder.append_basic_block("none")
-        choice = builder.switch(builder.add(builder.mul(halves, _constant(64)), rows), no_such_tile)
-        for width in (4, 2, 1):
-            for height in HEIGHTS:
-                block = builder.append_basic_block(f"tile{height}x{width}")
-                choice.add_case(_constant(64 * width + height), block)
-                builder.position_at_end(block)
-                emit(builder, height, width, a, a_row, a_k, b, start, start_row, c, c_row, steps)
-                builder.branch(end)
-        builder.position_at_end(no_such_tile)
-        builder.unreachable()
-        builder.position_at_end(end)
+        b = builder.ptrtoint(context.make_array(signature.args[2])(context, builder, array).data, I64)
+
+        def emitted(height, width):
+            return lambda: emit(builder, height, width, a, a_row, a_k, b, start, start_row, c, c_row, steps)
+
+        emits = {64 * width + height: emitted(height, width) for width in (4, 2, 1) for height in HEIGHTS}
+        choose(builder, builder.add(builder.mul(halves, constant(64)), rows), emits)
         return context.get_dummy_value()
 
     def emit(builder, height, halves, a, a_row, a_k, b, start, start_row, c, c_row, steps):
         count, wide = max(1, halves // 2), VECTOR if halves > 1 else VECTOR // 2  # vectors, and bytes in each
         lanes = wide // size
         vector = ir.VectorType(kind, lanes)
-        fused = ir.FunctionType(vector, [vector] * 3)
-        fma = cgutils.get_or_insert_function(builder.module, fused, f"llvm.fma.v{lanes}f{8 * size}")
-        undefined, first = ir.Constant(vector, ir.Undefined), ir.Constant(_I32, 0)
-        everywhere = ir.Constant(ir.VectorType(_I32, lanes), None)
         loop, done = builder.append_basic_block("k"), builder.append_basic_block("done")
 
         def at(base, row, stride, v):
-            return builder.add(builder.add(base, builder.mul(stride, _constant(row))), _constant(v * wide))
+            return builder.add(builder.add(base, builder.mul(stride, constant(row))), constant(v * wide))
 
         tile = [(i, v) for i in range(height) for v in range(count)]
-        before = [_load(builder, at(start, i, start_row, v), vector, size) for i, v in tile]
-        below = [builder.mul(a_row, _constant(i)) for i in range(height)]
+        before = [load(builder, at(start, i, start_row, v), vector, size) for i, v in tile]
+        below = [builder.mul(a_row, constant(i)) for i in range(height)]
         entry = builder.block
-        builder.cbranch(builder.icmp_signed(">", steps, _constant(0)), loop, done)
+        builder.cbranch(builder.icmp_signed(">", steps, constant(0)), loop, done)
 
         builder.position_at_end(loop)
-        left, pa, pb = (builder.phi(_I64) for _ in range(3))
+        left, pa, pb = (builder.phi(I64) for _ in range(3))
         sums = [builder.phi(vector) for _ in tile]
-        b_vectors = [_load(builder, builder.add(pb, _constant(v * wide)), vector, size) for v in range(count)]
+        b_vectors = [load(builder, builder.add(pb, constant(v * wide)), vector, size) for v in range(count)]
         after = []
         for i in range(height):
-            number = _load(builder, builder.add(pa, below[i]), kind, size)
-            spread = builder.shuffle_vector(builder.insert_element(undefined, number, first), undefined, everywhere)
-            after += [builder.call(fma, [spread, b_vectors[v], sums[i * count + v]]) for v in range(count)]
-        left_after = builder.sub(left, _constant(1))
+            number = spread(builder, vector, load(builder, builder.add(pa, below[i]), kind, size))
+            after += [multiply_add(builder, number, b_vectors[v], sums[i * count + v]) for v in range(count)]
+        left_after = builder.sub(left, constant(1))
         for phi, at_first, then in (
             (left, steps, left_after),
             (pa, a, builder.add(pa, a_k)),
-            (pb, b, builder.add(pb, _constant(count * wide))),
+            (pb, b, builder.add(pb, constant(count * wide))),
             *zip(sums, before, after, strict=True),
         ):
             phi.add_incoming(at_first, entry)
             phi.add_incoming(then, loop)
-        builder.cbranch(builder.icmp_signed(">", left_after, _constant(0)), loop, done)
+        builder.cbranch(builder.icmp_signed(">", left_after, constant(0)), loop, done)
 
         builder.position_at_end(done)
         results = []
@@ -150,7 +110,7 @@ def _tile(typingctx, rows, halves, panel, a, a_row, a_k, start, start_row, c, c_
             result.add_incoming(product, loop)
             results.append(result)
         for (i, v), result in zip(tile, results, strict=True):
-            _store(builder, result, at(c, i, c_row, v), size)
+            store(builder, result, at(c, i, c_row, v), size)
 
     return types.void(rows, halves, panel, *[types.int64] * 8), codegen
 
@@ -158,20 +118,20 @@ def _tile(typingctx, rows, halves, panel, a, a_row, a_k, start, start_row, c, c_
 @intrinsic
 def _copy_rows(typingctx, panel, b, b_k, steps, halves):
     """Copies so many half vectors of each of `steps` rows into the panel."""
-    kind, size = _scalar(panel.dtype), panel.dtype.bitwidth // 8
+    kind, size = scalar(panel.dtype), panel.dtype.bitwidth // 8
     half = VECTOR // 2
     vector = ir.VectorType(kind, half // size)
 
     def codegen(context, builder, signature, arguments):
         array, b, b_k, steps, halves = arguments
-        to = builder.ptrtoint(context.make_array(signature.args[0])(context, builder, array).data, _I64)
+        to = builder.ptrtoint(context.make_array(signature.args[0])(context, builder, array).data, I64)
         with cgutils.for_range(builder, steps) as row:
             source = builder.add(b, builder.mul(row.index, b_k))
-            target = builder.add(to, builder.mul(row.index, builder.mul(halves, _constant(half))))
+            target = builder.add(to, builder.mul(row.index, builder.mul(halves, constant(half))))
             with cgutils.for_range(builder, halves) as v:
-                offset = builder.mul(v.index, _constant(half))
-                value = _load(builder, builder.add(source, offset), vector, size)
-                _store(builder, value, builder.add(target, offset), size)
+                offset = builder.mul(v.index, constant(half))
+                value = load(builder, builder.add(source, offset), vector, size)
+                store(builder, value, builder.add(target, offset), size)
         return context.get_dummy_value()
 
     return types.void(panel, *[types.int64] * 4), codegen
@@ -183,30 +143,17 @@ def _transpose_block(typingctx, panel, offset, row, b, b_column):
 
     `b` is the address of the block's first number, k runs along memory; `offset` and `row` are the panel's, in bytes.
     """
-    kind, size = _scalar(panel.dtype), panel.dtype.bitwidth // 8
+    kind, size = scalar(panel.dtype), panel.dtype.bitwidth // 8
     lanes = VECTOR // size
     vector = ir.VectorType(kind, lanes)
 
     def codegen(context, builder, signature, arguments):
         array, offset, row, b, b_column = arguments
         data = context.make_array(signature.args[0])(context, builder, array).data
-        to = builder.add(builder.ptrtoint(data, _I64), offset)
-        block = [
-            _load(builder, builder.add(b, builder.mul(b_column, _constant(j))), vector, size) for j in range(lanes)
-        ]
-        side = 1
-        while side < lanes:  # exchange the off-diagonal quarters of every square of 2·side
-            low = [j if not j & side else lanes + j - side for j in range(lanes)]
-            high = [j + side if not j & side else lanes + j for j in range(lanes)]
-            for j in range(lanes):
-                if not j & side:
-                    one, other = block[j], block[j + side]
-                    for k, mask in ((j, low), (j + side, high)):
-                        order = ir.Constant(ir.VectorType(_I32, lanes), [ir.Constant(_I32, m) for m in mask])
-                        block[k] = builder.shuffle_vector(one, other, order)
-            side *= 2
-        for k in range(lanes):
-            _store(builder, block[k], builder.add(to, builder.mul(row, _constant(k))), size)
+        to = builder.add(builder.ptrtoint(data, I64), offset)
+        block = [load(builder, builder.add(b, builder.mul(b_column, constant(j))), vector, size) for j in range(lanes)]
+        for k, turned in enumerate(transposed(builder, block)):
+            store(builder, turned, builder.add(to, builder.mul(row, constant(k))), size)
         return context.get_dummy_value()
 
     return types.void(panel, *[types.int64] * 4), codegen

@@ -25,10 +25,22 @@ from typing import NamedTuple
 import numpy as np
 from llvmlite import ir
 from numba import njit, prange, types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
-from scratchnet.kernels.gemm import TALLEST, VECTOR, address
+from scratchnet.kernels.gemm import TALLEST
+from scratchnet.kernels.vectors import (
+    I32,
+    VECTOR,
+    address,
+    choose,
+    constant,
+    multiply_add,
+    scalar,
+    shuffled,
+    spread,
+    summed,
+    transposed,
+)
 from scratchnet.types import Array
 
 PIXELS = 6 if TALLEST > 6 else 3
@@ -42,16 +54,10 @@ NEAR = 4
 STEPS = 128
 """Pixels at a time in a weight gradient, so that what the tiles of a channel share stays in the first-level cache."""
 
-_I64, _I32 = ir.IntType(64), ir.IntType(32)
-
 
 def count(x: Array) -> int:
     """Lanes of a vector of such numbers."""
     return VECTOR // x.itemsize
-
-
-def _constant(number):
-    return ir.Constant(_I64, number)
 
 
 class _Memory:
@@ -60,7 +66,7 @@ class _Memory:
     def __init__(self, context, builder, signature, arguments, dtype):
         self.builder, self.dtype = builder, dtype
         self.size = dtype.bitwidth // 8
-        self.kind = ir.FloatType() if dtype == types.float32 else ir.DoubleType()
+        self.kind = scalar(dtype)
         self.lanes = VECTOR // self.size
         self.vector = ir.VectorType(self.kind, self.lanes)
         self.values = [
@@ -83,61 +89,18 @@ class _Memory:
         stored = self.builder.store(value, self.pointer(array, index, self.vector))
         stored.align = self.size
 
-    def spread(self, number):
-        """The number in every lane."""
-        first = ir.Constant(_I32, 0)
-        alone = self.builder.insert_element(ir.Constant(self.vector, ir.Undefined), number, first)
-        everywhere = ir.Constant(ir.VectorType(_I32, self.lanes), None)
-        return self.builder.shuffle_vector(alone, ir.Constant(self.vector, ir.Undefined), everywhere)
-
-    def multiply_add(self, a, x, total):
-        fused = ir.FunctionType(self.vector, [self.vector] * 3)
-        name = f"llvm.fma.v{self.lanes}f{8 * self.size}"
-        return self.builder.call(cgutils.get_or_insert_function(self.builder.module, fused, name), [a, x, total])
-
 
 def _plus(builder, base, *numbers):
     for number in numbers:
-        base = builder.add(base, number if isinstance(number, ir.Value) else _constant(number))
+        base = builder.add(base, number if isinstance(number, ir.Value) else constant(number))
     return base
 
 
 def _for_each_tile(builder, pixels, outputs, emit):
     """Emits the code of every size of tile, and the choice between them."""
-    end, none = builder.append_basic_block("end"), builder.append_basic_block("none")
-    choice = builder.switch(builder.add(builder.mul(pixels, _constant(8)), outputs), none)
-    for T in range(1, PIXELS + 1):
-        for R in range(1, OUTPUTS + 1):
-            block = builder.append_basic_block(f"tile{T}x{R}")
-            choice.add_case(_constant(8 * T + R), block)
-            builder.position_at_end(block)
-            emit(T, R)
-            builder.branch(end)
-    builder.position_at_end(none)
-    builder.unreachable()
-    builder.position_at_end(end)
-
-
-def _summed(builder, steps, before, add):
-    """What stands in registers after steps k = 0, 1, …, each of which makes the sums `add(k, sums)`."""
-    loop, done = builder.append_basic_block("k"), builder.append_basic_block("done")
-    entry = builder.block
-    builder.cbranch(builder.icmp_signed(">", steps, _constant(0)), loop, done)
-    builder.position_at_end(loop)
-    k = builder.phi(_I64)
-    sums = [builder.phi(total.type) for total in before]
-    after, then = add(k, sums), builder.add(k, _constant(1))
-    for phi, first, next_one in zip([k, *sums], [_constant(0), *before], [then, *after], strict=True):
-        phi.add_incoming(first, entry)
-        phi.add_incoming(next_one, loop)
-    builder.cbranch(builder.icmp_signed("<", then, steps), loop, done)
-    builder.position_at_end(done)
-    results = []
-    for first, last in zip(before, after, strict=True):
-        results.append(builder.phi(last.type))
-        results[-1].add_incoming(first, entry)
-        results[-1].add_incoming(last, loop)
-    return results
+    sizes = [(T, R) for T in range(1, PIXELS + 1) for R in range(1, OUTPUTS + 1)]
+    emits = {8 * T + R: functools.partial(emit, T, R) for T, R in sizes}
+    choose(builder, builder.add(builder.mul(pixels, constant(8)), outputs), emits)
 
 
 @intrinsic
@@ -154,23 +117,23 @@ def _weigh(typingctx, pixels, outputs, x, at, first, offsets, steps, w, w_first,
 
         def emit(T, R):
             places = [m.load(at, _plus(builder, first, t)) for t in range(T)]
-            biases = [m.spread(m.load(b, _plus(builder, b_first, r))) for r in range(R)]
+            biases = [spread(builder, m.vector, m.load(b, _plus(builder, b_first, r))) for r in range(R)]
 
             def add(k, sums):
                 offset = m.load(offsets, k)
-                step = _plus(builder, w_first, builder.mul(k, _constant(R)))
+                step = _plus(builder, w_first, builder.mul(k, constant(R)))
                 seen = [m.load_vector(x_, _plus(builder, place, offset)) for place in places]
                 after = []
                 for r in range(R):
-                    weight = m.spread(m.load(w, _plus(builder, step, r)))
-                    after += [m.multiply_add(weight, seen[t], sums[r * T + t]) for t in range(T)]
+                    weight = spread(builder, m.vector, m.load(w, _plus(builder, step, r)))
+                    after += [multiply_add(builder, weight, seen[t], sums[r * T + t]) for t in range(T)]
                 return after
 
-            sums = _summed(builder, steps, [bias for bias in biases for _ in range(T)], add)
+            sums = summed(builder, steps, [bias for bias in biases for _ in range(T)], add)
             for t in range(T):
                 place = _plus(builder, y_first, m.load(to, _plus(builder, first, t)))
                 for r in range(R):
-                    m.store_vector(sums[r * T + t], y, _plus(builder, place, builder.mul(row, _constant(r))))
+                    m.store_vector(sums[r * T + t], y, _plus(builder, place, builder.mul(row, constant(r))))
 
         _for_each_tile(builder, pixels, outputs, emit)
         return context.get_dummy_value()
@@ -190,7 +153,7 @@ def _correlate(typingctx, taps, outputs, x, x_first, at, first, offsets, steps, 
 
         def emit(T, R):
             places = [_plus(builder, x_first, m.load(at, _plus(builder, first, t))) for t in range(T)]
-            rows = [_plus(builder, dy_first, builder.mul(row, _constant(r))) for r in range(R)]
+            rows = [_plus(builder, dy_first, builder.mul(row, constant(r))) for r in range(R)]
             tile = [_plus(builder, sums_first, i * m.lanes) for i in range(R * T)]
 
             def add(k, totals):
@@ -198,11 +161,11 @@ def _correlate(typingctx, taps, outputs, x, x_first, at, first, offsets, steps, 
                 seen = [m.load_vector(x_, _plus(builder, place, offset)) for place in places]
                 after = []
                 for r in range(R):
-                    slope = m.load_vector(dy, _plus(builder, rows[r], builder.mul(k, _constant(m.lanes))))
-                    after += [m.multiply_add(slope, seen[t], totals[r * T + t]) for t in range(T)]
+                    slope = m.load_vector(dy, _plus(builder, rows[r], builder.mul(k, constant(m.lanes))))
+                    after += [multiply_add(builder, slope, seen[t], totals[r * T + t]) for t in range(T)]
                 return after
 
-            totals = _summed(builder, steps, [m.load_vector(sums, i) for i in tile], add)
+            totals = summed(builder, steps, [m.load_vector(sums, i) for i in tile], add)
             for i, total in zip(tile, totals, strict=True):
                 m.store_vector(total, sums, i)
 
@@ -224,12 +187,12 @@ def _join(typingctx, y, y_first, parts, first, count, z, z_first):
 
         def add(k, sums):
             part = m.load(parts, builder.add(first, k))
-            minus = builder.icmp_signed("<", part, _constant(0))
-            place = builder.select(minus, builder.sub(_constant(-1), part), part)
+            minus = builder.icmp_signed("<", part, constant(0))
+            place = builder.select(minus, builder.sub(constant(-1), part), part)
             vector = m.load_vector(y_, builder.add(y_first, place))
             return [builder.select(minus, builder.fsub(sums[0], vector), builder.fadd(sums[0], vector))]
 
-        m.store_vector(_summed(builder, count, [zero], add)[0], z, z_first)
+        m.store_vector(summed(builder, count, [zero], add)[0], z, z_first)
         return context.get_dummy_value()
 
     return types.void(y, y_first, parts, first, count, z, z_first), codegen
@@ -246,14 +209,9 @@ def _total(typingctx, sums, first):
         lanes = m.lanes
         while lanes > 1:  # the upper half is added to the lower
             lanes //= 2
-            halves = [
-                builder.shuffle_vector(
-                    block, block, ir.Constant(ir.VectorType(_I32, lanes), [ir.Constant(_I32, i) for i in half])
-                )
-                for half in (range(lanes), range(lanes, 2 * lanes))
-            ]
+            halves = (shuffled(builder, block, block, half) for half in (range(lanes), range(lanes, 2 * lanes)))
             block = builder.fadd(*halves)
-        return builder.extract_element(block, ir.Constant(_I32, 0))
+        return builder.extract_element(block, ir.Constant(I32, 0))
 
     return sums.dtype(sums, first), codegen
 
@@ -274,19 +232,8 @@ def _turn(typingctx, source, rows, rows_first, source_first, target, places, pla
             return _plus(builder, first, m.load(table, _plus(builder, table_first, k)))
 
         block = [m.load_vector(source_, place(rows, rows_first, j, source_first)) for j in range(m.lanes)]
-        side = 1
-        while side < m.lanes:  # exchange the off-diagonal quarters of every square of 2·side
-            low = [j if not j & side else m.lanes + j - side for j in range(m.lanes)]
-            high = [j + side if not j & side else m.lanes + j for j in range(m.lanes)]
-            for j in range(m.lanes):
-                if not j & side:
-                    one, other = block[j], block[j + side]
-                    for k, mask in ((j, low), (j + side, high)):
-                        order = ir.Constant(ir.VectorType(_I32, m.lanes), [ir.Constant(_I32, i) for i in mask])
-                        block[k] = builder.shuffle_vector(one, other, order)
-            side *= 2
-        for k in range(m.lanes):
-            m.store_vector(block[k], target, place(places, places_first, k, target_first))
+        for k, turned in enumerate(transposed(builder, block)):
+            m.store_vector(turned, target, place(places, places_first, k, target_first))
         return context.get_dummy_value()
 
     return types.void(source, rows, rows_first, source_first, target, places, places_first, target_first), codegen

@@ -12,15 +12,31 @@ strips of columns, for registers and for threads, and each number is added up by
 # An intrinsic is called without its first argument, which numba hands in:
 # pyright: reportCallIssue=false
 
+from functools import partial
+
 import numpy as np
 from llvmlite import ir
 from numba import njit, prange, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from scratchnet.kernels.gemm import _AVX512, _I32, _I64, VECTOR, _constant, _load, _scalar, _store, address
+from scratchnet.kernels.vectors import (
+    AVX512,
+    I32,
+    I64,
+    VECTOR,
+    address,
+    choose,
+    constant,
+    load,
+    multiply_add,
+    scalar,
+    spread,
+    store,
+    summed,
+)
 
-WIDEST = 14 if _AVX512 else 10
+WIDEST = 14 if AVX512 else 10
 """Vectors of a row of C that are added up at a time, in as many registers."""
 
 NEAR = 49152
@@ -33,13 +49,13 @@ DENSEST = 0.35
 @intrinsic
 def _not_zero(typingctx, array, at):
     """A bit for each number of the vector at this address, set where the number is not zero."""
-    kind, size = _scalar(array.dtype), array.dtype.bitwidth // 8
+    kind, size = scalar(array.dtype), array.dtype.bitwidth // 8
     lanes = VECTOR // size
 
     def codegen(context, builder, signature, arguments):
-        vector = _load(builder, arguments[1], ir.VectorType(kind, lanes), size)
+        vector = load(builder, arguments[1], ir.VectorType(kind, lanes), size)
         mask = builder.fcmp_unordered("!=", vector, ir.Constant(vector.type, None))
-        return builder.zext(builder.bitcast(mask, ir.IntType(lanes)), _I64)
+        return builder.zext(builder.bitcast(mask, ir.IntType(lanes)), I64)
 
     return types.int64(array, at), codegen
 
@@ -60,50 +76,36 @@ def _add_rows(typingctx, vectors, numbers, columns, first, count, b, b_row, star
 
     Addresses and strides are in bytes.
     """
-    kind, size = _scalar(numbers.dtype), numbers.dtype.bitwidth // 8
+    kind, size = scalar(numbers.dtype), numbers.dtype.bitwidth // 8
     lanes = VECTOR // size
     vector = ir.VectorType(kind, lanes)
 
     def codegen(context, builder, signature, arguments):
         vectors, numbers, columns, first, count, b, b_row, start, c = arguments
         data = [
-            builder.ptrtoint(context.make_array(signature.args[i])(context, builder, array).data, _I64)
+            builder.ptrtoint(context.make_array(signature.args[i])(context, builder, array).data, I64)
             for i, array in ((1, numbers), (2, columns))
         ]
-        number = builder.add(data[0], builder.mul(first, _constant(size)))
-        column = builder.add(data[1], builder.mul(first, _constant(4)))
-        end, none = builder.append_basic_block("end"), builder.append_basic_block("none")
-        choice = builder.switch(vectors, none)
-        for width in range(1, WIDEST + 1):
-            block = builder.append_basic_block(f"strip{width}")
-            choice.add_case(_constant(width), block)
-            builder.position_at_end(block)
-            emit(builder, width, number, column, count, b, b_row, start, c)
-            builder.branch(end)
-        builder.position_at_end(none)
-        builder.unreachable()
-        builder.position_at_end(end)
-        return context.get_dummy_value()
+        number = builder.add(data[0], builder.mul(first, constant(size)))
+        column = builder.add(data[1], builder.mul(first, constant(4)))
 
-    def emit(builder, width, number, column, count, b, b_row, start, c):
-        fused = ir.FunctionType(vector, [vector] * 3)
-        fma = cgutils.get_or_insert_function(builder.module, fused, f"llvm.fma.v{lanes}f{8 * size}")
-        undefined, first = ir.Constant(vector, ir.Undefined), ir.Constant(_I32, 0)
-        everywhere = ir.Constant(ir.VectorType(_I32, lanes), None)
-        sums = [
-            cgutils.alloca_once_value(builder, _load(builder, builder.add(start, _constant(v * VECTOR)), vector, size))
-            for v in range(width)
-        ]  # LLVM keeps them in registers
-        with cgutils.for_range(builder, count) as entry:
-            at_column = builder.add(column, builder.mul(entry.index, _constant(4)))
-            row = builder.add(b, builder.mul(builder.zext(_load(builder, at_column, _I32, 4), _I64), b_row))
-            value = _load(builder, builder.add(number, builder.mul(entry.index, _constant(size))), kind, size)
-            spread = builder.shuffle_vector(builder.insert_element(undefined, value, first), undefined, everywhere)
-            for v in range(width):
-                of_b = _load(builder, builder.add(row, _constant(v * VECTOR)), vector, size)
-                builder.store(builder.call(fma, [spread, of_b, builder.load(sums[v])]), sums[v])
-        for v in range(width):
-            _store(builder, builder.load(sums[v]), builder.add(c, _constant(v * VECTOR)), size)
+        def emit(width):
+            places = [constant(v * VECTOR) for v in range(width)]
+
+            def add(e, sums):
+                k = builder.zext(load(builder, builder.add(column, builder.mul(e, constant(4))), I32, 4), I64)
+                row = builder.add(b, builder.mul(k, b_row))
+                value = load(builder, builder.add(number, builder.mul(e, constant(size))), kind, size)
+                weight = spread(builder, vector, value)
+                seen = [load(builder, builder.add(row, place), vector, size) for place in places]
+                return [multiply_add(builder, weight, one, total) for one, total in zip(seen, sums, strict=True)]
+
+            before = [load(builder, builder.add(start, place), vector, size) for place in places]
+            for place, total in zip(places, summed(builder, count, before, add), strict=True):
+                store(builder, total, builder.add(c, place), size)
+
+        choose(builder, vectors, {width: partial(emit, width) for width in range(1, WIDEST + 1)})
+        return context.get_dummy_value()
 
     return types.void(vectors, numbers, columns, *[types.int64] * 6), codegen
 
@@ -121,7 +123,7 @@ def _how_many(typingctx, bits):
 @intrinsic
 def _times_zero(typingctx, array, at, vectors):
     """The sum of 0 · b over so many vectors from this address: zero, or NaN if one of them is not finite."""
-    kind, size = _scalar(array.dtype), array.dtype.bitwidth // 8
+    kind, size = scalar(array.dtype), array.dtype.bitwidth // 8
     lanes = VECTOR // size
     vector = ir.VectorType(kind, lanes)
 
@@ -130,9 +132,9 @@ def _times_zero(typingctx, array, at, vectors):
         zero = ir.Constant(vector, None)
         total = cgutils.alloca_once_value(builder, zero)
         with cgutils.for_range(builder, vectors) as v:
-            b = _load(builder, builder.add(at, builder.mul(v.index, _constant(VECTOR))), vector, size)
+            b = load(builder, builder.add(at, builder.mul(v.index, constant(VECTOR))), vector, size)
             builder.store(builder.fadd(builder.load(total), builder.fmul(zero, b)), total)
-        lane = [builder.extract_element(builder.load(total), ir.Constant(_I32, i)) for i in range(lanes)]
+        lane = [builder.extract_element(builder.load(total), ir.Constant(I32, i)) for i in range(lanes)]
         while len(lane) > 1:
             lane = [builder.fadd(one, other) for one, other in zip(lane[::2], lane[1::2], strict=True)]
         return lane[0]
