@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -108,6 +109,18 @@ def agreement(results: dict[str, Number], most: float = 4.0) -> str:
 def squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """‖aᵢ − bⱼ‖² of rows a (N, D) and b (M, D): (N, M)."""
     return (a**2).sum(axis=1)[:, None] - 2 * a @ b.T + (b**2).sum(axis=1)
+
+
+def principal_components(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The mean (D,), and the directions by falling variance, columns of (D, D)."""
+    mean = x.mean(axis=0)
+    _, components = np.linalg.eigh((x - mean).T @ (x - mean))
+    return mean, components[:, ::-1]
+
+
+def cosine(peak: float, steps: int) -> Callable[[int], float]:
+    """A learning rate for each step, from `peak` down to 0 after so many steps, along half a cosine."""
+    return lambda step: peak / 2 * (1 + math.cos(math.pi * step / steps))
 
 
 class Run:

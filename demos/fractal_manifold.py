@@ -8,7 +8,19 @@ import itertools
 import math
 
 import numpy as np
-from common import QUICK_TEST, QUICK_TRAIN, Number, Run, options, run, squared_distances, table, whole_number
+from common import (
+    QUICK_TEST,
+    QUICK_TRAIN,
+    Number,
+    Run,
+    cosine,
+    options,
+    principal_components,
+    run,
+    squared_distances,
+    table,
+    whole_number,
+)
 
 import scratchnet as sn
 from scratchnet import plots
@@ -41,7 +53,7 @@ def main() -> None:
         course = sn.fit(
             models[L],
             x,
-            optimizer=sn.Adam(lambda step, steps=steps: PEAK / 2 * (1 + math.cos(math.pi * step / steps))),
+            optimizer=sn.Adam(cosine(PEAK, steps)),
             epochs=arguments.epochs,
             batch_size=arguments.batch_size,
             rng=rng,
@@ -87,13 +99,6 @@ def autoencoder(D: int, H: int, L: int, rng: np.random.Generator) -> sn.Autoenco
         return layers[:-1]
 
     return sn.Autoencoder(sn.Sequential(*stack(D, H, H, L)), sn.Sequential(*stack(L, H, H, D), sn.Sigmoid()))
-
-
-def principal_components(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The mean (D,), and the directions by falling variance, columns of (D, D)."""
-    mean = x.mean(axis=0)
-    _, components = np.linalg.eigh((x - mean).T @ (x - mean))
-    return mean, components[:, ::-1]
 
 
 def explained(z: np.ndarray, z_test: np.ndarray, c: np.ndarray, c_test: np.ndarray) -> np.ndarray:

@@ -1,0 +1,26 @@
+"""How the tests run a demo: as a user does, a script in a process of its own, on the shipped data."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+ENVIRONMENT = os.environ | {
+    "PYTHONPATH": str(ROOT),
+    "PYTHONIOENCODING": "utf-8",
+    "NUMBA_NUM_THREADS": "1",  # test processes share the cores, and a thread that waits for another waits long
+}
+
+
+def command(demo: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-u", "-W", "error", str(ROOT / "demos" / f"{demo}.py"), *arguments]
+
+
+def run(demo: str, *arguments: str, expect: int = 0) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        command(demo, *arguments), capture_output=True, text=True, encoding="utf-8", env=ENVIRONMENT, timeout=100
+    )
+    assert done.returncode == expect, done.stderr
+    return done
