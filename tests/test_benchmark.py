@@ -213,7 +213,7 @@ def test_a_batch_larger_than_the_data_is_refused(tmp_path):
 
 def test_ctrl_c_keeps_the_rounds_that_were_reached(tmp_path):
     process = subprocess.Popen(
-        command("--epochs", "1000", "--out", str(tmp_path), code=FEW),
+        command("--quick", "--epochs", "1000", "--out", str(tmp_path), code=f"{FEW}common.QUICK_EPOCHS = 1000\n"),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         encoding="utf-8",
