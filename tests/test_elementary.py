@@ -99,3 +99,7 @@ def test_exp_fades_into_subnormal_numbers_rather_than_end_at_once(dtype):
     tiny = np.finfo(dtype).tiny
     x = np.log(np.float64(tiny) / 16).astype(dtype)[None]
     assert 0 < of("exp", x)[0] < tiny
+
+
+def test_tanh_of_zero_is_zero_not_minus_zero():
+    assert not np.signbit(of("tanh", np.zeros(1)))[0]

@@ -141,7 +141,7 @@ def _functions(
 
     def tanh_of(x):
         t = expm1_of(-two * abs(x))
-        y = -t / (t + two)
+        y = (zero - t) / (t + two)  # −t would make −0 of 0
         return y if x >= zero else -y
 
     return {exp: exp_of, expm1: expm1_of, log: log_of, log1p: log1p_of, log1m: log1m_of, tanh: tanh_of}
