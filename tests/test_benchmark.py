@@ -2,7 +2,6 @@
 
 import importlib
 import json
-import os
 import runpy
 import shutil
 import signal
@@ -15,9 +14,9 @@ import pytest
 
 import scratchnet as sn
 from scratchnet.kernels import reference
+from tests.demo_runs import ENVIRONMENT
 
 DEMOS = Path(__file__).parent.parent / "demos"
-ENVIRONMENT = os.environ | {"PYTHONPATH": str(DEMOS.parent), "PYTHONIOENCODING": "utf-8"}
 FEW = """
 benchmark.compare_kernels = lambda *arguments: []
 benchmark.PEERS = {name: benchmark.PEERS[name] for name in ("scratchnet numpy", "its products by BLAS")}
