@@ -19,6 +19,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -29,6 +30,12 @@ from scratchnet.kernels.reference import __all__ as __all__
 from scratchnet.types import Array
 
 # ---- compiling, once
+
+_SOURCES = tuple(
+    (file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in sorted(Path(__file__).parent.glob("*.py"))
+)
+"""Every source of kernels. Machine code on disk is good as long as they are what they were; numba by itself looks at the
+file of the function alone, and not at those of the functions that it calls."""
 
 
 class Compiled:
@@ -48,7 +55,8 @@ class Compiled:
     every: ClassVar[list["Compiled"]] = []
 
     def __init__(self, function: Callable[..., None], kinds: str, family: str = "", **options: Any):
-        self._dispatcher = njit(cache=True, error_model="numpy", **options)(function)
+        self._dispatcher: Any = njit(cache=True, error_model="numpy", **options)(function)
+        self._dispatcher._cache._cache_file._source_stamp = _SOURCES
         self._kinds, self.family = kinds, family
         self._entries: dict[str, Callable[..., None]] = {}
         Compiled.every.append(self)
