@@ -34,8 +34,8 @@ from scratchnet.types import Array
 _SOURCES = tuple(
     (file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in sorted(Path(__file__).parent.glob("*.py"))
 )
-"""Every source of kernels. Machine code on disk is good as long as they are what they were; numba by itself looks at the
-file of the function alone, and not at those of the functions that it calls."""
+"""Every source of kernels. Machine code on disk is good as long as they are what they were; numba by itself looks at
+one file alone, that of the function, and not at those of the functions that it calls."""
 
 
 class Compiled:
@@ -427,6 +427,22 @@ def sample_gaussian_backward(dz, sigma, eps):
 
 
 # ---- optimizers
+
+
+@compiled("vv", parallel=True, fastmath=_SUMS)
+def _times_zero(x, total):
+    zero = x.dtype.type(0)
+    products = zero
+    for i in prange(x.size):
+        products += zero * x[i]  # NaN, if x is not finite
+    total[0] = products
+
+
+@twin
+def all_finite(x):
+    total = np.empty(1, x.dtype)
+    _times_zero(_vector(x), total)
+    return total[0] == 0
 
 
 @compiled("vvvss", fastmath={"contract"})
