@@ -7,11 +7,10 @@ one optimizer trains one model. Derivations: docs/05-optimizers.md.
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
-import numpy as np
-
 from scratchnet import kernels
 from scratchnet.checks import check_floats, check_number, check_same
 from scratchnet.errors import ShapeError
+from scratchnet.memory import aligned
 from scratchnet.types import Array
 
 Schedule = Callable[[int], float]
@@ -48,7 +47,8 @@ class Optimizer(ABC):
         check_same(name, "dtheta", dtheta, "theta", theta)
         for memory in self.memory_names:
             if self.steps == 0:
-                setattr(self, memory, np.zeros_like(theta))
+                setattr(self, memory, aligned(theta.shape, theta.dtype))
+                getattr(self, memory)[...] = 0
             kept = getattr(self, memory)
             if (kept.shape, kept.dtype) != (theta.shape, theta.dtype):
                 raise ShapeError(

@@ -10,6 +10,7 @@ import numpy as np
 
 from scratchnet.checks import listed, named
 from scratchnet.layer import Layer
+from scratchnet.memory import aligned
 from scratchnet.types import Array
 
 
@@ -82,8 +83,9 @@ class Parameters:
             raise TypeError(
                 f"Parameters expects one dtype for all layers, got {first[1]} in {first[0]}, {other[1]} in {other[0]}."
             )
-        self.theta = np.concatenate([getattr(part, attribute).ravel() for _, part, attribute in self.slots])
-        self.dtheta = np.concatenate([getattr(part, f"d{attribute}").ravel() for _, part, attribute in self.slots])
+        self.theta, self.dtheta = (
+            _in_a_row([getattr(part, f"{d}{attribute}") for _, part, attribute in self.slots]) for d in ("", "d")
+        )
         self._views = self._hand_out_views()
 
     def zero_grad(self) -> None:
@@ -129,6 +131,12 @@ class Parameters:
 
     def __repr__(self) -> str:
         return f"Parameters({len(self):,} numbers of {self.theta.dtype} in {len(self.slots)} arrays)"
+
+
+def _in_a_row(arrays: list[Array]) -> Array:
+    """All their numbers, one array after the other."""
+    row = aligned((sum(array.size for array in arrays),), arrays[0].dtype)
+    return np.concatenate([array.ravel() for array in arrays], out=row)
 
 
 def _rebuild(layers: dict[str, Layer]) -> Parameters:

@@ -27,6 +27,7 @@ from numba import float32, float64, get_num_threads, int64, njit, prange, types
 
 from scratchnet.kernels import elementary, gemm, lanes, reference, sparse
 from scratchnet.kernels.reference import __all__ as __all__
+from scratchnet.memory import aligned
 from scratchnet.types import Array
 
 # ---- compiling, once
@@ -307,7 +308,7 @@ def tanh_backward(dy, y):
 
 
 def _map(kernel: Compiled, *arguments: Array) -> Array:
-    result = np.empty(arguments[0].shape, arguments[0].dtype)
+    result = aligned(arguments[0].shape, arguments[0].dtype)
     kernel(*(_vector(x) for x in arguments), result.reshape(-1))
     return result
 

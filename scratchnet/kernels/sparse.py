@@ -221,17 +221,30 @@ def _strips(rows, vectors, threads):
 
 @njit(error_model="numpy")
 def _multiply(numbers, columns, begins, B, start, C, first, last, end):
-    """The columns of C from vector first to vector last, and those after it up to the end, which fill no vector."""
+    """The columns of C from vector first to vector last, and those after it up to the end, which fill no vector.
+
+    As many rows of B at a time as stay near: each list is read as far as these go, and then the next.
+    """
     lanes = VECTOR // C.itemsize
     b, of_start, c = address(B) + first * VECTOR, address(start) + first * VECTOR, address(C) + first * VECTOR
+    depth = max(1, NEAR // (VECTOR * max(1, last - first)))
+    ends = begins[:-1].copy()
+    for k in range(0, max(1, B.shape[0]) if first < last else 0, depth):
+        for i in range(C.shape[0]):
+            begin, stop = ends[i], begins[i + 1]
+            if k + depth < B.shape[0]:
+                stop = begin
+                while stop < begins[i + 1] and columns[stop] < k + depth:
+                    stop += 1
+            ends[i] = stop
+            at_c = c + i * C.strides[0]
+            before = of_start + i % len(start) * start.strides[0] if k == 0 else at_c
+            if stop > begin or k == 0:
+                _add_rows(last - first, numbers, columns, begin, stop - begin, b, B.strides[0], before, at_c)
     for i in range(C.shape[0]):
-        e, count = begins[i], begins[i + 1] - begins[i]
-        if first < last:
-            at_start, at_c = of_start + i % len(start) * start.strides[0], c + i * C.strides[0]
-            _add_rows(last - first, numbers, columns, e, count, b, B.strides[0], at_start, at_c)
         for j in range(last * lanes, end):
             total = start[i % len(start), j]
-            for n in range(e, e + count):
+            for n in range(begins[i], begins[i + 1]):
                 total += numbers[n] * B[columns[n], j]
             C[i, j] = total
 
