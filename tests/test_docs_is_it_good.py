@@ -70,6 +70,12 @@ def test_sigma_predicts_what_is_hidden_at_mu(found):
     assert flattery(found) == pytest.approx(found["half the sum of 1 − σ²"], rel=0.05)
 
 
+def test_the_gap_does_not_yet_fall_as_one_over_k():
+    share = (BOUNDS["100"] - BOUNDS["10"]) / (BOUNDS["10"] - BOUNDS["1"])
+    assert f"it is {share:.2f} of it" in PAGE
+    assert (1 / 10 - 1 / 100) / (1 - 1 / 10) == pytest.approx(0.1)
+
+
 def test_the_bound_rises_with_k_as_the_page_says():
     assert row("$L_k$", *(nats(BOUNDS[k]) for k in ("1", "10", "100"))) in PAGE
     assert list(BOUNDS.values()) == sorted(BOUNDS.values())
