@@ -1,4 +1,4 @@
-"""How good is a small VAE, by every number that is in use? Chapter 13's figure and numbers (under two minutes)."""
+"""How good is a small VAE, by every number that is in use? Chapter 13's figure and numbers (half a minute)."""
 
 import json
 from pathlib import Path

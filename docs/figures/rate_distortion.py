@@ -1,4 +1,4 @@
-"""What β buys, and what samples cost the encoder: chapter 15's two figures and numbers (under two minutes)."""
+"""What β buys, and what samples cost the encoder: chapter 15's two figures and numbers (a minute)."""
 
 import json
 from pathlib import Path
