@@ -1,6 +1,6 @@
 """Is my number good? The bound that a VAE reaches, with its error, and what its latent dimensions carry.
 
-Derivations, and what such numbers do and do not mean: docs/11-vae.md.
+Derivations, and what such numbers do and do not mean: docs/11-vae.md, docs/13-is-my-number-good.md.
 """
 
 from collections.abc import Iterator
@@ -55,7 +55,8 @@ def elbo(vae: VAE, x: Array, rng: np.random.Generator) -> dict[str, float]:
 
     Notes
     -----
-    Derivation: docs/11-vae.md. Kingma & Welling, Auto-Encoding Variational Bayes, 2013, equation 8.
+    Derivation: docs/11-vae.md; what it is worth: docs/13-is-my-number-good.md. Kingma & Welling, Auto-Encoding
+    Variational Bayes, 2013, equation 8.
 
     Examples
     --------
@@ -119,7 +120,8 @@ def log_likelihood(vae: VAE, x: Array, k: int, rng: np.random.Generator) -> floa
 
     Notes
     -----
-    The ELBO: docs/11-vae.md. Burda, Grosse & Salakhutdinov, Importance Weighted Autoencoders, 2015, section 3.
+    Derivation: docs/15-beta-and-importance-weighting.md; its gap: docs/13-is-my-number-good.md. Burda, Grosse &
+    Salakhutdinov, Importance Weighted Autoencoders, 2015, section 3.
 
     Examples
     --------
@@ -175,7 +177,7 @@ def bce_scale(train: Array, test: Array) -> dict[str, float]:
 
     Notes
     -----
-    docs/11-vae.md.
+    docs/13-is-my-number-good.md.
 
     Examples
     --------
@@ -207,6 +209,10 @@ def kl_per_latent(mu: Array, logvar: Array) -> Array:
     ShapeError
         If the shapes differ, or N is 0.
 
+    Notes
+    -----
+    docs/13-is-my-number-good.md.
+
     Examples
     --------
     >>> import numpy as np
@@ -237,7 +243,7 @@ def active_units(mu: Array, threshold: float = 0.01) -> Array:
 
     Notes
     -----
-    Burda, Grosse & Salakhutdinov, Importance Weighted Autoencoders, 2015, section 5.2.
+    docs/13-is-my-number-good.md. Burda, Grosse & Salakhutdinov, Importance Weighted Autoencoders, 2015, section 5.2.
 
     Examples
     --------

@@ -45,9 +45,9 @@ class Autoencoder(Model):
 
     Notes
     -----
-    Derivation: docs/07-autoencoder.md, docs/09-denoising.md. Hinton & Salakhutdinov, Reducing the Dimensionality of
-    Data with Neural Networks, 2006; Vincent et al., Extracting and Composing Robust Features with Denoising
-    Autoencoders, 2008.
+    Derivation: docs/07-autoencoder.md, docs/08-pca.md, docs/09-denoising.md. Hinton & Salakhutdinov, Reducing the
+    Dimensionality of Data with Neural Networks, 2006; Vincent et al., Extracting and Composing Robust Features with
+    Denoising Autoencoders, 2008.
 
     Examples
     --------

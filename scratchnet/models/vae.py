@@ -54,8 +54,9 @@ class VAE(Model):
 
     Notes
     -----
-    Derivation: docs/11-vae.md (the ELBO), docs/12-vae-gradients.md (the way back). Kingma & Welling, Auto-Encoding
-    Variational Bayes, 2013; Higgins et al., beta-VAE, 2017.
+    Derivation: docs/11-vae.md (the ELBO), docs/12-vae-gradients.md (the way back),
+    docs/15-beta-and-importance-weighting.md (β). Kingma & Welling, Auto-Encoding Variational Bayes, 2013; Higgins et
+    al., beta-VAE, 2017.
 
     Examples
     --------
