@@ -1,6 +1,7 @@
 """What every demo shares: its options, the data, its folder of results, and how it ends."""
 
 import argparse
+import itertools
 import json
 import math
 import shlex
@@ -68,19 +69,20 @@ def table(results: dict[str, Number]) -> str:
     """The results under each other, beside what they should be."""
     numbers = results.values()
     beside = [name for name in ("exact", "published") if any(getattr(number, name) is not None for number in numbers)]
-    lines = [f"{'':26}{'this run':>12}{'':12}" + "".join(f"{name:>14}" for name in beside)]
+    width = max(26, *map(len, results))
+    lines = [f"{'':{width}}{'this run':>12}{'':12}" + "".join(f"{name:>14}" for name in beside)]
     for name, number in results.items():
         value = f"{number.value:.{number.digits}f}"
         error = "" if number.error is None else f" ± {number.error:.{number.digits}f}"
         exact = "" if number.exact is None else f"{number.exact:.{number.digits}f}"
         published = "" if number.published is None else f"{number.published:g}"
         others = [{"exact": exact, "published": published}[name] for name in beside]
-        lines.append(f"{name:26}{value:>12}{error:12}{''.join(f'{other:>14}' for other in others)}  {number.unit}")
+        lines.append(f"{name:{width}}{value:>12}{error:12}{''.join(f'{other:>14}' for other in others)}  {number.unit}")
     return "\n".join(lines)
 
 
-def verdict(number: Number, spread: float, changed: list[str]) -> str:
-    """Whether a number that should be high is as good as the published one, as a sentence.
+def verdict(number: Number, spread: float, changed: list[str], *, lower: bool = False) -> str:
+    """Whether a number that should be high, or `lower`, is as good as the published one, as a sentence.
 
     `spread` is how far one seed's result may lie from another's; `changed` names the settings that are not those of the
     published run.
@@ -89,10 +91,11 @@ def verdict(number: Number, spread: float, changed: list[str]) -> str:
         what = f" (changed: {', '.join(changed)})" if changed else ""
         return f"No published number has these settings{what}, so good or bad is not said."
     gap = number.value - number.published
+    apart = f"{abs(gap):.{number.digits}f} {number.unit}"
     if abs(gap) <= spread:
-        return f"Good: {abs(gap):.2f} {number.unit} from the published {number.published}, no more than seeds differ."
-    better = "Better than" if gap > 0 else "Not good: worse than"
-    return f"{better} the published {number.published} by {abs(gap):.2f} {number.unit}, more than seeds differ."
+        return f"Good: {apart} from the published {number.published}, no more than seeds differ."
+    better = "Better than" if (gap < 0) == lower else "Not good: worse than"
+    return f"{better} the published {number.published} by {apart}, more than seeds differ."
 
 
 def agreement(results: dict[str, Number], most: float = 4.0) -> str:
@@ -123,6 +126,17 @@ def principal_components(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def cosine(peak: float, steps: int) -> Callable[[int], float]:
     """A learning rate for each step, from `peak` down to 0 after so many steps, along half a cosine."""
     return lambda step: peak / 2 * (1 + math.cos(math.pi * step / steps))
+
+
+def started_for_relu(*layers: sn.Layer) -> sn.Sequential:
+    """The layers in a row; weights before a ReLU start √6 times as wide, of variance 2/n_in and not 1/(3 n_in).
+
+    ReLU drops half of a signal's mean square. With this start it keeps its size (He et al. 2015).
+    """
+    for layer, bend in itertools.pairwise(layers):
+        if isinstance(layer, sn.Dense | sn.Conv2D | sn.ConvTranspose2D) and isinstance(bend, sn.ReLU):
+            layer.W *= math.sqrt(6)
+    return sn.Sequential(*layers)
 
 
 class Run:

@@ -53,6 +53,64 @@ def test_the_settings_of_the_chequerboard_are_those_that_the_page_names():
     assert f"over {layers} layers of {channels} channels" in text
 
 
+# ---- 07, the autoencoder
+
+AUTOENCODER_PAGE = (DOCS / "07-autoencoder.md").read_text(encoding="utf-8")
+AUTOENCODERS = json.loads((DOCS / "figures" / "autoencoders.json").read_text(encoding="utf-8"))
+FOUND_BY_AUTOENCODERS, FOUND_BY_CODECS = (
+    {name: one["value"] for name, one in AUTOENCODERS[demo]["results"].items()}
+    for demo in ("autoencoder_mnist", "compression")
+)
+
+
+@pytest.mark.parametrize(
+    ("row", "name"),
+    {
+        "32 numbers, PCA": "32, PCA",
+        "784-32-784, small start": "32, small start",
+        "784-32-784, by squared error": "32, by squared error",
+        "784-32-784, by cross-entropy": "32, by cross-entropy",
+        "30 numbers, PCA": "30, PCA",
+        "784-30-784, linear": "30, linear",
+        "784-1000-30-1000-784": "30, shallow",
+        "784-1000-500-250-30 and back": "30, deep",
+    }.items(),
+)
+def test_the_table_of_autoencoders_holds_the_measured_numbers(row, name):
+    error = FOUND_BY_AUTOENCODERS[name]
+    assert f"| {row} | {error:.4f} | {784 * error:.2f} |" in AUTOENCODER_PAGE
+
+
+def test_what_is_said_of_the_autoencoders_was_measured():
+    text, found = re.sub(r"\s+", " ", AUTOENCODER_PAGE), FOUND_BY_AUTOENCODERS
+    assert f": {found['32, small start, dead']:.0f} of its 32 numbers end up zero" in text
+    assert found["32, by squared error, dead"] == found["32, by cross-entropy, dead"] == 0
+    epochs, deep_epochs = (AUTOENCODERS["autoencoder_mnist"]["arguments"][name] for name in ("epochs", "deep_epochs"))
+    assert f"the last of {epochs} epochs is {found['32, training images']:.4f}, by squared error." in text
+    assert f"in the {deep_epochs} epochs of this run" in text
+
+
+def test_the_autoencoders_come_where_the_page_says():
+    found = FOUND_BY_AUTOENCODERS
+    assert found["30, PCA"] < found["30, linear"] < 1.01 * found["30, PCA"]
+    assert found["30, shallow"] == pytest.approx(found["30, deep"], rel=0.03)
+    assert found["32, by squared error"] < 0.0127
+    assert 784 * found["30, deep"] < 4.875  # PyTorch, after 40 epochs
+
+
+@pytest.mark.parametrize("rate", ["0.05", "0.1", "0.2", "0.4"])
+def test_the_table_of_codecs_holds_the_measured_numbers(rate):
+    numbers = [FOUND_BY_CODECS[f"{family}, {rate} bits/pixel"] for family in ("PCA", "dense", "convolutional")]
+    assert f"| {rate} | {' | '.join(f'{number:.1f}' for number in numbers)} |" in AUTOENCODER_PAGE
+
+
+def test_what_is_said_of_the_codecs_was_measured():
+    text, found = re.sub(r"\s+", " ", AUTOENCODER_PAGE), FOUND_BY_CODECS
+    shares = [f"{found[f'{family}, decoder']:.2f}" for family in ("PCA", "dense", "convolutional")]
+    assert f"would add {shares[0]}, {shares[1]} and {shares[2]} bits per pixel" in text
+    assert f"zlib takes {found['zlib, without loss']:.2f} without loss" in text
+
+
 # ---- 14, checking gradients
 
 

@@ -123,6 +123,15 @@ def test_the_latent_plane_is_decoded_at_equal_shares_of_the_prior():
     )
 
 
+def test_lines_over_whole_numbers_have_whole_ticks():
+    whole, broken = (
+        plots.lines({"curve": (x, np.zeros(4))}, "t", x_label="epoch", y_label="nats").axes[0]
+        for x in (np.arange(4), np.arange(4.0))
+    )
+    assert all(tick % 1 == 0 for tick in whole.get_xticks())
+    assert any(tick % 1 for tick in broken.get_xticks())
+
+
 def test_lines_draw_each_curve_with_its_name_and_points_without_a_line():
     curves = {"curve": (np.array([0.0, 1.0]), np.array([2.0, 3.0])), "point": (np.array([0.5]), np.array([2.5]))}
     figure = plots.lines(curves, "t", x_label="x", y_label="nats", dots=["point"])

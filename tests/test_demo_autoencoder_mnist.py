@@ -1,0 +1,155 @@
+"""demos/autoencoder_mnist.py: its errors are those of the networks that it leaves, and of PCA, in one unit."""
+
+import json
+import os
+import runpy
+import signal
+import subprocess
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import scratchnet as sn
+from tests.demo_runs import ENVIRONMENT, ROOT, command, run
+
+WIDTHS = {
+    "32, small start": (784, 32),
+    "32, by squared error": (784, 32),
+    "32, by cross-entropy": (784, 32),
+    "30, linear": (784, 30),
+    "30, shallow": (784, 1000, 30),
+    "30, deep": (784, 1000, 500, 250, 30),
+}
+FIGURES = {"images_32", "curves_32", "images_30", "curves_30"}
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, dict]:
+    """The folder, the printed text and the metrics of one quick run."""
+    out = tmp_path_factory.mktemp("autoencoder_mnist")
+    text = run("autoencoder_mnist", "--quick", "--out", str(out)).stdout
+    return out, text, json.loads((out / "metrics.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def x_test() -> np.ndarray:
+    """The test images of a quick run."""
+    return sn.data.mnist("test")[0][:1000].astype(np.float64)
+
+
+def file_of(name: str) -> str:
+    return name.replace(", ", "_").replace(" ", "_") + ".npz"
+
+
+def forward(name: str, weights: dict[str, np.ndarray], x: np.ndarray) -> np.ndarray:
+    """The pixels of each network, in NumPy, from its saved weights."""
+    for part in ("encoder", "decoder"):
+        names = sorted(one for one in weights if one.startswith(part) and one.endswith("W"))
+        for i, one in enumerate(names):
+            x = x @ weights[one] + weights[one[:-1] + "b"]
+            ends_with_relu = part == "encoder" and name.startswith("32")
+            if (i < len(names) - 1 or ends_with_relu) and name != "30, linear":
+                x = np.maximum(x, 0)
+    return x if name == "30, linear" else 1 / (1 + np.exp(-x))
+
+
+def test_the_autoencoder_demo_writes_every_figure_every_network_and_its_numbers(quick):
+    expected = {f"{name}.png" for name in FIGURES} | {file_of(name) for name in WIDTHS} | {"metrics.json"}
+    assert {path.name for path in quick[0].iterdir()} == expected
+
+
+def weights_of(out: Path, name: str) -> dict[str, np.ndarray]:
+    with np.load(out / file_of(name)) as arrays:
+        return {one: arrays[one] for one in arrays.files if one[-2:] in (".W", ".b")}
+
+
+@pytest.mark.parametrize("name", WIDTHS)
+def test_the_error_of_each_network_is_that_of_its_saved_weights(quick, x_test, name):
+    weights = weights_of(quick[0], name)
+    shapes = [W.shape for one, W in sorted(weights.items()) if one.startswith("encoder") and one.endswith("W")]
+    assert shapes == list(pairwise(WIDTHS[name]))
+    found = quick[2]["results"][name]
+    assert found["unit"] == "squared error/pixel"
+    assert found["value"] == pytest.approx(np.mean((forward(name, weights, x_test) - x_test) ** 2), rel=1e-4)
+
+
+@pytest.mark.parametrize("name", [name for name in WIDTHS if name.startswith("32")])
+def test_the_dead_numbers_of_a_code_are_those_that_no_test_image_moves(quick, x_test, name):
+    weights = weights_of(quick[0], name)
+    z = x_test @ weights["encoder.0.W"] + weights["encoder.0.b"]
+    assert quick[2]["results"][f"{name}, dead"]["value"] == np.sum(z.max(axis=0) <= 0)
+
+
+def test_numbers_die_from_the_small_start_and_not_from_the_wide_one(quick):
+    results = quick[2]["results"]
+    assert results["32, by squared error, dead"]["value"] < results["32, small start, dead"]["value"]
+
+
+@pytest.mark.parametrize("L", [32, 30])
+def test_the_error_by_components_is_what_the_others_leave(quick, x_test, L):
+    x = sn.data.mnist("train")[0][:6000]
+    _, _, directions = np.linalg.svd(x - x.mean(axis=0), full_matrices=False)
+    left = x_test - x.mean(axis=0)
+    left = left - left @ directions[:L].T @ directions[:L]
+    assert quick[2]["results"][f"{L}, PCA"]["value"] == pytest.approx(np.mean(left**2), rel=1e-4)
+
+
+def test_the_errors_per_image_are_784_times_those_per_pixel_beside_the_published_ones(quick):
+    results = quick[2]["results"]
+    for name, published in {"PCA": 13.87, "linear": None, "shallow": None, "deep": 3.0}.items():
+        image, pixel = results[f"30, {name}, per image"], results[f"30, {name}"]
+        assert image["value"] == pytest.approx(784 * pixel["value"])
+        assert (image["unit"], image["published"]) == ("squared error/image", published)
+
+
+def test_the_training_error_stands_beside_udacitys_without_its_batch(quick):
+    found = quick[2]["results"]["32, training images"]
+    assert found["published"] == pytest.approx(0.2356 / 20, abs=5e-5)
+    course = [record["32, by squared error"] for record in quick[2]["history"]["epochs"]]
+    assert course[-1] < found["value"] < course[-2]  # the mean while the third epoch fell from one to the other
+
+
+def test_the_last_error_of_each_course_is_the_one_in_the_table(quick):
+    for name in WIDTHS:
+        course = [record[name] for record in quick[2]["history"]["epochs"] if name in record]
+        assert course[-1] == quick[2]["results"][name]["value"]
+
+
+def test_the_share_of_pcas_error_is_computed(quick):
+    results = {name: one["value"] for name, one in quick[2]["results"].items()}
+    assert f", {results['30, deep'] / results['30, PCA']:.0%} (deep) of that.\n" in quick[1]
+
+
+def test_a_quick_run_of_the_autoencoder_demo_claims_nothing(quick):
+    assert "(changed: quick, epochs)" in quick[1]
+
+
+@pytest.mark.parametrize(("value", "said"), [(0.0119, "Good"), (0.0110, "Better than"), (0.0130, "Not good: worse")])
+def test_an_error_is_better_if_it_is_lower(value, said):
+    common = runpy.run_path(str(ROOT / "demos" / "common.py"))
+    number = common["Number"](value, "squared error/pixel", published=0.0118, digits=4)
+    assert common["verdict"](number, 0.0004, [], lower=True).startswith(said)
+
+
+def test_ctrl_c_in_the_first_network_keeps_what_was_reached(tmp_path):
+    process = subprocess.Popen(
+        command("autoencoder_mnist", "--out", str(tmp_path), "--batch-size", "500"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=ENVIRONMENT,
+    )
+    assert process.stdout is not None
+    seen = b""
+    while b"epoch  1/20" not in seen and process.poll() is None:
+        seen += os.read(process.stdout.fileno(), 1000)
+    process.send_signal(signal.SIGINT)
+    text, _ = process.communicate(timeout=100)
+    assert process.returncode == 0
+    assert "Interrupted at 32, small start" in (seen + text).decode()
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert metrics["interrupted"] is True
+    assert "32, small start" in metrics["results"]
+    assert "32, by squared error" not in metrics["results"]
+    assert {path.stem for path in tmp_path.glob("*.png")} == FIGURES - {"curves_30"}
