@@ -72,10 +72,10 @@ def main() -> None:
     dead: dict[str, int] = {}  # numbers of the code that are 0 for every test image
     training_error, interrupted = None, False
     for name, task in tasks(arguments, x, rng).items():
-        courses[name] = []
-        history = train(name, task, x, x_test, courses[name], rng)
+        history = train(demo, name, task, x, x_test, rng)
+        courses[name] = history["test"]
         rebuilt[name], error[name] = task.model.reconstruct(x_test), error_of(task.model, x_test)
-        sn.save(demo.path(f"{name.replace(', ', '_').replace(' ', '_')}.npz"), task.model)
+        sn.save(demo.path(f"{file_name(name)}.npz"), task.model)
         if name in (SMALL, MSE, BCE):
             dead[name] = int((task.model.encode(x_test).max(axis=0) == 0).sum())
         if name == MSE and history.epochs:
@@ -138,12 +138,12 @@ def autoencoder(
     return sn.Autoencoder(stack(widths, code), stack(widths[::-1], pixels), loss=loss)
 
 
-def train(name: str, task: Task, x: np.ndarray, x_test: np.ndarray, course: list[float], rng) -> sn.History:
-    """Train one network; after each epoch its test error is printed and added to its course."""
+def train(demo: Run, name: str, task: Task, x: np.ndarray, x_test: np.ndarray, rng) -> sn.History:
+    """Train one network; after each epoch its test error is printed and added to its history."""
 
     def measure(record: dict[str, float]) -> None:
-        course.append(error_of(task.model, x_test))
-        tqdm.write(f"{name:20} epoch {record['epoch']:>2}/{task.epochs}  test {course[-1]:.6f} {PIXEL}")
+        record["test"] = error_of(task.model, x_test)
+        tqdm.write(f"{name:20} epoch {record['epoch']:>2}/{task.epochs}  test {record['test']:.6f} {PIXEL}")
 
     return sn.fit(
         task.model,
@@ -153,7 +153,13 @@ def train(name: str, task: Task, x: np.ndarray, x_test: np.ndarray, course: list
         batch_size=task.batch_size,
         rng=rng,
         after_epoch=measure,
+        checkpoint=demo.checkpoint(f"checkpoint-{file_name(name)}"),
     )
+
+
+def file_name(name: str) -> str:
+    """A network's name without spaces."""
+    return name.replace(", ", "_").replace(" ", "_")
 
 
 def by_components(x: np.ndarray, x_test: np.ndarray) -> dict[str, np.ndarray]:

@@ -29,7 +29,7 @@ ALIKE = 0.05  # by how much a peer's loss may differ from another's after the sa
 
 def main() -> None:
     """Verify, time, draw, and say which engine to choose."""
-    arguments = options("benchmark", __doc__, epochs=7, batch_size=128).parse_args()
+    arguments = options("benchmark", __doc__, epochs=7, batch_size=128, resumes=False).parse_args()
     demo = Run("benchmark", arguments)
     x, _ = demo.images("train")
     N, rng = arguments.batch_size, np.random.default_rng(arguments.seed)

@@ -22,14 +22,15 @@ QUICK_EPOCHS, QUICK_TRAIN, QUICK_TEST = 3, 6_000, 1_000
 
 
 def options(
-    name: str, description: str | None, *, epochs: int, batch_size: int, digits: bool = True
+    name: str, description: str | None, *, epochs: int, batch_size: int, digits: bool = True, resumes: bool = True
 ) -> argparse.ArgumentParser:
     """A parser with the options that all demos have that train, on digits or on other data."""
     quick = f"{QUICK_EPOCHS} epochs on {QUICK_TRAIN:,} images, in seconds, to see that all works"
     parser = plain_options(name, description, quick=quick)
     parser.add_argument("--epochs", type=whole_number, default=epochs, help="times through the training images")
     parser.add_argument("--batch-size", type=whole_number, default=batch_size, help="images in a step")
-    parser.add_argument("--resume", action="store_true", help="go on with the run in --out that was interrupted")
+    if resumes:
+        parser.add_argument("--resume", action="store_true", help="go on with the run in --out that was interrupted")
     if digits:
         parser.add_argument("--data", type=Path, help="folder of MNIST-like idx files, in place of the shipped MNIST")
     return parser
@@ -193,7 +194,7 @@ class Run:
         print(f"\n{metrics['seconds']:.0f} s. Open:")
         for path in self.files:
             print(f"  {path}")
-        if history is not None and history.interrupted:
+        if self._checkpoints and history is not None and history.interrupted:
             again = [argument for argument in sys.argv[1:] if argument != "--resume"]
             print(f"To go on where it stopped: python {shlex.join([sys.argv[0], *again, '--resume'])}")
         else:

@@ -97,7 +97,7 @@ def fit(
     progress : bool
         Show a bar with the running loss, its terms and images per second, and write a line an epoch.
     after_epoch : function, optional
-        Called with each epoch's record, in place of writing that line.
+        Called with each epoch's record, in place of writing that line. Numbers that it adds to the record stay there.
     checkpoint : path, optional
         A file to save the run in, before the first step, after every epoch, and within an epoch every
         `checkpoint_seconds`. If it is there already, the run goes on from it: to the same θ, the same history (but for
@@ -193,12 +193,12 @@ def fit(
                 record |= _validate(model, validation, batch_size, copy.deepcopy(validation_rng), optimizer)
             at.epochs.append(record)
             at.images, at.sums, at.seconds, at.order = 0, {}, 0.0, None
-            if saver is not None:
-                saver.save(at)
             if after_epoch is not None:
                 after_epoch(record)
             elif progress:
                 tqdm.write(_line(record, epochs, len(x), model.unit))
+            if saver is not None:
+                saver.save(at)
         history.interrupted = interrupted()
         if saver is not None and history.interrupted and len(at.epochs) < epochs:
             _check_parameters(model, optimizer)

@@ -184,4 +184,4 @@ def test_ctrl_c_in_the_first_codec_keeps_what_was_reached(tmp_path):
     assert process.returncode == 0
     assert "Interrupted at dense, 8 numbers" in text.decode()
     assert json.loads((tmp_path / "metrics.json").read_text())["interrupted"] is True
-    assert {path.name for path in tmp_path.iterdir()} == FILES | {"dense_8.npz"}
+    assert {path.name for path in tmp_path.iterdir()} == FILES | {"dense_8.npz", "checkpoint-dense-8.npz"}

@@ -158,6 +158,11 @@ def test_a_finished_run_can_go_on_for_more_epochs(path):
     assert again.left(again.fit(path, epochs=5)) == expected
 
 
+def test_numbers_that_after_epoch_adds_to_a_record_are_saved_with_it(path):
+    Run().fit(path, epochs=2, after_epoch=lambda record: record.update(square=record["epoch"] ** 2))
+    assert Run().fit(path, epochs=2)["square"] == [1, 4]
+
+
 def test_within_an_epoch_it_is_saved_only_every_so_many_seconds(path):
     run = Run()
     stopping_after(run.model, 8)
