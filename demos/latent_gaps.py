@@ -20,7 +20,7 @@ BETAS = {"autoencoder": None, "no KL": 0.0, "KL alone": 1e6, "both": 1.0}
 PEAK, JUDGE_EPOCHS = 1e-3, 6  # the learning rate at the first step; it falls to 0 along half a cosine
 KNOWN = 10_000  # codes of training images that distances are measured to
 EMPTY = 0.99  # a place is empty if it is farther from them than this share of the test images' codes
-DRAWS, STEPS, SIDE = 10_000, 16, 14  # codes drawn for each number; images of a walk; images along a grid's side
+STEPS, SIDE = 16, 12  # images of a walk; images along a grid's side
 SETTINGS = ("data", "quick", "epochs", "batch_size", "hidden")
 
 
@@ -158,7 +158,7 @@ class Space:
             found["information in z"] = Number(told, "nats/image")
             found["KL of all codes from N(0, I)"] = Number(kl - told, "nats")
         farthest = self.distance(self.walk()[1]).max() / self.usual
-        found["farthest from codes, walking"] = Number(farthest.item(), "× as a new code", digits=1)
+        found["farthest from codes, walking"] = Number(farthest.item(), "× a new code's", digits=1)
         found["digit-like if rebuilt"] = Number(100 * judge.passes(self.decode(self.z)).mean().item(), "%", digits=1)
         for source, z in self.draws(rng).items():
             images = self.decode(z)
@@ -196,8 +196,8 @@ def draw(demo: Run, spaces: dict[str, Space], results: dict[str, Number], rng: n
     demo.figure("codes.png", plots.latent_scatters(codes, labels, title, paths=paths))
 
     rows = {f"{name}, {pair}": spaces[name].veiled(path) for name, (pair, path) in walks.items()}
-    title = "The straight walk between two digits' centres that leads farthest from any known code. New codes usually "
-    title += f"lie 1 from one, the walk leads away {each(results, spaces, 'farthest from codes, walking')}. Grey: empty"
+    title = "The straight walk between two digits' centres that leads farthest from known codes. How far, in distances "
+    title += f"of a usual new code: {each(results, spaces, 'farthest from codes, walking')}. Grey: empty"
     demo.figure("walks.png", plots.image_rows(rows, title))
 
     grids, empty = {}, []

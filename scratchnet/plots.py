@@ -17,7 +17,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
-from matplotlib.textpath import TextPath
+from matplotlib.textpath import text_to_path
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import DTypeLike
 
@@ -163,7 +163,7 @@ def latent_scatters(codes: Mapping[str, Array], labels: Array, title: str, *, pa
     for axes in all_axes[len(codes) :]:
         axes.set_axis_off()
     points = ScalarMappable(Normalize(-0.5, 9.5), DIGITS)
-    bar = figure.colorbar(points, ax=all_axes, ticks=range(10), label="digit", aspect=40)
+    bar = figure.colorbar(points, ax=all_axes, ticks=range(10), label="digit", shrink=0.5, aspect=30)
     bar.outline.set_visible(False)  # type: ignore[operator]  (matplotlib declares it as a string)
     return figure
 
@@ -328,7 +328,7 @@ def _broken(title: str, inches: float) -> list[str]:
         words, line = line.split(), ""
         for word in words:
             longer = f"{line} {word}".strip()
-            if line and TextPath((0, 0), longer, prop=_TITLE_FONT).get_extents().width / 72 > inches:
+            if line and text_to_path.get_text_width_height_descent(longer, _TITLE_FONT, False)[0] / 72 > inches:
                 lines.append(line)
                 longer = word
             line = longer
