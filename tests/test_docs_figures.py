@@ -188,7 +188,7 @@ def test_the_numbers_of_the_judge_and_the_sigma_of_the_page_are_the_measured_one
     assert f"passes {gaps('judge passes torn')} % of digits cut in pieces" in text
     assert f"and {gaps('judge passes overlaid')} % of pairs drawn over each other" in text
     assert f"and {gaps('judge passes mean of two')} % of pixelwise means" in text
-    assert f"the median σ is {gaps('no KL: median σ')}," in text
+    assert f"the median σ is {gaps('no KL: median σ')} and" in text
     assert f"is {gaps('both: test reconstruction')} nats" in text
 
 

@@ -11,7 +11,7 @@ from scratchnet.storage import write_whole
 
 HERE = Path(__file__).parent
 SEED = 0
-FIGURES = {"codes": "gaps_codes", "planes": "gaps_planes", "walks": "gaps_walks"}  # the demo's name, and the one here
+FIGURES = {"codes": 256, "planes": 32, "walks": 32}  # and how many colours each needs
 
 
 def main() -> None:
@@ -24,9 +24,11 @@ def main() -> None:
 
 def keep(out: Path) -> None:
     """Take what the chapter shows from the folder of a run."""
-    for there, here in FIGURES.items():
-        with Image.open(out / f"{there}.png") as figure:
-            figure.convert("RGB").quantize(256).save(HERE / f"{here}.png", optimize=True)  # a third of the bytes
+    for name, colours in FIGURES.items():
+        with Image.open(out / f"{name}.png") as figure:
+            figure.convert("RGB").quantize(colours).save(
+                HERE / f"gaps_{name}.png", optimize=True
+            )  # a third of the bytes
     metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
     found = {"seed": SEED, "results": metrics["results"]}
     with write_whole(HERE / "latent_gaps.json") as file:
