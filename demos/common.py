@@ -7,7 +7,7 @@ import math
 import shlex
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -122,6 +122,47 @@ def principal_components(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     mean = x.mean(axis=0)
     _, components = np.linalg.eigh((x - mean).T @ (x - mean))
     return mean, components[:, ::-1]
+
+
+def perceptron(*widths: int, rng: np.random.Generator) -> sn.Sequential:
+    """Dense layers of these widths, from the first to the last, with ReLU between them."""
+    layers: list[sn.Layer] = []
+    for a, b in itertools.pairwise(widths):
+        layers += [sn.Dense(a, b, rng=rng), sn.ReLU()]
+    return sn.Sequential(*layers[:-1])
+
+
+def conv_encoder(D: int, C: int, n_out: int, *, rng: np.random.Generator) -> sn.Sequential:
+    """Rows of D pixels through two convolutions that halve the image, into C and 2C channels, to n_out numbers."""
+    side = math.isqrt(D) // 4
+    return sn.Sequential(
+        sn.Reshape((1, 4 * side, 4 * side)),
+        sn.Conv2D(1, C, 4, stride=2, padding=1, rng=rng),
+        sn.ReLU(),
+        sn.Conv2D(C, 2 * C, 4, stride=2, padding=1, rng=rng),
+        sn.ReLU(),
+        sn.Flatten(),
+        sn.Dense(2 * C * side**2, n_out, rng=rng),
+    )
+
+
+def conv_decoder(n_in: int, C: int, D: int, *, rng: np.random.Generator) -> sn.Sequential:
+    """The mirror of `conv_encoder`: n_in numbers through two transposed convolutions to rows of D pixels."""
+    side = math.isqrt(D) // 4
+    return sn.Sequential(
+        sn.Dense(n_in, 2 * C * side**2, rng=rng),
+        sn.Reshape((2 * C, side, side)),
+        sn.ConvTranspose2D(2 * C, C, 4, stride=2, padding=1, rng=rng),
+        sn.ReLU(),
+        sn.ConvTranspose2D(C, 1, 4, stride=2, padding=1, rng=rng),
+        sn.Flatten(),
+    )
+
+
+def chunks(x: np.ndarray, rows: int = 1000) -> Iterator[np.ndarray]:
+    """x in pieces, for networks whose layers on all of x would fill the memory."""
+    for start in range(0, len(x), rows):
+        yield x[start : start + rows]
 
 
 def cosine(peak: float, steps: int) -> Callable[[int], float]:

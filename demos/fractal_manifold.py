@@ -15,6 +15,7 @@ from common import (
     Run,
     cosine,
     options,
+    perceptron,
     principal_components,
     run,
     squared_distances,
@@ -92,14 +93,8 @@ def main() -> None:
 
 def autoencoder(D: int, H: int, L: int, rng: np.random.Generator) -> sn.Autoencoder:
     """D-H-H-L-H-H-D with ReLU, a linear code and pixels from a sigmoid."""
-
-    def stack(*widths: int) -> list[sn.Layer]:
-        layers: list[sn.Layer] = []
-        for a, b in itertools.pairwise(widths):
-            layers += [sn.Dense(a, b, rng=rng), sn.ReLU()]
-        return layers[:-1]
-
-    return sn.Autoencoder(sn.Sequential(*stack(D, H, H, L)), sn.Sequential(*stack(L, H, H, D), sn.Sigmoid()))
+    encoder, decoder = perceptron(D, H, H, L, rng=rng), perceptron(L, H, H, D, rng=rng)
+    return sn.Autoencoder(encoder, sn.Sequential(*decoder.layers, sn.Sigmoid()))
 
 
 def explained(z: np.ndarray, z_test: np.ndarray, c: np.ndarray, c_test: np.ndarray) -> np.ndarray:

@@ -13,10 +13,11 @@ from statistics import NormalDist
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import ListedColormap
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
-from matplotlib.textpath import TextPath
+from matplotlib.textpath import text_to_path
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import DTypeLike
 
@@ -65,6 +66,18 @@ def image_rows(rows: Mapping[str, Array], title: str, *, shape: tuple[int, int] 
     height = mosaic.shape[0] / len(rows)
     figure, axes = _picture(mosaic, title)
     axes.set_yticks([(i + 0.5) * height for i in range(len(rows))], list(rows))
+    return figure
+
+
+def image_grids(grids: Mapping[str, Array], title: str, *, columns: int) -> Figure:
+    """A panel for each grid of square images (N, D), two in a row, `columns` images in a row of a grid, names above."""
+    rows = math.ceil(len(grids) / 2)
+    figure, all_axes = _figure(9, 4.6 * rows, title, panels=2 * rows, rows=rows)
+    for axes, (name, images) in zip(all_axes, grids.items(), strict=False):
+        axes.imshow(_mosaic(images, columns, None), cmap="gray_r", vmin=0, vmax=1)
+        axes.set_title(name, fontsize=10, color=INK)
+    for axes in all_axes:
+        axes.set_axis_off()
     return figure
 
 
@@ -130,6 +143,28 @@ def latent_scatter(z: Array, labels: Array, title: str) -> Figure:
     axes.set_ylabel("z₂")
     axes.set_aspect("equal")
     _plain(axes)
+    return figure
+
+
+def latent_scatters(codes: Mapping[str, Array], labels: Array, title: str, *, paths: Mapping[str, Array]) -> Figure:
+    """A panel for each latent space, two in a row: its points z (N, 2), coloured by label 0 to 9, and a path (S, 2)."""
+    rows = math.ceil(len(codes) / 2)
+    figure, all_axes = _figure(9, 4 * rows, title, panels=2 * rows, rows=rows)
+    for axes, (name, z) in zip(all_axes, codes.items(), strict=False):
+        check_rows("plots.latent_scatters", f"the codes of {name}", z, 2, z.dtype)
+        axes.scatter(z[:, 0], z[:, 1], c=labels, cmap=DIGITS, vmin=-0.5, vmax=9.5, s=3, alpha=0.7, linewidths=0)
+        axes.plot(*paths[name].T, "-", color=INK, linewidth=1.4)
+        axes.plot(*paths[name][[0, -1]].T, "o", color=INK, markersize=5)
+        axes.set_title(name, fontsize=10, color=INK)
+        axes.set_aspect("equal", adjustable="datalim")
+        axes.set_xlabel("z₁")
+        axes.set_ylabel("z₂")
+        _plain(axes)
+    for axes in all_axes[len(codes) :]:
+        axes.set_axis_off()
+    points = ScalarMappable(Normalize(-0.5, 9.5), DIGITS)
+    bar = figure.colorbar(points, ax=all_axes, ticks=range(10), label="digit", shrink=0.5, aspect=30)
+    bar.outline.set_visible(False)  # type: ignore[operator]  (matplotlib declares it as a string)
     return figure
 
 
@@ -279,13 +314,13 @@ def save_figure(path: str | PathLike[str], figure: Figure) -> None:
         figure.savefig(file, format="png")
 
 
-def _figure(width: float, height: float, title: str, panels: int = 1) -> tuple[Figure, list[Axes]]:
-    """`panels` pairs of axes in a row, `width` × `height` inches together, with the title above them."""
+def _figure(width: float, height: float, title: str, panels: int = 1, rows: int = 1) -> tuple[Figure, list[Axes]]:
+    """`panels` pairs of axes in `rows`, `width` × `height` inches together, with the title above them."""
     width = max(width, 6)
     lines = _broken(title.replace(" -", " −"), 0.95 * width)  # a minus is as long as a plus
     figure = Figure(figsize=(width, height + 0.2 + 0.2 * len(lines)), dpi=150, layout="constrained")
     figure.suptitle("\n".join(lines), x=0.02, ha="left", color=INK, fontproperties=_TITLE_FONT)
-    return figure, list(np.ravel(figure.subplots(1, panels)))
+    return figure, list(np.ravel(figure.subplots(rows, panels // rows)))
 
 
 def _broken(title: str, inches: float) -> list[str]:
@@ -295,7 +330,7 @@ def _broken(title: str, inches: float) -> list[str]:
         words, line = line.split(), ""
         for word in words:
             longer = f"{line} {word}".strip()
-            if line and TextPath((0, 0), longer, prop=_TITLE_FONT).get_extents().width / 72 > inches:
+            if line and text_to_path.get_text_width_height_descent(longer, _TITLE_FONT, False)[0] / 72 > inches:
                 lines.append(line)
                 longer = word
             line = longer

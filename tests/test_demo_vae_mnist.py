@@ -1,6 +1,7 @@
 """demos/vae_mnist.py, and what it shows of all demos: options, errors, Ctrl-C, the files that are left."""
 
 import json
+import runpy
 import signal
 import subprocess
 from pathlib import Path
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 import scratchnet as sn
-from tests.demo_runs import ENVIRONMENT, command, run
+from tests.demo_runs import ENVIRONMENT, ROOT, command, run
 
 FIGURES = {"curves", "latent_kl", "posterior", "reconstructions", "samples", "walk"}
 
@@ -157,3 +158,62 @@ def test_a_run_with_other_settings_is_not_gone_on_with(tmp_path):
     assert done.stderr.startswith(
         f"vae_mnist.py: {tmp_path}/checkpoint.npz holds another run: the model is Autoencoder("
     )
+
+
+# ---- convolutions
+
+
+@pytest.fixture(scope="module")
+def quick_conv(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The folder and the printed text of one quick run of a small convolutional VAE."""
+    out = tmp_path_factory.mktemp("vae_mnist_conv")
+    return out, run("vae_mnist", "--network", "conv", "--quick", "--hidden", "4", "--out", str(out)).stdout
+
+
+def test_the_convolutional_vae_has_as_many_numbers_as_the_published_one(monkeypatch, rng):
+    monkeypatch.syspath_prepend(ROOT / "demos")
+    common = runpy.run_path(str(ROOT / "demos" / "common.py"))
+    encoder, decoder = common["conv_encoder"](784, 64, 2 * 2, rng=rng), common["conv_decoder"](2, 64, 784, rng=rng)
+    assert len(sn.VAE(encoder, decoder).parameters) == 308_357
+
+
+def test_the_convolutional_vae_has_its_own_defaults_and_its_own_verdict(quick_conv):
+    out, text = quick_conv
+    assert json.loads((out / "metrics.json").read_text())["arguments"]["latent"] == 2
+    assert "No published number has these settings (changed: quick, epochs, hidden)" in text
+    assert "105.6" not in text
+    assert (out / "plane.png").exists()
+
+
+def test_an_option_that_is_given_outweighs_the_defaults_of_the_convolutional_vae(tmp_path):
+    given = ("--network", "conv", "--latent", "3", "--hidden", "1", "--quick", "--epochs", "1")
+    run("vae_mnist", *given, "--out", str(tmp_path))
+    arguments = json.loads((tmp_path / "metrics.json").read_text())["arguments"]
+    assert (arguments["latent"], arguments["hidden"], arguments["epochs"]) == (3, 1, 1)
+
+
+def test_the_number_at_z_equal_to_mu_is_that_of_the_saved_model_and_is_said_to_flatter(quick_conv, rng):
+    out, text = quick_conv
+    how = {"stride": 2, "padding": 1, "rng": rng}
+    encoder = [sn.Reshape((1, 28, 28)), sn.Conv2D(1, 4, 4, **how), sn.ReLU(), sn.Conv2D(4, 8, 4, **how), sn.ReLU()]
+    decoder = [sn.Reshape((8, 7, 7)), sn.ConvTranspose2D(8, 4, 4, **how), sn.ReLU(), sn.ConvTranspose2D(4, 1, 4, **how)]
+    vae = sn.VAE(
+        sn.Sequential(*encoder, sn.Flatten(), sn.Dense(8 * 7 * 7, 4, rng=rng)),
+        sn.Sequential(sn.Dense(2, 8 * 7 * 7, rng=rng), *decoder, sn.Flatten()),
+    )
+    sn.load(out / "model.npz", vae)
+    x = sn.data.mnist("test")[0][:1000]
+    mu, logvar = vae.encode(x)
+    loss = sn.bce_with_logits(vae.decoder.forward(mu)[0], x)[0] + sn.kl_standard_normal(mu, logvar)[0]
+    results = json.loads((out / "metrics.json").read_text())["results"]
+    assert results["test at z = μ"]["value"] == pytest.approx(-loss, rel=1e-5)
+    assert "that number flatters, and is no ELBO" in text
+
+
+def test_the_training_loss_that_was_published_is_the_mean_over_images_of_what_the_log_says(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "demos")
+    published = runpy.run_path(str(ROOT / "demos" / "vae_mnist.py"))["TRAINING"]
+    # dl4g sums over images and divides by the 469 batches of 60,000 images
+    log = {1: 24159.057128, 5: 20138.899437, 10: 19685.225380, 100: 18541.095797}
+    for epoch, of_a_batch in log.items():
+        assert published[epoch] == pytest.approx(-of_a_batch * 469 / 60_000, abs=0.005)

@@ -219,3 +219,38 @@ def test_the_entropies_are_the_measured_ones(name):
 @pytest.mark.parametrize(("name", "digits"), [("D(P‖Q)", 10), ("D(Q‖P)", 10), ("as printed: least", 6)])
 def test_the_divergences_are_the_measured_ones(name, digits):
     assert f"{FOUND[name]['value']:.{digits}f}".replace("-", "−") in ENTROPY
+
+
+# ---- chapter 10
+
+GAPS_PAGE = (DOCS / "10-latent-gaps.md").read_text(encoding="utf-8")
+GAPS = json.loads((DOCS / "figures" / "latent_gaps.json").read_text(encoding="utf-8"))["results"]
+NETWORKS = ("autoencoder", "no KL", "KL alone", "both")
+
+
+def gaps(name: str) -> str:
+    found = GAPS[name]
+    return f"{round(found['value'], found['digits']) + 0:.{found['digits']}f}"
+
+
+@pytest.mark.parametrize("quantity", sorted({name.split(": ", 1)[1] for name in GAPS if ": " in name}))
+def test_the_table_of_codes_holds_the_measured_numbers(quantity):
+    keys = [f"{network}: {quantity}" for network in NETWORKS]
+    cells = [gaps(key) if key in GAPS else "–" for key in keys]
+    assert f"| {quantity} | {' | '.join(cells)} | {GAPS[keys[-1]]['unit']} |" in GAPS_PAGE
+
+
+def test_the_numbers_of_the_judge_and_the_sigma_of_the_page_are_the_measured_ones():
+    text = re.sub(r"\s+", " ", GAPS_PAGE)
+    assert f"it names {gaps('judge names the digit')} % of the test digits" in text
+    assert f"passes {gaps('judge passes torn')} % of digits cut in pieces" in text
+    assert f"and {gaps('judge passes overlaid')} % of pairs drawn over each other" in text
+    assert f"and {gaps('judge passes mean of two')} % of pixelwise means" in text
+    assert f"the median σ is {gaps('no KL: median σ')} and" in text
+    assert f"is {gaps('both: test reconstruction')} nats" in text
+
+
+@pytest.mark.parametrize("network", ["no KL", "KL alone", "both"])
+def test_no_code_tells_more_than_it_pays_for_or_than_one_image_of_all(network):
+    told = GAPS[f"{network}: information in z"]["value"]
+    assert told <= min(GAPS[f"{network}: test KL"]["value"], np.log(10_000)) + 0.01

@@ -225,3 +225,25 @@ def test_bars_that_are_not_marked_are_grey_where_some_are():
 
 def test_bars_on_a_logarithmic_axis():
     assert plots.bar_panels([plots.Bars("a", {"x": 2.0}, "s", logarithmic=True)], "t").axes[0].get_xscale() == "log"
+
+
+def test_latent_scatters_draw_each_space_in_its_panel_with_its_path():
+    codes = {name: np.arange(6.0).reshape(3, 2) + i for i, name in enumerate("abc")}
+    paths = {name: z[:2] for name, z in codes.items()}
+    figure = plots.latent_scatters(codes, np.array([3, 8, 0]), "t", paths=paths)
+    for axes, (name, z) in zip(figure.axes, codes.items(), strict=False):
+        assert axes.get_title() == name
+        np.testing.assert_array_equal(np.asarray(axes.collections[0].get_offsets()), z)
+        np.testing.assert_array_equal(np.asarray(axes.lines[0].get_xydata()), z[:2])
+    assert not figure.axes[3].axison  # two in a row: the fourth panel is empty
+
+
+def test_latent_scatters_refuse_codes_that_are_not_points_of_a_plane():
+    with pytest.raises(sn.ShapeError, match="expects the codes of a of shape \\(N, 2\\)"):
+        plots.latent_scatters({"a": np.zeros((3, 5))}, np.zeros(3), "t", paths={"a": np.zeros((2, 2))})
+
+
+def test_image_grids_hold_each_grid_in_its_panel():
+    figure = plots.image_grids({"ink": np.repeat(BLACK, 4, axis=0), "paper": WHITE}, "t", columns=2)
+    assert [axes.get_title() for axes in figure.axes] == ["ink", "paper"]
+    assert [np.asarray(axes.images[0].get_array()).sum() for axes in figure.axes] == [16, 0]
