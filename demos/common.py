@@ -20,10 +20,16 @@ QUICK_EPOCHS, QUICK_TRAIN, QUICK_TEST = 3, 6_000, 1_000
 
 
 def options(
-    name: str, description: str | None, *, epochs: int, batch_size: int, digits: bool = True
+    name: str,
+    description: str | None,
+    *,
+    epochs: int,
+    batch_size: int,
+    digits: bool = True,
+    quick_train: int = QUICK_TRAIN,
 ) -> argparse.ArgumentParser:
     """A parser with the options that all demos have that train, on digits or on other data."""
-    quick = f"{QUICK_EPOCHS} epochs on {QUICK_TRAIN:,} images, in seconds, to see that all works"
+    quick = f"{QUICK_EPOCHS} epochs on {quick_train:,} images, in seconds, to see that all works"
     parser = plain_options(name, description, quick=quick)
     parser.add_argument("--epochs", type=whole_number, default=epochs, help="times through the training images")
     parser.add_argument("--batch-size", type=whole_number, default=batch_size, help="images in a step")
@@ -77,8 +83,8 @@ def table(results: dict[str, Number]) -> str:
     return "\n".join(lines)
 
 
-def verdict(number: Number, spread: float, changed: list[str]) -> str:
-    """Whether a number that should be high is as good as the published one, as a sentence.
+def verdict(number: Number, spread: float, changed: list[str], *, low: bool = False) -> str:
+    """Whether a number that should be high, or `low`, is as good as the published one, as a sentence.
 
     `spread` is how far one seed's result may lie from another's; `changed` names the settings that are not those of the
     published run.
@@ -87,10 +93,11 @@ def verdict(number: Number, spread: float, changed: list[str]) -> str:
         what = f" (changed: {', '.join(changed)})" if changed else ""
         return f"No published number has these settings{what}, so good or bad is not said."
     gap = number.value - number.published
+    by = f"{abs(gap):.{number.digits}f} {number.unit}"
     if abs(gap) <= spread:
-        return f"Good: {abs(gap):.2f} {number.unit} from the published {number.published}, no more than seeds differ."
-    better = "Better than" if gap > 0 else "Not good: worse than"
-    return f"{better} the published {number.published} by {abs(gap):.2f} {number.unit}, more than seeds differ."
+        return f"Good: {by} from the published {number.published}, no more than seeds differ."
+    better = "Better than" if (gap < 0) == low else "Not good: worse than"
+    return f"{better} the published {number.published} by {by}, more than seeds differ."
 
 
 def agreement(results: dict[str, Number], most: float = 4.0) -> str:
@@ -111,6 +118,11 @@ def squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return (a**2).sum(axis=1)[:, None] - 2 * a @ b.T + (b**2).sum(axis=1)
 
 
+def in_parts(function: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> np.ndarray:
+    """function(x) for a function of rows, a thousand rows at a time: layers of images would fill the memory."""
+    return np.concatenate([function(x[start : start + 1000]) for start in range(0, len(x), 1000)])
+
+
 def principal_components(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The mean (D,), and the directions by falling variance, columns of (D, D)."""
     mean = x.mean(axis=0)
@@ -126,8 +138,8 @@ def cosine(peak: float, steps: int) -> Callable[[int], float]:
 class Run:
     """One run of a demo: its arguments, the folder that it fills, and what it found."""
 
-    def __init__(self, name: str, arguments: argparse.Namespace):
-        self.name, self.arguments = name, arguments
+    def __init__(self, name: str, arguments: argparse.Namespace, quick_train: int = QUICK_TRAIN):
+        self.name, self.arguments, self.quick_train = name, arguments, quick_train
         if arguments.quick and "epochs" in arguments:
             arguments.epochs = min(arguments.epochs, QUICK_EPOCHS)
         self.files: list[Path] = []
@@ -137,7 +149,7 @@ class Run:
     def images(self, split: str):
         """The images and labels of "train" or "test", a small part of them with --quick."""
         images, labels = sn.data.load_idx(self.arguments.data, split) if self.arguments.data else sn.data.mnist(split)
-        count = {"train": QUICK_TRAIN, "test": QUICK_TEST}[split] if self.arguments.quick else len(images)
+        count = {"train": self.quick_train, "test": QUICK_TEST}[split] if self.arguments.quick else len(images)
         return images[:count], labels[:count]
 
     def path(self, name: str) -> Path:

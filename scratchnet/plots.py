@@ -202,6 +202,8 @@ def lines(
     if log:
         axes.set_xscale("log")
         axes.set_yscale("log")
+    elif all(np.asarray(x).dtype.kind in "iu" for x, _ in curves.values()):  # such as epochs
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
     axes.legend(frameon=False, fontsize=9)

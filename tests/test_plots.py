@@ -140,6 +140,11 @@ def test_lines_have_logarithmic_axes_only_where_asked():
     assert scales == ["linear", "log"]
 
 
+def test_lines_over_whole_numbers_have_whole_ticks():
+    figure = plots.lines({"curve": (np.array([1, 2, 3]), np.ones(3))}, "t", x_label="epoch", y_label="y")
+    assert all(tick == round(tick) for tick in figure.axes[0].get_xticks())
+
+
 def test_bars_stand_beside_each_other_at_their_tick_with_their_values():
     groups = {"p": np.array([0.25, 0.75]), "q": np.array([-0.5, 0.5])}
     figure = plots.bars(groups, "t", ticks=["no", "yes"], x_label="x", y_label="y", digits=1)
