@@ -43,9 +43,9 @@ class Affine(sn.Layer):
 def udacity(rng: np.random.Generator) -> sn.Autoencoder:
     """Convolutions 1-16-4, each with a max-pooling, to 4 × 7 × 7 numbers, and transposed ones 4-16-1 back.
 
-    Behind a ReLU a channel of the code can die in the first steps: it is 0 for every image and stays so. With the start
-    that layers have here most runs lose one or two of the four, with PyTorch's, which the published run had, about half
-    the runs lose one.
+    Behind a ReLU a channel of the code can die in the first steps: it is 0 for every image and stays so. Started as
+    layers are here, most runs lose one or two of the four; as PyTorch starts them, as in the published run, a third of
+    the runs loses one.
     """
     down = [sn.Conv2D(1, 16, 3, padding=1, rng=rng), sn.ReLU(), sn.MaxPool2D(2)]
     down += [sn.Conv2D(16, 4, 3, padding=1, rng=rng), sn.ReLU(), sn.MaxPool2D(2)]
@@ -221,7 +221,7 @@ def draw_new(demo: Run, model: sn.Autoencoder, x, z, rebuilt, rng: np.random.Gen
         f"{part} third": draws[rng.choice(third, SHOWN, replace=False)]
         for part, third in zip(("nearest", "middle", "farthest"), np.split(order, 3), strict=True)
     }
-    title = f"{near:.0%} of {DRAWS} draws from a normal fitted to the codes are as near to a training image as "
+    title = f"{near:.1%} of {DRAWS} draws from a normal fitted to the codes are as near to a training image as "
     title += f"{MOST:.0%} of rebuilt test images. By that distance, {SHOWN} draws of each third"
     demo.figure("draws.png", plots.image_rows(rows, title))
     return near

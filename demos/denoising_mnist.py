@@ -20,7 +20,7 @@ from scratchnet import plots
 from scratchnet.corruption import Downsample, GaussianNoise, Masking, SaltAndPepper
 
 UNIT = "squared error/pixel"
-QUICK_TRAIN = 1_000
+QUICK_TRAIN = 500
 PUBLISHED_EPOCHS = 20
 PUBLISHED = 0.0261  # UNIT, the mean over the 20th epoch's training images; printed as 0.5222, times the batch of 20
 SPREAD = 0.0008  # UNIT, how far one seed's result may lie from another's
@@ -159,7 +159,7 @@ def draw(demo: Run, kind: Kind, x_test, labels, seen, mended, errors, history: s
     demo.figure("mended.png", plots.image_rows(rows, title))
 
     curves = {name: (np.array(kind.levels), np.array(error)) for name, error in errors.items()}
-    demo.figure("levels.png", plots.lines(curves, said, x_label=kind.level, y_label=f"{UNIT}, test images"))
+    demo.figure("levels.png", plots.lines(curves, said.rstrip("."), x_label=kind.level, y_label=f"{UNIT}, test images"))
 
     curves = {}
     for name in mended:
