@@ -35,7 +35,8 @@ def seen_in_tests() -> tuple[np.ndarray, list[np.ndarray]]:
     """The clean test images of a quick run with seed 0, and what is seen of them at each level."""
     x = sn.data.mnist("test")[0][:1000]
     rng = np.random.default_rng(0).spawn(2)[1]
-    return x, [np.clip(x + sigma * rng.standard_normal(x.shape, np.float32), 0, 1) for sigma in LEVELS]
+    noise = [rng.standard_normal(x.shape).astype(np.float32) for _ in LEVELS]
+    return x, [np.clip(x + sigma * eps, 0, 1) for sigma, eps in zip(LEVELS, noise, strict=True)]
 
 
 def test_the_denoising_demo_writes_every_figure_the_model_and_its_numbers(quick_denoising):
