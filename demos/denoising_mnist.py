@@ -161,19 +161,19 @@ def draw(demo: Run, kind: Kind, x_test, labels, seen, mended, errors, history: s
     curves = {name: (np.array(kind.levels), np.array(error)) for name, error in errors.items()}
     demo.figure("levels.png", plots.lines(curves, said.rstrip("."), x_label=kind.level, y_label=f"{UNIT}, test images"))
 
-    curves = {}
-    for name in mended:
-        course = [record["val_loss"] / x_test.shape[1] for record in history.epochs if record["network"] == name]
-        curves[name] = (np.arange(len(course)) + 1, np.array(course))
-    course = curves[CONV][1]
-    if both := min(len(course), len(pytorch)):
-        curves[f"{CONV}, in PyTorch"] = (np.arange(both) + 1, np.array(pytorch[:both]))
-        title = f"After epoch {both} the convolutional network leaves {course[both - 1]:.4f}/pixel of test images, "
-        title += f"in PyTorch {pytorch[both - 1]:.4f}"
-    else:
-        title = f"{len(course)} epochs of the convolutional network"
-    figure = plots.lines(curves, title, x_label="epoch", y_label=UNIT, dots=[f"{CONV}, in PyTorch"])
-    demo.figure("curves.png", figure)
+    course = [record for record in history.epochs if record["network"] == CONV]
+    if course:
+        training, test = (
+            np.array([record[key] for record in course]) / x_test.shape[1] for key in ("loss", "val_loss")
+        )
+        epochs, both = np.arange(len(test)) + 1, min(len(test), len(pytorch))
+        curves = {"training": (epochs, training), "test": (epochs, test)}
+        title = f"{len(test)} epochs of the convolutional network: {test[-1]:.4f} {UNIT} on test images"
+        if both:
+            curves["test, PyTorch"] = (epochs[:both], np.array(pytorch[:both]))
+            title += f"; after {both}, {test[both - 1]:.4f} here and {pytorch[both - 1]:.4f} in PyTorch"
+        figure = plots.lines(curves, title, x_label="epoch", y_label=UNIT, dots=["test, PyTorch"])
+        demo.figure("curves.png", figure)
 
 
 if __name__ == "__main__":
