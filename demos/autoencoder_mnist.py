@@ -75,7 +75,7 @@ def main() -> None:
         history = train(demo, name, task, x, x_test, rng)
         courses[name] = history["test"]
         rebuilt[name], error[name] = task.model.reconstruct(x_test), error_of(task.model, x_test)
-        sn.save(demo.path(f"{file_name(name)}.npz"), task.model)
+        sn.save(demo.path(f"{name.replace(', ', '_').replace(' ', '_')}.npz"), task.model)
         if name in (SMALL, MSE, BCE):
             dead[name] = int((task.model.encode(x_test).max(axis=0) == 0).sum())
         if name == MSE and history.epochs:
@@ -153,13 +153,8 @@ def train(demo: Run, name: str, task: Task, x: np.ndarray, x_test: np.ndarray, r
         batch_size=task.batch_size,
         rng=rng,
         after_epoch=measure,
-        checkpoint=demo.checkpoint(f"checkpoint-{file_name(name)}"),
+        checkpoint=demo.checkpoint(name),
     )
-
-
-def file_name(name: str) -> str:
-    """A network's name without spaces."""
-    return name.replace(", ", "_").replace(" ", "_")
 
 
 def by_components(x: np.ndarray, x_test: np.ndarray) -> dict[str, np.ndarray]:

@@ -4,6 +4,7 @@ import argparse
 import itertools
 import json
 import math
+import re
 import shlex
 import sys
 import time
@@ -22,10 +23,17 @@ QUICK_EPOCHS, QUICK_TRAIN, QUICK_TEST = 3, 6_000, 1_000
 
 
 def options(
-    name: str, description: str | None, *, epochs: int, batch_size: int, digits: bool = True, resumes: bool = True
+    name: str,
+    description: str | None,
+    *,
+    epochs: int,
+    batch_size: int,
+    digits: bool = True,
+    resumes: bool = True,
+    quick_train: int = QUICK_TRAIN,
 ) -> argparse.ArgumentParser:
     """A parser with the options that all demos have that train, on digits or on other data."""
-    quick = f"{QUICK_EPOCHS} epochs on {QUICK_TRAIN:,} images, in seconds, to see that all works"
+    quick = f"{QUICK_EPOCHS} epochs on {quick_train:,} images, in seconds, to see that all works"
     parser = plain_options(name, description, quick=quick)
     parser.add_argument("--epochs", type=whole_number, default=epochs, help="times through the training images")
     parser.add_argument("--batch-size", type=whole_number, default=batch_size, help="images in a step")
@@ -117,6 +125,11 @@ def squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return (a**2).sum(axis=1)[:, None] - 2 * a @ b.T + (b**2).sum(axis=1)
 
 
+def in_parts(function: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> np.ndarray:
+    """function(x) for a function of rows, a thousand rows at a time: layers of images would fill the memory."""
+    return np.concatenate([function(x[start : start + 1000]) for start in range(0, len(x), 1000)])
+
+
 def principal_components(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The mean (D,), and the directions by falling variance, columns of (D, D)."""
     mean = x.mean(axis=0)
@@ -184,8 +197,8 @@ def started_for_relu(*layers: sn.Layer) -> sn.Sequential:
 class Run:
     """One run of a demo: its arguments, the folder that it fills, and what it found."""
 
-    def __init__(self, name: str, arguments: argparse.Namespace):
-        self.name, self.arguments = name, arguments
+    def __init__(self, name: str, arguments: argparse.Namespace, quick_train: int = QUICK_TRAIN):
+        self.name, self.arguments, self.quick_train = name, arguments, quick_train
         if arguments.quick and "epochs" in arguments:
             arguments.epochs = min(arguments.epochs, QUICK_EPOCHS)
         self.files: list[Path] = []
@@ -196,7 +209,7 @@ class Run:
     def images(self, split: str):
         """The images and labels of "train" or "test", a small part of them with --quick."""
         images, labels = sn.data.load_idx(self.arguments.data, split) if self.arguments.data else sn.data.mnist(split)
-        count = {"train": QUICK_TRAIN, "test": QUICK_TEST}[split] if self.arguments.quick else len(images)
+        count = {"train": self.quick_train, "test": QUICK_TEST}[split] if self.arguments.quick else len(images)
         return images[:count], labels[:count]
 
     def path(self, name: str) -> Path:
@@ -204,9 +217,9 @@ class Run:
         self.files.append(self.arguments.out / name)
         return self.files[-1]
 
-    def checkpoint(self, name: str = "checkpoint") -> Path:
-        """The file in which a training is saved until the run is finished; it goes on from there with --resume."""
-        path = self.arguments.out / f"{name}.npz"
+    def checkpoint(self, *network: str | int) -> Path:
+        """The file in which a network's training is saved until the run is finished, for --resume to go on from."""
+        path = self.arguments.out / f"{re.sub(r'[^A-Za-z0-9]+', '-', ' '.join(map(str, ('checkpoint', *network))))}.npz"
         if not self.arguments.resume:
             path.unlink(missing_ok=True)
         self._checkpoints.append(path)

@@ -50,7 +50,7 @@ def main() -> None:
             batch_size=arguments.batch_size,
             rng=rng,
             after_epoch=lambda record: None,  # a line for each network, below, is enough
-            checkpoint=demo.checkpoint(f"checkpoint-{family}-{L}"),
+            checkpoint=demo.checkpoint(family, L),
         )
         history.epochs += [{f"{family}, numbers": L, **record} for record in course.epochs]
         sn.save(demo.path(f"{family}_{L}.npz"), model)

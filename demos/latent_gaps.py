@@ -44,7 +44,7 @@ def main() -> None:
             batch_size=arguments.batch_size,
             rng=rng,
             after_epoch=lambda record: None,  # what a network is worth, below, is enough
-            checkpoint=demo.checkpoint(f"checkpoint-{name.replace(' ', '-')}"),
+            checkpoint=demo.checkpoint(name),
         )
 
     judge = Judge(perceptron(D, H, H, 10, rng=rng))

@@ -237,7 +237,7 @@ def lines(
     if log:
         axes.set_xscale("log")
         axes.set_yscale("log")
-    elif all(np.issubdtype(np.asarray(x).dtype, np.integer) for x, _ in curves.values()):
+    elif all(np.asarray(x).dtype.kind in "iu" for x, _ in curves.values()):  # such as epochs
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)

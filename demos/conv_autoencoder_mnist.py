@@ -1,0 +1,238 @@
+"""Two published convolutional autoencoders on MNIST, and what their codes are good for: three minutes on two cores.
+
+--network udacity keeps 196 numbers of an image with 1,077 parameters, --network dl4g keeps 10 with 396,171. Each trains
+as it was published, but dl4g for 4 of its 50 epochs: --epochs 50 is the whole, half an hour. Figures show
+reconstructions beside those of PCA, a walk from a 7 to a 1, and digits drawn from a normal fitted to the codes.
+
+Published losses are means over pixels; `sn.mse` sums them. Adam's steps stay the same if a loss is multiplied by c, and
+ε and the weight decay too, so that is done. The networks are trained on shuffled images, also Udacity's.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from common import Number, Run, in_parts, options, principal_components, run, squared_distances, table, verdict
+from tqdm import tqdm
+
+import scratchnet as sn
+from scratchnet import plots
+
+UNIT = "squared error/pixel"  # of pixels in [0, 1]
+QUICK_TRAIN = 1_500
+DRAWS, SHOWN = 600, 12
+MOST = 0.95  # a draw is near if it is as near to a training image as this share of rebuilt test images
+
+
+class Affine(sn.Layer):
+    """y = a x + b with fixed numbers a and b: from one range of pixels to another."""
+
+    def __init__(self, a: float, b: float):
+        self.a, self.b = a, b
+
+    def forward(self, x):
+        """Compute y from x, and return it with the way back."""
+        y = self.a * x + self.b  # y = a x + b
+
+        def backward(dy):
+            return self.a * dy  # dx = a dy
+
+        return y, backward
+
+
+def udacity(rng: np.random.Generator) -> sn.Autoencoder:
+    """Convolutions 1-16-4, each with a max-pooling, to 4 × 7 × 7 numbers, and transposed ones 4-16-1 back.
+
+    Behind a ReLU a channel of the code can die in the first steps: it is 0 for every image and stays so. Started as
+    layers are here, most runs lose one or two of the four; as PyTorch starts them, as in the published run, a third of
+    the runs loses one.
+    """
+    down = [sn.Conv2D(1, 16, 3, padding=1, rng=rng), sn.ReLU(), sn.MaxPool2D(2)]
+    down += [sn.Conv2D(16, 4, 3, padding=1, rng=rng), sn.ReLU(), sn.MaxPool2D(2)]
+    up = [sn.ConvTranspose2D(4, 16, 2, stride=2, rng=rng), sn.ReLU()]
+    up += [sn.ConvTranspose2D(16, 1, 2, stride=2, rng=rng), sn.Sigmoid()]
+    for layer in (*down, *up):
+        if isinstance(layer, sn.Conv2D | sn.ConvTranspose2D):  # as PyTorch starts them, biases too
+            bound = 1 / np.sqrt(layer.W[0].size)
+            for parameter in (layer.W, layer.b):
+                parameter[...] = rng.uniform(-bound, bound, parameter.shape)
+    return sn.Autoencoder(
+        sn.Sequential(sn.Reshape((1, 28, 28)), *down, sn.Flatten()),
+        sn.Sequential(sn.Reshape((4, 7, 7)), *up, sn.Flatten()),
+    )
+
+
+def dl4g(rng: np.random.Generator) -> sn.Autoencoder:
+    """Convolutions 1-64-128 at stride 2, dense to 10 numbers, and all mirrored; inside, pixels lie in [−1, 1]."""
+    how = {"stride": 2, "padding": 1, "rng": rng}
+    down = [sn.Conv2D(1, 64, 4, **how), sn.ReLU(), sn.Conv2D(64, 128, 4, **how), sn.ReLU()]
+    up = [sn.ConvTranspose2D(128, 64, 4, **how), sn.ReLU(), sn.ConvTranspose2D(64, 1, 4, **how), sn.Tanh()]
+    rows = 128 * 7 * 7
+    return sn.Autoencoder(
+        sn.Sequential(Affine(2, -1), sn.Reshape((1, 28, 28)), *down, sn.Flatten(), sn.Dense(rows, 10, rng=rng)),
+        sn.Sequential(sn.Dense(10, rows, rng=rng), sn.Reshape((128, 7, 7)), *up, sn.Flatten(), Affine(0.5, 0.5)),
+    )
+
+
+@dataclass(frozen=True)
+class Published:
+    """A network, how it was trained, and what came of it."""
+
+    build: Callable[[np.random.Generator], sn.Autoencoder]
+    parameters: int
+    epochs: int
+    default_epochs: int
+    batch_size: int
+    scale: float  # our loss over the published one
+    error: float  # after all epochs
+    on: str  # these images
+    spread: float  # how far one seed's result may lie from another's
+    pytorch: tuple[float, ...]  # the error on test images after 1, 2, … epochs of the same network in PyTorch
+    weight_decay: float = 0.0
+
+
+NETWORKS = {
+    # printed as 0.1652, which is times the batch of 20: the mean over the 30th epoch
+    "udacity": Published(
+        udacity, 1_077, 30, 30, 20, 784, 0.0083, "training", 0.0006, (0.0138, 0.0121, 0.0107, 0.01, 0.0097, 0.00945)
+    ),
+    # printed as 0.0481 for pixels in [−1, 1], whose differences are twice as large, so their squares four times
+    "dl4g": Published(
+        dl4g, 396_171, 50, 4, 128, 784 / 4, 0.012, "test", 0.0003, (0.0192, 0.0166, 0.0153, 0.0147), weight_decay=1e-5
+    ),
+}
+
+
+def main() -> None:
+    """Train, test, draw, and say whether the result is good."""
+    parser = options("conv_autoencoder_mnist", __doc__, epochs=30, batch_size=20, quick_train=QUICK_TRAIN)
+    about = "which; dl4g has a folder of its own, and defaults of 4 epochs and batches of 128"
+    parser.add_argument("--network", choices=list(NETWORKS), default="udacity", help=about)
+    name = parser.parse_known_args()[0].network
+    published = NETWORKS[name]
+    parser.set_defaults(epochs=published.default_epochs, batch_size=published.batch_size)
+    if name != parser.get_default("network"):
+        parser.set_defaults(out=parser.get_default("out") / name)
+    arguments = parser.parse_args()
+    demo = Run("conv_autoencoder_mnist", arguments, QUICK_TRAIN)
+    x, _ = demo.images("train")
+    x_test, labels = demo.images("test")
+    rng, rng_of_draws = np.random.default_rng(arguments.seed).spawn(2)
+    changed = [name for name in ("data", "quick", "batch_size") if getattr(arguments, name) != parser.get_default(name)]
+    pytorch = () if changed else published.pytorch
+
+    model, c = published.build(rng), published.scale
+    print(f"{len(x):,} images to train on, {len(x_test):,} to test; {len(model.parameters):,} parameters.\n")
+    history = sn.fit(
+        model,
+        x,
+        optimizer=sn.Adam(1e-3, epsilon=c * 1e-8, weight_decay=c * published.weight_decay),
+        epochs=arguments.epochs,
+        batch_size=arguments.batch_size,
+        rng=rng,
+        validation=x_test,
+        after_epoch=lambda record: tqdm.write(epoch_line(record, arguments.epochs, x, pytorch)),
+        checkpoint=demo.checkpoint(),
+    )
+    if history.interrupted:
+        reached = min(len(history.epochs) + 1, arguments.epochs)
+        print(f"Interrupted in epoch {reached}: what follows is what was reached.")
+    sn.save(demo.path("model.npz"), model)
+
+    z = in_parts(model.encode, x)  # (N, L)
+    mean, components = principal_components(x)
+    V = components[:, : z.shape[1]]
+    images = {
+        "original": x_test,
+        "rebuilt": in_parts(model.reconstruct, x_test),
+        "by PCA": (x_test - mean) @ V @ V.T + mean,
+    }
+    errors = {name: np.mean((images[name] - x_test) ** 2).item() for name in ("rebuilt", "by PCA")}
+    draw(demo, model, x, labels, images, errors, history, pytorch)
+    near = draw_new(demo, model, x, z, images["rebuilt"], rng_of_draws)
+
+    found = {"test": errors["rebuilt"]}
+    if history.epochs:
+        found["training"] = history["loss"][-1] / x.shape[1]  # the mean over the last epoch
+    results = {
+        f"{kind} error": Number(value, UNIT, published=published.error if kind == published.on else None, digits=5)
+        for kind, value in found.items()
+    }
+    results["test error by PCA"] = Number(errors["by PCA"], UNIT, digits=5)
+    results["numbers in a code"] = Number(z.shape[1], "", digits=0)
+    results["of these not always 0"] = Number(int(z.any(axis=0).sum()), "", digits=0)
+    results["parameters"] = Number(len(model.parameters), "", published=published.parameters, digits=0)
+    results["draws near digits"] = Number(100 * near, "%", digits=1)
+    print(f"\n{table(results)}\n")
+    changed += ["epochs"] * (arguments.epochs != published.epochs) + ["interrupted"] * history.interrupted
+    compared = results.get(f"{published.on} error", results["test error"])
+    print(verdict(compared, published.spread, changed, lower=True))
+    demo.finish(results, history)
+
+
+def epoch_line(record: dict[str, float], epochs: int, x: np.ndarray, pytorch: tuple[float, ...]) -> str:
+    """One epoch's errors, beside PyTorch's where it was measured."""
+    epoch, test, training = int(record["epoch"]), record["val_loss"] / x.shape[1], record["loss"] / x.shape[1]
+    beside = f" (PyTorch {pytorch[epoch - 1]:.5f})" if epoch <= len(pytorch) else ""
+    speed = f"{len(x) / record['seconds']:,.0f} images/s"
+    return f"epoch {epoch:>2}/{epochs}  test {test:.5f}{beside}, training {training:.5f} {UNIT}   {speed}"
+
+
+def draw(demo: Run, model: sn.Autoencoder, x, labels, images, errors, history: sn.History, pytorch) -> None:
+    """Figures of what the network makes of images that it is given."""
+    x_test = images["original"]
+    shown = np.array([np.flatnonzero(labels == digit)[0] for digit in np.unique(labels)])  # the first of each digit
+    title = f"Test images through {model.encode(x_test[:1]).size} numbers and back: squared error "
+    title += f"{errors['rebuilt']:.4f}/pixel; by as many principal components, {errors['by PCA']:.4f}"
+    demo.figure("reconstructions.png", plots.image_rows({name: one[shown] for name, one in images.items()}, title))
+
+    first, last = (7, 1) if {7, 1} <= set(labels) else labels[[0, -1]]
+    ends = [x_test[labels == digit][0] for digit in (first, last)]
+    t = np.linspace(0, 1, 13, dtype=x.dtype)[:, None]
+    walks = {"codes": model.interpolate(ends[0], ends[1], 13), "pixels": (1 - t) * ends[0] + t * ends[1]}
+    halfway = {name: nearest(walk[6:7], x)[0].item() for name, walk in walks.items()}
+    title = f"From a {first} to a {last} in a straight line. Halfway, the nearest training image lies "
+    title += f"{halfway['codes']:.1f} away through codes, {halfway['pixels']:.1f} through pixels (Euclidean)"
+    demo.figure("walk.png", plots.image_rows(walks, title))
+
+    if history.epochs:
+        training, test = (np.array(history[key]) / x.shape[1] for key in ("loss", "val_loss"))
+        epochs, both = np.arange(len(test)) + 1, min(len(test), len(pytorch))
+        curves = {"training": (epochs, training), "test": (epochs, test)}
+        title = f"{len(test)} epochs: squared error {test[-1]:.5f}/pixel on test images"
+        if both:
+            curves["test, PyTorch"] = (epochs[:both], np.array(pytorch[:both]))
+            title += f"; after {both}, {test[both - 1]:.5f} here and {pytorch[both - 1]:.5f} in PyTorch"
+        figure = plots.lines(curves, title, x_label="epoch", y_label=UNIT, dots=["test, PyTorch"])
+        demo.figure("curves.png", figure)
+
+
+def draw_new(demo: Run, model: sn.Autoencoder, x, z, rebuilt, rng: np.random.Generator) -> float:
+    """Draw digits from a normal fitted to the codes z of training images x, each number by itself; the share near x.
+
+    Good and bad are told by the distance to the nearest training image. A draw is near if it is as near as most rebuilt
+    test images are, which are blurred like it.
+    """
+    draws = z.mean(axis=0) + z.std(axis=0) * rng.standard_normal((DRAWS, z.shape[1]), np.float32)
+    draws = in_parts(model.decode, draws)
+    distance = nearest(draws, x)
+    near = np.mean(distance <= np.quantile(nearest(rebuilt[:DRAWS], x), MOST)).item()
+    order = np.argsort(distance)
+    rows = {
+        f"{part} third": draws[rng.choice(third, SHOWN, replace=False)]
+        for part, third in zip(("nearest", "middle", "farthest"), np.split(order, 3), strict=True)
+    }
+    title = f"{near:.1%} of {DRAWS} draws from a normal fitted to the codes are as near to a training image as "
+    title += f"{MOST:.0%} of rebuilt test images. By that distance, {SHOWN} draws of each third"
+    demo.figure("draws.png", plots.image_rows(rows, title))
+    return near
+
+
+def nearest(images: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """The Euclidean distance of each of the images (N, D) to the nearest of x."""
+    smallest = [squared_distances(part, x).min(axis=1) for part in np.array_split(images, -(-len(images) // 100))]
+    return np.sqrt(np.maximum(np.concatenate(smallest), 0))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,188 @@
+"""demos/conv_autoencoder_mnist.py: its networks are the published ones, its numbers those of the models it leaves."""
+
+import json
+import runpy
+import signal
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import scratchnet as sn
+from tests.demo_runs import ENVIRONMENT, ROOT, command, run
+
+FIGURES = {"curves", "draws", "reconstructions", "walk"}
+
+
+@pytest.fixture(scope="module")
+def quick_udacity(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The folder and the printed text of one quick run."""
+    out = tmp_path_factory.mktemp("udacity")
+    return out, run("conv_autoencoder_mnist", "--quick", "--out", str(out)).stdout
+
+
+@pytest.fixture(scope="module")
+def quick_dl4g(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of one quick run of the larger network."""
+    out = tmp_path_factory.mktemp("dl4g")
+    run("conv_autoencoder_mnist", "--network", "dl4g", "--quick", "--epochs", "1", "--out", str(out))
+    return out
+
+
+@pytest.fixture
+def demo(monkeypatch: pytest.MonkeyPatch) -> dict:
+    """The names in the demo's script."""
+    monkeypatch.syspath_prepend(ROOT / "demos")
+    return runpy.run_path(str(ROOT / "demos" / "conv_autoencoder_mnist.py"))
+
+
+@pytest.fixture(scope="module")
+def digits() -> tuple[np.ndarray, np.ndarray]:
+    """What a quick run trains on, and what it tests on."""
+    return sn.data.mnist("train")[0][:1500], sn.data.mnist("test")[0][:1000]
+
+
+def results_of(out: Path) -> dict[str, float]:
+    results = json.loads((out / "metrics.json").read_text())["results"]
+    return {name: number["value"] for name, number in results.items()}
+
+
+def saved_udacity(out: Path) -> sn.Autoencoder:
+    """The saved model, in layers that are written down here once more."""
+    rng = np.random.default_rng(0)
+    convolutions = [sn.Conv2D(1, 16, 3, padding=1, rng=rng), sn.Conv2D(16, 4, 3, padding=1, rng=rng)]
+    transposed = [sn.ConvTranspose2D(4, 16, 2, stride=2, rng=rng), sn.ConvTranspose2D(16, 1, 2, stride=2, rng=rng)]
+    down = [part for one in convolutions for part in (one, sn.ReLU(), sn.MaxPool2D(2))]
+    model = sn.Autoencoder(
+        sn.Sequential(sn.Reshape((1, 28, 28)), *down, sn.Flatten()),
+        sn.Sequential(sn.Reshape((4, 7, 7)), transposed[0], sn.ReLU(), transposed[1], sn.Sigmoid(), sn.Flatten()),
+    )
+    sn.load(out / "model.npz", model)
+    return model
+
+
+def test_the_convolutional_demo_writes_every_figure_the_model_and_its_numbers(quick_udacity):
+    expected = {f"{name}.png" for name in FIGURES} | {"model.npz", "metrics.json"}
+    assert {path.name for path in quick_udacity[0].iterdir()} == expected
+
+
+@pytest.mark.parametrize(("network", "parameters"), [("udacity", 1_077), ("dl4g", 396_171)])
+def test_a_network_has_as_many_parameters_as_the_published_one(demo, network, parameters):
+    assert len(demo["NETWORKS"][network].build(np.random.default_rng(0)).parameters) == parameters
+
+
+def test_the_test_error_is_that_of_the_saved_model(quick_udacity, digits):
+    error = saved_udacity(quick_udacity[0]).loss(digits[1]).value / 784
+    assert results_of(quick_udacity[0])["test error"] == pytest.approx(error, rel=1e-4)
+
+
+def test_the_test_error_of_the_last_epoch_is_that_at_the_end(quick_udacity):
+    out, text = quick_udacity
+    last = next(line for line in text.splitlines() if line.startswith("epoch  3/3"))
+    assert f"test {results_of(out)['test error']:.5f}," in last
+
+
+def test_the_error_by_pca_is_what_as_many_components_leave(quick_udacity, digits):
+    x, x_test = digits
+    _, _, directions = np.linalg.svd(x - x.mean(axis=0), full_matrices=False)
+    left = x_test - x.mean(axis=0)
+    left = left - left @ directions[:196].T @ directions[:196]
+    assert results_of(quick_udacity[0])["test error by PCA"] == pytest.approx(np.mean(left**2), rel=1e-3)
+
+
+def test_the_numbers_of_a_code_that_live_are_counted_on_training_images(quick_udacity, digits):
+    z = saved_udacity(quick_udacity[0]).encode(digits[0])
+    assert results_of(quick_udacity[0])["of these not always 0"] == sum(z.max(axis=0) > 0)
+
+
+def test_the_share_of_draws_near_digits_follows_the_stated_rule(quick_udacity, digits):
+    x, x_test = digits
+    model = saved_udacity(quick_udacity[0])
+    z = model.encode(x)
+    eps = np.random.default_rng(0).spawn(2)[1].standard_normal((600, 196), np.float32)
+
+    def nearest(images):
+        return np.array([np.linalg.norm(x - image, axis=1).min() for image in images])
+
+    near = nearest(model.decode(z.mean(axis=0) + z.std(axis=0) * eps))
+    limit = np.quantile(nearest(model.reconstruct(x_test[:600])), 0.95)
+    assert results_of(quick_udacity[0])["draws near digits"] == pytest.approx(100 * np.mean(near <= limit), abs=0.2)
+
+
+def test_a_quick_run_is_compared_with_nothing(quick_udacity):
+    assert "(changed: quick, epochs)" in quick_udacity[1]
+    assert "PyTorch" not in quick_udacity[1]
+
+
+def test_the_larger_network_codes_in_ten_numbers_with_a_batch_size_of_its_own(quick_dl4g):
+    assert results_of(quick_dl4g)["numbers in a code"] == 10
+    assert json.loads((quick_dl4g / "metrics.json").read_text())["arguments"]["batch_size"] == 128
+
+
+def test_the_error_of_the_larger_network_is_that_of_the_saved_model_on_pixels_from_minus_one_to_one(
+    quick_dl4g, digits, demo
+):
+    model = demo["NETWORKS"]["dl4g"].build(np.random.default_rng(1))
+    sn.load(quick_dl4g / "model.npz", model)
+    layers = [layer for layer in (*model.encoder.layers, *model.decoder.layers) if type(layer).__name__ != "Affine"]
+    y, _ = sn.Sequential(*layers).forward(2 * digits[1] - 1)
+    published_unit = np.mean((y - (2 * digits[1] - 1)) ** 2)
+    assert results_of(quick_dl4g)["test error"] == pytest.approx(published_unit / 4, rel=1e-4)
+
+
+def test_the_change_of_range_has_the_right_slope(demo, rng):
+    sn.check_gradients(demo["Affine"](0.5, -3), rng.standard_normal((2, 3)), rng=rng)
+
+
+@pytest.mark.parametrize(("network", "low"), [("udacity", 0), ("dl4g", -1)])
+def test_the_scale_of_a_network_is_our_loss_over_the_published_one(demo, network, low, rng):
+    y, x = rng.random((2, 5, 784), np.float32)
+    published = np.mean(((1 - low) * y - (1 - low) * x) ** 2)
+    assert demo["NETWORKS"][network].scale == pytest.approx(sn.mse(y, x)[0] / published)
+
+
+def test_udacitys_network_starts_as_pytorch_starts_it(demo):
+    torch = pytest.importorskip("torch")
+    model = demo["udacity"](np.random.default_rng(0))
+    ours = [layer for layer in (*model.encoder.layers, *model.decoder.layers) if hasattr(layer, "W")]
+    theirs = [torch.nn.Conv2d(1, 16, 3), torch.nn.Conv2d(16, 4, 3)]
+    theirs += [torch.nn.ConvTranspose2d(4, 16, 2), torch.nn.ConvTranspose2d(16, 1, 2)]
+    for layer, other in zip(ours, theirs, strict=True):
+        assert layer.W.std() == pytest.approx(other.weight.std().item(), rel=0.3)  # 64 numbers in the smallest
+        assert abs(layer.b).max() <= other.weight[0].numel() ** -0.5
+        assert layer.b.all()
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (0.0084, "Good: 0.0001 u from the published 0.0083, no more than seeds differ."),
+        (0.0063, "Better than the published 0.0083 by 0.0020 u, more than seeds differ."),
+        (0.0103, "Not good: worse than the published 0.0083 by 0.0020 u, more than seeds differ."),
+    ],
+)
+def test_an_error_is_better_if_it_is_lower(monkeypatch, value, said):
+    monkeypatch.syspath_prepend(ROOT / "demos")
+    common = runpy.run_path(str(ROOT / "demos" / "common.py"))
+    assert common["verdict"](common["Number"](value, "u", published=0.0083, digits=4), 5e-4, [], lower=True) == said
+
+
+def test_ctrl_c_ends_the_convolutional_demo_cleanly_and_keeps_what_was_reached(tmp_path):
+    process = subprocess.Popen(
+        command("conv_autoencoder_mnist", "--quick", "--batch-size", "1", "--out", str(tmp_path)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        encoding="utf-8",
+        env=ENVIRONMENT,
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("epoch  1/3"):
+            process.send_signal(signal.SIGINT)
+            break
+    text, _ = process.communicate(timeout=100)
+    assert process.returncode == 0
+    assert "Interrupted in epoch 2" in text
+    assert {path.stem for path in tmp_path.glob("*.png")} == FIGURES
