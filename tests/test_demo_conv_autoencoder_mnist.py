@@ -40,7 +40,7 @@ def demo(monkeypatch: pytest.MonkeyPatch) -> dict:
 @pytest.fixture(scope="module")
 def digits() -> tuple[np.ndarray, np.ndarray]:
     """What a quick run trains on, and what it tests on."""
-    return sn.data.mnist("train")[0][:1500], sn.data.mnist("test")[0][:1000]
+    return sn.data.mnist("train")[0][:1000], sn.data.mnist("test")[0][:1000]
 
 
 def results_of(out: Path) -> dict[str, float]:
