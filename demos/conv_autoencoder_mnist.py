@@ -19,7 +19,7 @@ import scratchnet as sn
 from scratchnet import plots
 
 UNIT = "squared error/pixel"  # of pixels in [0, 1]
-QUICK_TRAIN = 1_500
+QUICK_TRAIN = 1_000
 DRAWS, SHOWN = 600, 12
 MOST = 0.95  # a draw is near if it is as near to a training image as this share of rebuilt test images
 
