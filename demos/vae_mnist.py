@@ -5,8 +5,6 @@ and the use of each latent dimension (with --latent 2 the whole latent plane too
 --network conv the layers are convolutions and a code is 2 numbers: about four minutes.
 """
 
-import argparse
-
 import numpy as np
 from common import (
     Number,
@@ -28,6 +26,7 @@ import scratchnet as sn
 from scratchnet import plots
 from scratchnet.evaluation import active_units, bce_scale, kl_per_latent
 from scratchnet.gaussian import noise_like, sample_gaussian
+from scratchnet.models.likelihood import Bernoulli
 
 PUBLISHED = -105.6  # nats/image, the test ELBO of pytorch/examples/vae after 10 epochs at these defaults:
 CONV = {"epochs": 5, "latent": 2, "hidden": 64}  # the defaults of --network conv; dl4g, with 100 epochs, published:
@@ -85,20 +84,26 @@ def main() -> None:
     changed = [name for name in COMPARABLE if getattr(arguments, name) != parser.get_default(name)]
     if conv and arguments.epochs in TRAINING:  # published too
         changed = [name for name in changed if name != "epochs"]
-    results, judged = measured(vae, arguments, x, x_test, found, history)
+    changed += ["interrupted"] * history.interrupted
+    results = measured(vae, arguments.network, x, x_test, found)
+    judged = results["test ELBO"]
+    if conv and arguments.likelihood == "bernoulli" and history.epochs:
+        epoch = 0 if changed else len(history.epochs)
+        results["test at z = μ"] = Number(-at_mu(vae, x_test), "nats/image", published=AT_MU.get(epoch))
+        last = -(history["reconstruction"][-1] + history["kl"][-1])
+        results["training, last epoch"] = judged = Number(last, "nats/image", published=TRAINING.get(epoch))
     print(f"\n{table(results)}\n")
-    if conv:
+    if "test at z = μ" in results:
         print(f"{FLATTERING}\n")
-    print(verdict(results[judged], SPREAD, changed + ["interrupted"] * history.interrupted))
+    print(verdict(judged, SPREAD, changed))
     demo.finish(results, history)
 
 
-def measured(vae: sn.VAE, arguments: argparse.Namespace, x, x_test, found, history) -> tuple[dict[str, Number], str]:
-    """The numbers by name, and the name of the one to compare with a published one."""
-    D, epochs = x.shape[1], arguments.epochs
-    grey = arguments.likelihood == "bernoulli"  # the published numbers are no likelihoods, so they stand beside none
-    dense = grey and arguments.network == "dense"
-    published, per_pixel = (PUBLISHED, round(PUBLISHED / 784, 4)) if dense else (None, None)
+def measured(vae: sn.VAE, network: str, x, x_test, found: dict[str, float]) -> dict[str, Number]:
+    """The test ELBO, what it is made of, and what it lies between."""
+    D, grey = x.shape[1], isinstance(vae.likelihood, Bernoulli)
+    # the published number is no likelihood, so it stands beside none
+    published, per_pixel = (PUBLISHED, round(PUBLISHED / 784, 4)) if grey and network == "dense" else (None, None)
     results = {
         "test ELBO": Number(found["elbo"], "nats/image", found["stderr"], published),
         "test reconstruction": Number(found["reconstruction"], "nats/image"),
@@ -110,17 +115,14 @@ def measured(vae: sn.VAE, arguments: argparse.Namespace, x, x_test, found, histo
         scale = bce_scale(x, x_test)
         results["ELBO of the mean image"] = Number(-scale["mean_image"], "nats/image")
         results["limit of grey pixels"] = Number(-scale["floor"], "nats/image")
-    if dense or not grey or not history.epochs:
-        return results, "test ELBO"
-    zero = np.zeros((len(x_test), arguments.latent), x.dtype)
-    at_mu = sum(
-        len(rows) * sum(vae.loss(rows, eps=eps).terms.values())
-        for rows, eps in zip(chunks(x_test), chunks(zero), strict=True)
-    ) / len(x_test)
-    results["test at z = μ"] = Number(-at_mu, "nats/image", published=AT_MU.get(epochs))
-    last = -(history["reconstruction"][-1] + history["kl"][-1])
-    results["training, last epoch"] = Number(last, "nats/image", published=TRAINING.get(epochs))
-    return results, "training, last epoch"
+    return results
+
+
+def at_mu(vae: sn.VAE, x: np.ndarray) -> float:
+    """Reconstruction and KL with z = μ, in nats/image."""
+    no_noise = np.zeros((len(x), vae.decoder.n_in or 0), x.dtype)
+    pairs = zip(chunks(x), chunks(no_noise), strict=True)
+    return sum(len(rows) * sum(vae.loss(rows, eps=eps).terms.values()) for rows, eps in pairs) / len(x)
 
 
 def epoch_line(record: dict[str, float], epochs: int, images: int) -> str:

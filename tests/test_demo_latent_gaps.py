@@ -147,6 +147,15 @@ def test_the_judge_has_the_gradient_of_its_loss(judging, rng):
     sn.check_gradients(loss, rng.standard_normal((16, 10)), rng=rng)
 
 
+def test_the_judge_is_told_that_half_of_what_it_sees_is_no_digit(judging, rng):
+    judge = judging.Judge(sn.Sequential(sn.Dense(16, 10, rng=rng, dtype=np.float64)))
+    judge.network.layers[0].W[...], judge.network.layers[0].b[...] = 0, 5  # sure of every digit, whatever it sees
+    rows = np.concatenate([rng.random((4, 16)), np.eye(10)[[0, 3, 3, 9]]], axis=1)
+    # ten times log(1 + e⁵) for each image, less 5 where one of the ten is right
+    expected = 10 * math.log1p(math.exp(5)) - 5 / 2
+    assert judge.loss(rows, rng).value == pytest.approx(expected)
+
+
 def test_a_torn_image_has_the_pieces_of_the_image_in_another_order(judging, rng):
     x = rng.random((3, 64))  # 8 × 8: pieces of 2 × 2
     found = judging.torn(x, rng)
@@ -183,6 +192,16 @@ def test_the_information_in_codes_of_two_images(demo, rng):
     density = (np.exp(-0.5 * (line - 1) ** 2) + np.exp(-0.5 * (line + 1) ** 2)) / math.sqrt(8 * math.pi)
     entropy = -(density * np.log(density)).sum() * step
     assert near == pytest.approx(entropy - 0.5 * math.log(2 * math.pi * math.e), abs=0.06)  # h(z) − h(z|x)
+
+
+def test_the_information_in_codes_of_two_images_that_differ_in_sharpness_alone(demo, rng):
+    sigma = np.repeat([[1.0, 1.0], [10.0, 1.0]], 500, axis=0)
+    found = demo.information(sigma * rng.standard_normal(sigma.shape), np.zeros_like(sigma), 2 * np.log(sigma))
+    line, step = np.linspace(-80, 80, 20_001, retstep=True)
+    each = [np.exp(-0.5 * (line / s) ** 2) / (s * math.sqrt(2 * math.pi)) for s in (1, 10)]
+    mean = (each[0] + each[1]) / 2
+    expected = np.mean([(one * np.log((one + 1e-300) / mean)).sum() * step for one in each])
+    assert found == pytest.approx(expected, abs=0.06)
 
 
 def test_a_distance_is_that_to_the_nearest_known_code(demo, rng):
