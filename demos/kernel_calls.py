@@ -95,7 +95,7 @@ def outcome(kernel: Callable[..., Any], arguments: tuple[Any, ...], dtype: Any) 
 def largest_error(kernel: Callable[..., Any], formula: Callable[..., Any], arguments: tuple[Any, ...]) -> float:
     """How far float32 is from the formula in float64, as a part of the largest number."""
     pairs = zip(outcome(kernel, arguments, np.float32), outcome(formula, arguments, np.float64), strict=True)
-    return max(float(np.abs(found - exact).max() / np.abs(exact).max()) for found, exact in pairs)
+    return max(float(np.abs(1.0 * found - exact).max() / np.abs(exact).max()) for found, exact in pairs)
 
 
 def kernel_requests(given: dict[str, Any]) -> dict[str, Callable[[], Any]]:
