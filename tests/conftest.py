@@ -27,7 +27,7 @@ if kernels.active() == "numba":
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--kills", type=int, default=40, help="how often test_trust.py kills a training")
+    parser.addoption("--kills", type=int, default=25, help="how often test_trust.py kills a training")
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
