@@ -3,6 +3,7 @@
 import argparse
 import json
 import math
+import shlex
 import sys
 import time
 from collections.abc import Callable
@@ -27,6 +28,7 @@ def options(
     parser = plain_options(name, description, quick=quick)
     parser.add_argument("--epochs", type=whole_number, default=epochs, help="times through the training images")
     parser.add_argument("--batch-size", type=whole_number, default=batch_size, help="images in a step")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in --out that was interrupted")
     if digits:
         parser.add_argument("--data", type=Path, help="folder of MNIST-like idx files, in place of the shipped MNIST")
     return parser
@@ -131,6 +133,7 @@ class Run:
         if arguments.quick and "epochs" in arguments:
             arguments.epochs = min(arguments.epochs, QUICK_EPOCHS)
         self.files: list[Path] = []
+        self._checkpoints: list[Path] = []
         self._start = time.perf_counter()
         arguments.out.mkdir(parents=True, exist_ok=True)
 
@@ -144,6 +147,14 @@ class Run:
         """Where the file `name` of this run goes; it is listed at the end."""
         self.files.append(self.arguments.out / name)
         return self.files[-1]
+
+    def checkpoint(self, name: str = "checkpoint") -> Path:
+        """The file in which a training is saved until the run is finished; it goes on from there with --resume."""
+        path = self.arguments.out / f"{name}.npz"
+        if not self.arguments.resume:
+            path.unlink(missing_ok=True)
+        self._checkpoints.append(path)
+        return path
 
     def figure(self, name: str, figure: Figure) -> None:
         """Write a figure."""
@@ -168,6 +179,12 @@ class Run:
         print(f"\n{metrics['seconds']:.0f} s. Open:")
         for path in self.files:
             print(f"  {path}")
+        if history is not None and history.interrupted:
+            again = [argument for argument in sys.argv[1:] if argument != "--resume"]
+            print(f"To go on where it stopped: python {shlex.join([sys.argv[0], *again, '--resume'])}")
+        else:
+            for path in self._checkpoints:
+                path.unlink(missing_ok=True)
 
 
 def run(main: Callable[[], None]) -> None:

@@ -58,6 +58,7 @@ def main() -> None:
             batch_size=arguments.batch_size,
             rng=rng,
             after_epoch=lambda record: None,  # a line for each bottleneck, below, is enough
+            checkpoint=demo.checkpoint(f"checkpoint-{L}"),
         )
         history.epochs += [{"bottleneck": L, **record} for record in course.epochs]
         rebuilt[L] = models[L].reconstruct(x_test)

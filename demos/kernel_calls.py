@@ -64,6 +64,7 @@ def kernel_arguments(x: np.ndarray, rng: np.random.Generator) -> dict[str, tuple
         "sample_gaussian_backward": (mu, np.exp(logvar), eps),
         "sgd_step": (normal(P), normal(P), normal(P), 1e-3, 0.9),
         "adam_step": (normal(P), normal(P), normal(P), normal(P) ** 2, 3, 1e-3, 0.9, 0.999, 1e-8, 0.0),
+        "all_finite": (normal(P),),
         "gather": (rng.random((6_000, D), np.float32), rng.integers(6_000, size=N)),
     }
 

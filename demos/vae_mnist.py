@@ -46,6 +46,7 @@ def main() -> None:
         rng=rng,
         validation=x_test,
         after_epoch=lambda record: tqdm.write(epoch_line(record, arguments.epochs, len(x))),
+        checkpoint=demo.checkpoint(),
     )
     if history.interrupted:
         reached = min(len(history.epochs) + 1, arguments.epochs)

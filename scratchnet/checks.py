@@ -1,7 +1,7 @@
 """The questions asked of every argument, and the sentence that answers a wrong one.
 
-Each function takes `where`, the name of the caller as the reader knows it, and either returns silently or
-raises. They cost a comparison of tuples, except `check_pixels` and `check_finite`, which read their array.
+Each function takes `where`, the caller or its name, as the reader knows it, and either returns silently or raises. They
+cost a comparison of tuples, except `check_pixels` and `check_finite`, which read their array.
 """
 
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ from scratchnet.errors import DataError, ShapeError
 from scratchnet.types import Array
 
 
-def check_floats(where: str, name: str, x: Any) -> None:
+def check_floats(where: object, name: str, x: Any) -> None:
     """`x` is an array of floating-point numbers."""
     if not isinstance(x, np.ndarray):
         hint = f": convert it with np.asarray({name}, dtype=np.float32)" if name.isidentifier() else ""
@@ -26,7 +26,7 @@ def check_floats(where: str, name: str, x: Any) -> None:
         )
 
 
-def check_rows(where: str, name: str, x: Any, width: int | None, dtype: np.dtype) -> None:
+def check_rows(where: object, name: str, x: Any, width: int | None, dtype: np.dtype) -> None:
     """`x` is (N, width) in the dtype of the parameters; a width of None leaves the width open."""
     check_floats(where, name, x)
     if x.ndim != 2 or (width is not None and x.shape[1] != width):
@@ -36,7 +36,7 @@ def check_rows(where: str, name: str, x: Any, width: int | None, dtype: np.dtype
     check_computes_in(where, name, x, dtype)
 
 
-def check_images(where: str, name: str, x: Any, channels: int | None = None, dtype: np.dtype | None = None) -> None:
+def check_images(where: object, name: str, x: Any, channels: int | None = None, dtype: np.dtype | None = None) -> None:
     """`x` is (N, channels, H, W) in the dtype of the parameters; what is None is left open."""
     check_floats(where, name, x)
     if x.ndim != 4 or (channels is not None and x.shape[1] != channels):
@@ -47,7 +47,7 @@ def check_images(where: str, name: str, x: Any, channels: int | None = None, dty
         check_computes_in(where, name, x, dtype)
 
 
-def check_computes_in(where: str, name: str, x: Array, dtype: np.dtype) -> None:
+def check_computes_in(where: object, name: str, x: Array, dtype: np.dtype) -> None:
     """`x` is in the dtype of the parameters."""
     if x.dtype != dtype:
         raise TypeError(
@@ -56,7 +56,7 @@ def check_computes_in(where: str, name: str, x: Array, dtype: np.dtype) -> None:
         )
 
 
-def check_same(where: str, name: str, x: Any, other_name: str, other: Array) -> None:
+def check_same(where: object, name: str, x: Any, other_name: str, other: Array) -> None:
     """`x` has the shape and the dtype of `other`, so nothing is broadcast or cast behind the reader's back."""
     check_floats(where, name, x)
     if x.shape != other.shape:
@@ -66,9 +66,10 @@ def check_same(where: str, name: str, x: Any, other_name: str, other: Array) -> 
         raise TypeError(f"{where} expects {name} in the dtype of {other_name}, {other.dtype}, got {x.dtype}{hint}.")
 
 
-def check_dy(where: str, dy: Any, y: Array) -> None:
+def check_dy(where: object, dy: Any, y: Array) -> None:
     """`dy` can be ∂L/∂y: one derivative for each number in `y`."""
-    check_same(f"the way back through {where}", "dy", dy, "y", y)
+    if type(dy) is not np.ndarray or dy.shape != y.shape or dy.dtype != y.dtype:
+        check_same(f"the way back through {where}", "dy", dy, "y", y)
 
 
 def check_batch(where: str, x: Array, name: str = "") -> None:

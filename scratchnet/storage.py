@@ -1,4 +1,4 @@
-"""A model on disk: an .npz of its parameters by name, written whole or not at all, read without pickle."""
+"""Arrays on disk: an .npz of arrays by name, written whole or not at all, read without pickle."""
 
 import os
 import zipfile
@@ -73,42 +73,66 @@ def load(path: str | PathLike[str], model: Model) -> None:
     scratchnet.errors.DataError: no/such/model.npz does not exist.
     """
     named = model.parameters.named()
-    found = _read(Path(path), named)
+    with opened(path, "model") as archive:
+        found = read_arrays(archive, named)
     for name, W in named.items():
         W[...] = found[name]
 
 
-def _read(path: Path, expected: dict[str, Array]) -> dict[str, Array]:
-    """The arrays of an .npz file, which must have the names, shapes and dtypes of `expected`.
+@contextmanager
+def opened(path: str | PathLike[str], kind: str) -> Iterator[zipfile.ZipFile]:
+    """An .npz file to read from; whatever is wrong with it is a DataError that names the file and its kind."""
+    try:
+        with Path(path).open("rb") as file, zipfile.ZipFile(file) as archive:
+            yield archive
+    except FileNotFoundError:
+        raise DataError(f"{path} does not exist.") from None
+    except DataError as error:
+        raise DataError(f"{path} {error}") from None
+    except Exception as error:  # zipfile, zlib and NumPy's format have each several of their own for damaged input
+        raise DataError(f"{path} is not a {kind} file, or is damaged: {error}.") from error
+
+
+def read_arrays(
+    archive: zipfile.ZipFile, expected: dict[str, Array], besides: tuple[str, ...] = ()
+) -> dict[str, Array]:
+    """The arrays of an .npz, which must have the names, shapes and dtypes of `expected`, and the names `besides`.
 
     Each array's own header is compared before the array is read, and no more is read than is expected, so a hostile
     file takes no more memory than an honest one.
     """
-    try:
-        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
-            names = {name.removesuffix(".npy") for name in archive.namelist()}
-            if names != expected.keys():
-                missing, extra = listed(sorted(expected.keys() - names)), listed(sorted(names - expected.keys()))
-                differences = [f"lacks {missing}"] * bool(missing) + [f"has {extra} besides"] * bool(extra)
-                raise DataError(f"{path} holds another model: it {' and '.join(differences)}.")
-            return {name: _read_array(path, archive, name, W) for name, W in expected.items()}
-    except FileNotFoundError:
-        raise DataError(f"{path} does not exist.") from None
-    except DataError:
-        raise
-    except Exception as error:  # zipfile, zlib and NumPy's format have each several of their own for damaged input
-        raise DataError(f"{path} is not a model file, or is damaged: {error}.") from error
+    names = {name.removesuffix(".npy") for name in archive.namelist()}
+    all_expected = expected.keys() | set(besides)
+    if names != all_expected:
+        missing, extra = listed(sorted(all_expected - names)), listed(sorted(names - all_expected))
+        differences = [f"lacks {missing}"] * bool(missing) + [f"has {extra} besides"] * bool(extra)
+        raise DataError(f"holds another model: it {' and '.join(differences)}.")
+    return {name: _read_array(archive, name, W) for name, W in expected.items()}
 
 
-def _read_array(path: Path, archive: zipfile.ZipFile, name: str, expected: Array) -> Array:
+def read_bytes(archive: zipfile.ZipFile, name: str) -> bytes:
+    """The bytes of one array of an .npz, which must not be compressed, so that they are no more than the file holds."""
+    if archive.getinfo(f"{name}.npy").compress_type != zipfile.ZIP_STORED:
+        raise ValueError(f"{name} is compressed")
+    with archive.open(f"{name}.npy") as member:
+        np.lib.format.read_magic(member)
+        shape, _, dtype = np.lib.format.read_array_header_1_0(member)
+        if (len(shape), dtype) != (1, np.uint8):
+            raise ValueError(f"{name} is {shape} of {dtype}, expected a row of bytes")
+        body = member.read()
+    if len(body) != shape[0]:
+        raise ValueError(f"{name} is cut off or goes on after its end")
+    return body
+
+
+def _read_array(archive: zipfile.ZipFile, name: str, expected: Array) -> Array:
     with archive.open(f"{name}.npy") as member:
         if np.lib.format.read_magic(member) != (1, 0):
             raise ValueError(f"{name} is in another version of NumPy's format")
         shape, column_major, dtype = np.lib.format.read_array_header_1_0(member)
         if (shape, dtype) != (expected.shape, expected.dtype):
             raise DataError(
-                f"{path} holds another model: {name} is {shape} of {dtype}, "
-                f"expected {expected.shape} of {expected.dtype}."
+                f"holds another model: {name} is {shape} of {dtype}, expected {expected.shape} of {expected.dtype}."
             )
         body = member.read(expected.nbytes + 1)  # one byte more than there should be, to see that it ends
     if len(body) != expected.nbytes:
@@ -127,6 +151,17 @@ def write_whole(path: str | PathLike[str]) -> Iterator[IO[bytes]]:
             file.flush()
             os.fsync(file.fileno())
         aside.replace(path)
+        _settle(path.parent)
     except BaseException:
         aside.unlink(missing_ok=True)
         raise
+
+
+def _settle(folder: Path) -> None:
+    """Have the names of a folder's files written to disk too, where the system can."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

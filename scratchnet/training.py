@@ -8,14 +8,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from os import PathLike
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from scratchnet import kernels
-from scratchnet.checks import check_batch, check_count, check_finite, check_rng, check_rows, named
-from scratchnet.errors import DivergenceError
+from scratchnet.checkpoint import Checkpoint, Position, digest
+from scratchnet.checks import check_batch, check_count, check_finite, check_number, check_rng, check_rows, named
+from scratchnet.errors import DataError, DivergenceError
 from scratchnet.models.model import Loss, Model
 from scratchnet.optim import Optimizer
 from scratchnet.types import Array
@@ -73,6 +75,8 @@ def fit(
     validation: Array | None = None,
     progress: bool = True,
     after_epoch: Callable[[Record], None] | None = None,
+    checkpoint: str | PathLike[str] | None = None,
+    checkpoint_seconds: float = 60.0,
 ) -> History:
     """Train the model on images x: every image once an epoch, in a new order each time, the last short batch too.
 
@@ -94,6 +98,10 @@ def fit(
         Show a bar with the running loss, its terms and images per second, and write a line an epoch.
     after_epoch : function, optional
         Called with each epoch's record, in place of writing that line.
+    checkpoint : path, optional
+        A file to save the run in, before the first step, after every epoch, and within an epoch every
+        `checkpoint_seconds`. If it is there already, the run goes on from it: to the same θ, the same history (but for
+        the seconds) and the same state of `rng`, bit for bit, as if it had never stopped.
 
     Returns
     -------
@@ -102,16 +110,19 @@ def fit(
     Raises
     ------
     DataError
-        If x is not finite, or not in the range that the model's loss needs.
+        If x is not finite, or not in the range that the model's loss needs; if the checkpoint is damaged or of another
+        run.
     DivergenceError
-        If the loss becomes NaN or infinite.
+        If the loss or a gradient becomes NaN or infinite.
+    OSError
+        If the checkpoint cannot be written.
     ShapeError, TypeError, ValueError
         If an argument is not what it should be.
 
     Notes
     -----
-    Ctrl-C ends the training after the step that is under way, and the history says so; a second Ctrl-C leaves at
-    once. docs/05-optimizers.md.
+    Ctrl-C ends the training after the step that is under way, saves it, and the history says so; a second Ctrl-C leaves
+    at once. docs/05-optimizers.md, also for what is the same bit for bit and what is not.
 
     Examples
     --------
@@ -131,26 +142,47 @@ def fit(
     check_count("fit", "batch_size", batch_size)
     check_rng("fit", rng)
     check_rows("fit", "x", x, None, model.dtype)
-    for name, images in {"x": x, "validation": validation}.items():
+    images_given = {"x": x, "validation": validation}
+    for name, images in images_given.items():
         if images is not None:
             check_rows("fit", name, images, x.shape[1], model.dtype)
             check_batch("fit", images, name)
             check_finite("fit", name, images)
-    history = History(unit=model.unit)
     # Spawned, so that validating leaves the order of x alone; copied, so that its noise is the same every epoch.
     validation_rng = rng.spawn(1)[0] if validation is not None else rng
+    at, saver = Position(), None
+    if checkpoint is not None:
+        check_number("fit", "checkpoint_seconds", checkpoint_seconds, 0)
+        data = {name: images if images is None else digest(images) for name, images in images_given.items()}
+        settings = {"batch_size": batch_size, **data}
+        saver = Checkpoint(checkpoint, checkpoint_seconds, model, optimizer, rng, settings)
+        at = saver.begin()
+        if len(at.epochs) > epochs:
+            raise DataError(f"{checkpoint} holds {len(at.epochs)} epochs, expected at most the {epochs} asked for.")
+        if at.validation is not None:
+            validation_rng.bit_generator.state = at.validation
+        if progress and optimizer.steps:
+            tqdm.write(f"{checkpoint}: goes on after {_steps(optimizer)}, in epoch {len(at.epochs) + 1}/{epochs}")
+    if validation is not None:
+        at.validation = validation_rng.bit_generator.state
+    history = History(at.epochs, model.unit)
     # What overflows shows in the loss, and that is looked at in every step.
     with _interrupt_between_steps() as interrupted, np.errstate(over="ignore", invalid="ignore"):
-        for epoch in range(1, epochs + 1):
+        while len(at.epochs) < epochs:
+            epoch = len(at.epochs) + 1
             name = f"epoch {epoch}/{epochs}"
-            bar = tqdm(total=len(x), desc=name, leave=False, disable=not progress, **_BAR)
-            start = time.perf_counter()
-            means = _Means()
+            bar = tqdm(total=len(x), initial=at.images, desc=name, leave=False, disable=not progress, **_BAR)
+            start = time.perf_counter() - at.seconds
+            means = _Means(at.sums, at.images)
             with bar:
-                for rows in _batches(rng.permutation(len(x)), batch_size):
+                for rows in _batches(_order(at, len(x), rng)[at.images :], batch_size):
                     if interrupted():
                         break
                     means.add(_step(model, kernels.gather(x, rows), optimizer, rng), len(rows))
+                    at.images, at.seconds = means.images, time.perf_counter() - start
+                    if saver is not None and saver.is_due():
+                        _check_parameters(model, optimizer)
+                        saver.save(at)
                     bar.set_postfix_str(means.line(model.unit), refresh=False)
                     bar.update(len(rows))
             if means.images < len(x):
@@ -159,19 +191,41 @@ def fit(
             record: Record = {"epoch": epoch, "seconds": time.perf_counter() - start, **means.record()}
             if validation is not None:
                 record |= _validate(model, validation, batch_size, copy.deepcopy(validation_rng), optimizer)
-            history.epochs.append(record)
+            at.epochs.append(record)
+            at.images, at.sums, at.seconds, at.order = 0, {}, 0.0, None
+            if saver is not None:
+                saver.save(at)
             if after_epoch is not None:
                 after_epoch(record)
             elif progress:
                 tqdm.write(_line(record, epochs, len(x), model.unit))
         history.interrupted = interrupted()
+        if saver is not None and history.interrupted and len(at.epochs) < epochs:
+            _check_parameters(model, optimizer)
+            saver.save(at)
+            if progress:
+                tqdm.write(f"Saved in {checkpoint} after {_steps(optimizer)}: the same call goes on from there.")
     return history
+
+
+def _order(at: Position, images: int, rng: np.random.Generator) -> Array:
+    """The order of the epoch's images: a new one, or if the epoch is under way the one that it has."""
+    now = rng.bit_generator.state
+    if at.order is None:
+        at.order = now
+        return rng.permutation(images)
+    rng.bit_generator.state = at.order
+    order = rng.permutation(images)
+    rng.bit_generator.state = now
+    return order
 
 
 def _step(model: Model, x: Array, optimizer: Optimizer, rng: np.random.Generator) -> Loss:
     loss = _finite_loss(model, x, optimizer, rng)
     model.parameters.zero_grad()
     loss.backward()
+    if not kernels.all_finite(model.parameters.dtheta):
+        raise DivergenceError(_diagnosis_of_gradient(model, loss, optimizer))
     optimizer.step(model.parameters.theta, model.parameters.dtheta)
     return loss
 
@@ -210,9 +264,9 @@ def _batches(rows: Array, batch_size: int) -> Iterator[Array]:
 class _Means:
     """The loss and its terms, averaged over images; a short batch weighs as little as it holds."""
 
-    def __init__(self) -> None:
-        self._sums: dict[str, float] = {}
-        self.images = 0
+    def __init__(self, sums: dict[str, float] | None = None, images: int = 0) -> None:
+        self._sums = {} if sums is None else sums
+        self.images = images
 
     def add(self, loss: Loss, images: int) -> None:
         for name, value in {"loss": loss.value, **loss.terms}.items():
@@ -240,8 +294,23 @@ def _diagnosis(model: Model, x: Array, loss: Loss, optimizer: Optimizer, rng: np
     bad = ", ".join(f"{name} is {value}" for name, value in loss.terms.items() if not math.isfinite(value))
     return (
         f"After {_steps(optimizer)} the loss is {loss.value} ({bad or 'each term alone is finite'}): "
-        f"{_first_not_finite(model, x, rng)}; try a smaller learning rate."
+        f"{_first_not_finite(model, x, rng)}; {_hint(optimizer)}."
     )
+
+
+def _diagnosis_of_gradient(model: Model, loss: Loss, optimizer: Optimizer) -> str:
+    """Which gradient went bad first, as a sentence; the way back begins at the last layer."""
+    bad = [name for name, layer, W in model.parameters.slots if not np.isfinite(getattr(layer, f"d{W}")).all()]
+    return (
+        f"After {_steps(optimizer)} the loss is {loss.value:g} {model.unit}, but its gradient is not finite, on the "
+        f"way back first in {bad[-1]}; {_hint(optimizer)}."
+    )
+
+
+def _hint(optimizer: Optimizer) -> str:
+    if optimizer.steps == 0:
+        return "no step was taken yet, so look at the data and at the weights that training begins with"
+    return "try a smaller learning rate"
 
 
 def _steps(optimizer: Optimizer) -> str:

@@ -1,6 +1,8 @@
-"""What all tests share: how hypothesis searches, and fresh random numbers for each test."""
+"""What all tests share: kernels that are compiled, how hypothesis searches, and fresh random numbers for each test."""
 
 import os
+import subprocess
+import sys
 
 os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
 # Test processes share the cores. NumPy's products stay on one, and a thread that waits for another gives its core away.
@@ -12,6 +14,32 @@ from hypothesis import settings
 settings.register_profile("default", deadline=None, max_examples=100)
 settings.register_profile("ci", deadline=None, max_examples=100, derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+
+COMPILE = """
+import sys
+from scratchnet import kernels
+if kernels.active() == "numba":
+    from scratchnet.kernels.compiled import Compiled
+    for one in Compiled.every[:: int(sys.argv[2])]:
+        one.compile(sys.argv[1])
+"""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--kills", type=int, default=40, help="how often test_trust.py kills a training")
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Compile each kernel once, before several processes would each do so.
+
+    Float32 from the first to the last and float64 the other way round, since both types of a kernel are kept in one
+    file.
+    """
+    if session.config.getoption("numprocesses", None):
+        command = [sys.executable, "-W", "ignore", "-c", COMPILE]
+        for process in [subprocess.Popen([*command, *which]) for which in (("f", "1"), ("d", "-1"))]:
+            process.wait()
 
 
 @pytest.fixture

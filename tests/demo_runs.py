@@ -11,6 +11,7 @@ ENVIRONMENT = os.environ | {
     "PYTHONPATH": str(ROOT),
     "PYTHONIOENCODING": "utf-8",
     "NUMBA_NUM_THREADS": "1",  # test processes share the cores, and a thread that waits for another waits long
+    "OMP_NUM_THREADS": "1",
 }
 
 

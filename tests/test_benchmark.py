@@ -2,7 +2,6 @@
 
 import importlib
 import json
-import os
 import runpy
 import shutil
 import signal
@@ -15,9 +14,9 @@ import pytest
 
 import scratchnet as sn
 from scratchnet.kernels import reference
+from tests.demo_runs import ENVIRONMENT
 
 DEMOS = Path(__file__).parent.parent / "demos"
-ENVIRONMENT = os.environ | {"PYTHONPATH": str(DEMOS.parent), "PYTHONIOENCODING": "utf-8"}
 FEW = """
 benchmark.compare_kernels = lambda *arguments: []
 benchmark.PEERS = {name: benchmark.PEERS[name] for name in ("scratchnet numpy", "its products by BLAS")}
@@ -213,7 +212,7 @@ def test_a_batch_larger_than_the_data_is_refused(tmp_path):
 
 def test_ctrl_c_keeps_the_rounds_that_were_reached(tmp_path):
     process = subprocess.Popen(
-        command("--epochs", "1000", "--out", str(tmp_path), code=FEW),
+        command("--quick", "--epochs", "1000", "--out", str(tmp_path), code=f"{FEW}common.QUICK_EPOCHS = 1000\n"),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         encoding="utf-8",

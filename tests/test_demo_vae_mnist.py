@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import scratchnet as sn
 from tests.demo_runs import ENVIRONMENT, command, run
 
 FIGURES = {"curves", "latent_kl", "posterior", "reconstructions", "samples", "walk"}
@@ -97,9 +98,12 @@ def test_an_output_folder_that_cannot_be_made_ends_the_demo_in_one_sentence(tmp_
     assert done.stderr.count("\n") == 1
 
 
-def test_ctrl_c_ends_the_demo_cleanly_and_keeps_what_was_reached(tmp_path):
+@pytest.fixture(scope="module")
+def interrupted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The folder and the printed text of a run that Ctrl-C ended in its second epoch."""
+    out = tmp_path_factory.mktemp("interrupted")
     process = subprocess.Popen(
-        command("vae_mnist", "--out", str(tmp_path), "--hidden", "16"),
+        command("vae_mnist", "--out", str(out), "--hidden", "16", "--epochs", "3"),
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -108,13 +112,48 @@ def test_ctrl_c_ends_the_demo_cleanly_and_keeps_what_was_reached(tmp_path):
     )
     assert process.stdout is not None
     for line in process.stdout:
-        if line.startswith("epoch  1/10"):
+        if line.startswith("epoch  1/3"):
             process.send_signal(signal.SIGINT)
             break
     text, _ = process.communicate(timeout=100)
     assert process.returncode == 0
+    return out, text
+
+
+def test_ctrl_c_ends_the_demo_cleanly_and_keeps_what_was_reached(interrupted):
+    out, text = interrupted
     assert "Interrupted in epoch 2" in text
-    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    metrics = json.loads((out / "metrics.json").read_text())
     assert metrics["interrupted"] is True
     assert len(metrics["history"]["epochs"]) == 1
-    assert {path.stem for path in tmp_path.glob("*.png")} == FIGURES
+    assert {path.stem for path in out.glob("*.png")} == FIGURES
+
+
+def test_ctrl_c_says_how_the_run_goes_on(interrupted):
+    out, text = interrupted
+    last = text.splitlines()[-1]
+    assert last.startswith("To go on where it stopped: python ")
+    assert last.endswith(f"demos/vae_mnist.py --out {out} --hidden 16 --epochs 3 --resume")
+
+
+def test_a_resumed_run_goes_on_after_the_epochs_that_were_reached(interrupted):
+    out, _ = interrupted
+    reached = json.loads((out / "metrics.json").read_text())["history"]["epochs"]
+    text = run("vae_mnist", "--out", str(out), "--hidden", "16", "--epochs", "3", "--resume").stdout
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert [line.split()[1] for line in text.splitlines() if line.startswith("epoch")] == ["2/3", "3/3"]
+    assert metrics["interrupted"] is False
+    assert metrics["history"]["epochs"][:1] == reached
+    assert not (out / "checkpoint.npz").exists()
+
+
+def test_a_run_with_other_settings_is_not_gone_on_with(tmp_path):
+    out = str(tmp_path)
+    rng = np.random.default_rng(0)
+    ae = sn.Autoencoder(sn.Dense(4, 2, rng=rng), sn.Dense(2, 4, rng=rng))
+    x = np.zeros((8, 4), np.float32)
+    sn.fit(ae, x, optimizer=sn.Adam(), epochs=1, rng=rng, progress=False, checkpoint=tmp_path / "checkpoint.npz")
+    done = run("vae_mnist", "--quick", "--resume", "--out", out, expect=1)
+    assert done.stderr.startswith(
+        f"vae_mnist.py: {tmp_path}/checkpoint.npz holds another run: the model is Autoencoder("
+    )

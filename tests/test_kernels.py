@@ -4,6 +4,7 @@ That every kernel gives the numbers of its formula is law 7 in laws.py.
 """
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +25,7 @@ gemm = pytest.importorskip("scratchnet.kernels.gemm")
 sparse = pytest.importorskip("scratchnet.kernels.sparse")
 compiled = pytest.importorskip("scratchnet.kernels.compiled")
 
+ROOT = Path(__file__).parent.parent
 FLOATS = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
 lengths = st.one_of(st.integers(0, 70), st.sampled_from([127, 128, 129, 300]))
@@ -454,12 +456,12 @@ def test_extreme_arguments_give_what_the_formula_gives(dtype):
             np.testing.assert_allclose(found, exact, rtol=1e-5, atol=1e-30, err_msg=name)
 
 
-def run(script: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-    """A fresh Python that ran the script."""
+def run(script: str, cwd: Path = ROOT, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """A fresh Python that ran the script on the package in this folder."""
     return subprocess.run(
         [sys.executable, "-c", script],
         env={name: value for name, value in os.environ.items() if name != "SCRATCHNET_KERNELS"} | environment,
-        cwd=Path(sn.__file__).parent.parent,
+        cwd=cwd,
         capture_output=True,
         text=True,
         check=True,
@@ -491,10 +493,26 @@ def test_where_numba_works_it_is_the_default():
     assert run("import scratchnet as sn; print(sn.kernels.active())").stdout.strip() == "numba"
 
 
+RELU_ALONE = """
+import numpy as np, scratchnet as sn
+from scratchnet.kernels import compiled
+compiled.Compiled.every = [compiled._relu]  # the others would take their time
+sn.ReLU().forward(np.ones((1, 1), np.float32))
+"""
+
+
 def test_the_first_run_on_a_machine_says_that_it_compiles_and_how_long_it_took(tmp_path):
-    script = "import numpy as np, scratchnet as sn; sn.ReLU().forward(np.ones((1, 1), np.float32))"
-    first, second = (run(script, NUMBA_CACHE_DIR=str(tmp_path)).stderr.splitlines() for _ in range(2))
+    first, second = (run(RELU_ALONE, NUMBA_CACHE_DIR=str(tmp_path)).stderr.splitlines() for _ in range(2))
     assert first[0] == "scratchnet compiles its kernels for float32, once on this machine …"
     assert first[1].startswith("… compiled in ")
     assert first[1].endswith(" s.")
     assert second == []
+
+
+def test_a_change_of_any_source_of_kernels_has_all_compiled_again(tmp_path):
+    shutil.copytree(ROOT / "scratchnet", tmp_path / "scratchnet", ignore=shutil.ignore_patterns("__pycache__", "*.gz"))
+    run(RELU_ALONE, tmp_path)
+    assert run(RELU_ALONE, tmp_path).stderr == ""
+    with open(tmp_path / "scratchnet" / "kernels" / "vectors.py", "a") as file:
+        file.write("# changed\n")
+    assert "compiles its kernels" in run(RELU_ALONE, tmp_path).stderr

@@ -290,7 +290,7 @@ def test_a_model_names_its_parts_its_size_and_what_it_minimises(make):
     text = repr(make())
     assert "Dense(5, " in text
     assert f"{len(make().parameters)} numbers" in text
-    assert "β 2.5" in text or "β 0.5" in text or "loss in" in text
+    assert "β 2.5" in text or "β 0.5" in text or "mse in" in text
 
 
 # ---- VAE

@@ -1026,6 +1026,12 @@ ARGUMENTS = [
     ),
     pytest.param(lambda: fit(epochs=0), ValueError, r"fit expects epochs to be at least 1, got 0", id="fit: epochs 0"),
     pytest.param(
+        lambda: fit(checkpoint="run.npz", checkpoint_seconds=-1.0),
+        ValueError,
+        r"fit expects checkpoint_seconds in \[0, inf\), got -1\.0",
+        id="fit: a save every minus one second",
+    ),
+    pytest.param(
         lambda: fit(epochs=1.5), TypeError, r"epochs to be a whole number, got 1\.5", id="fit: one and a half epochs"
     ),
     pytest.param(

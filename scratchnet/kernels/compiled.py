@@ -5,8 +5,8 @@ a machine compiles it once. One pool of threads, numba's, owns the whole step: n
 computed by one thread, in one order, so the result is the same to the last bit for any number of threads. Arrays of
 other types, complex ones among them, go to the reference.
 
-A loop is fast if LLVM can turn it into vector instructions. It sees through + − × ÷ and √, and not through exp and
-log1p; so these two are written out as polynomials.
+A loop is fast if LLVM can turn it into vector instructions. It sees through + − × ÷ and √, and through the functions of
+`elementary`, which are made of these.
 """
 
 # An intrinsic is called without its first argument, which numba hands in:
@@ -19,19 +19,23 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from math import factorial
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from llvmlite import ir
 from numba import float32, float64, get_num_threads, int64, njit, prange, types
-from numba.extending import intrinsic, overload
 
-from scratchnet.kernels import gemm, lanes, reference, sparse
+from scratchnet.kernels import elementary, gemm, lanes, reference, sparse
 from scratchnet.kernels.reference import __all__ as __all__
 from scratchnet.types import Array
 
 # ---- compiling, once
+
+_SOURCES = tuple(
+    (file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in sorted(Path(__file__).parent.glob("*.py"))
+)
+"""Every source of kernels. Machine code on disk is good as long as they are what they were; numba by itself looks at
+one file alone, that of the function, and not at those of the functions that it calls."""
 
 
 class Compiled:
@@ -51,7 +55,8 @@ class Compiled:
     every: ClassVar[list["Compiled"]] = []
 
     def __init__(self, function: Callable[..., None], kinds: str, family: str = "", **options: Any):
-        self._dispatcher = njit(cache=True, error_model="numpy", **options)(function)
+        self._dispatcher: Any = njit(cache=True, error_model="numpy", **options)(function)
+        self._dispatcher._cache._cache_file._source_stamp = _SOURCES
         self._kinds, self.family = kinds, family
         self._entries: dict[str, Callable[..., None]] = {}
         Compiled.every.append(self)
@@ -164,81 +169,6 @@ def _rows(x: Array) -> Array:
     return np.ascontiguousarray(x).reshape(len(x), math.prod(x.shape[1:]))
 
 
-# ---- exp and log1p, for vectors
-
-
-@intrinsic
-def _power_of_two(typingctx, n, like):
-    """2ⁿ for a whole number n, written into the exponent of a float of the type of `like`."""
-
-    def codegen(context, builder, signature, arguments):
-        single = signature.return_type == types.float32
-        bits, bias, shift = (32, 127, 23) if single else (64, 1023, 52)
-        whole = ir.IntType(bits)
-        exponent = builder.shl(builder.add(arguments[0], ir.Constant(whole, bias)), ir.Constant(whole, shift))
-        return builder.bitcast(exponent, ir.FloatType() if single else ir.DoubleType())
-
-    return like(n, like), codegen
-
-
-def _exp(x):
-    """e^x for x ≤ 0: 2ⁿ e^r, with n whole and |r| ≤ ½ log 2, where the Taylor series is short."""
-
-
-def _log1p(e):
-    """log(1 + e) for e in [0, 1]: 2 artanh(s), s = e / (2 + e) ≤ ⅓, by its series."""
-
-
-def _make_exp(F, whole, lowest, log2_high, log2_low, terms):
-    last, *coefficients = (F(1 / factorial(k)) for k in reversed(range(terms)))
-    coefficients = tuple(coefficients)
-    log2_e, log2_high, log2_low, lowest, zero = F(1 / np.log(2)), F(log2_high), F(log2_low), F(lowest), F(0)
-
-    def exp(x):  # pragma: no cover  (runs as machine code)
-        x_in = lowest if x < lowest else x  # a NaN stays
-        n = np.rint(x_in * log2_e)
-        r = (x_in - n * log2_high) - n * log2_low  # n log 2 in two parts, the first without rounding
-        series = last
-        for coefficient in coefficients:
-            series = series * r + coefficient
-        result = series * _power_of_two(whole(n), series)
-        return zero if x < lowest else result
-
-    return exp
-
-
-def _make_log1p(F, terms):
-    last, *coefficients = (F(2 / (2 * k + 1)) for k in reversed(range(terms)))
-    coefficients = tuple(coefficients)
-    two = F(2)
-
-    def log1p(e):  # pragma: no cover  (runs as machine code)
-        s = e / (two + e)
-        series = last
-        for coefficient in coefficients:
-            series = series * (s * s) + coefficient
-        return s * series
-
-    return log1p
-
-
-_EXP = {
-    float32: _make_exp(np.float32, np.int32, -87.0, 0.693359375, -2.12194440e-4, 8),
-    float64: _make_exp(np.float64, np.int64, -708.0, 0.693145751953125, 1.42860682030941723212e-6, 14),
-}
-_LOG1P = {float32: _make_log1p(np.float32, 8), float64: _make_log1p(np.float64, 17)}
-
-
-@overload(_exp)
-def _overload_exp(x):
-    return _EXP[x]
-
-
-@overload(_log1p)
-def _overload_log1p(e):
-    return _LOG1P[e]
-
-
 # ---- matrix products, and sums over the batch
 
 
@@ -332,7 +262,7 @@ def relu_backward(dy, y):
 def _sigmoid(x, y):
     zero, one = x.dtype.type(0), x.dtype.type(1)
     for i in range(x.size):
-        e = _exp(-abs(x[i]))
+        e = elementary.exp(-abs(x[i]))
         y[i] = (one if x[i] > zero else e) / (one + e)
 
 
@@ -356,7 +286,7 @@ def sigmoid_backward(dy, y):
 @compiled("vv")
 def _tanh(x, y):
     for i in range(x.size):
-        y[i] = np.tanh(x[i])
+        y[i] = elementary.tanh(x[i])
 
 
 @twin
@@ -408,7 +338,7 @@ def _bce(p, target, value, dp):
         total = 0.0
         for i in range(p.shape[1]):
             q, t = p[n, i], target[n, i]
-            total += -t * np.log(q) - (one - t) * np.log1p(-q)
+            total += -t * elementary.log(q) - (one - t) * elementary.log1m(q)
             dp[n, i] = (q - t) / (q * (one - q))
         value[n] = total
 
@@ -425,8 +355,8 @@ def _bce_with_logits(logits, target, value, dlogits):
         total = 0.0
         for i in range(logits.shape[1]):
             x, t = logits[n, i], target[n, i]
-            e = _exp(-abs(x))
-            total += (x if x > zero else zero * x) - x * t + _log1p(e)
+            e = elementary.exp(-abs(x))
+            total += (x if x > zero else zero * x) - x * t + elementary.log1p(e)
             dlogits[n, i] = (one if x > zero else e) / (one + e) - t
         value[n] = total
 
@@ -451,7 +381,7 @@ def _kl_standard_normal(mu, logvar, value, dmu, dlogvar):
     for n in range(mu.shape[0]):
         total = 0.0
         for i in range(mu.shape[1]):
-            variance_less_one = np.expm1(logvar[n, i])
+            variance_less_one = elementary.expm1(logvar[n, i])
             total += mu[n, i] * mu[n, i] + variance_less_one - logvar[n, i]
             dmu[n, i] = mu[n, i]
             dlogvar[n, i] = half * variance_less_one
@@ -470,7 +400,7 @@ def kl_standard_normal(mu, logvar):
 def _sample_gaussian(mu, logvar, eps, z, sigma):
     half = mu.dtype.type(0.5)
     for i in range(mu.size):
-        sigma[i] = np.exp(half * logvar[i])
+        sigma[i] = elementary.exp(half * logvar[i])
         z[i] = mu[i] + sigma[i] * eps[i]
 
 
@@ -497,6 +427,22 @@ def sample_gaussian_backward(dz, sigma, eps):
 
 
 # ---- optimizers
+
+
+@compiled("vv", parallel=True, fastmath=_SUMS)
+def _times_zero(x, total):
+    zero = x.dtype.type(0)
+    products = zero
+    for i in prange(x.size):
+        products += zero * x[i]  # NaN, if x is not finite
+    total[0] = products
+
+
+@twin
+def all_finite(x):
+    total = np.empty(1, x.dtype)
+    _times_zero(_vector(x), total)
+    return total[0] == 0
 
 
 @compiled("vvvss", fastmath={"contract"})

@@ -248,6 +248,14 @@ def _vectors(size, like):
 
 
 @njit(error_model="numpy")
+def _copy_rows(source, n, target, m, count):
+    """What target[m:] = source[n:] does, for so many rows; numba takes seconds to compile that."""
+    for row in range(count):
+        for i in range(source.shape[1]):
+            target[m + row, i] = source[n + row, i]
+
+
+@njit(error_model="numpy")
 def _to_lanes(x, n, places, X, first):
     """Images n, n + 1, … of x (N, D), a lane each, into X: number i of an image goes to first + places[i]."""
     lanes = VECTOR // x.itemsize
@@ -260,7 +268,7 @@ def _to_lanes(x, n, places, X, first):
     source = x[n : n + lanes]
     if n + lanes > N:  # the lanes that are left over are zero
         source = np.zeros((lanes, D), x.dtype)
-        source[: N - n] = x[n:]
+        _copy_rows(x, n, source, 0, N - n)
     rows = np.arange(lanes) * D
     for i in range(0, D, lanes):
         i = min(i, D - lanes)  # the last square may overlap the one before
@@ -284,7 +292,7 @@ def _from_lanes(Y, y, n):
         i = min(i, D - lanes)
         _turn(Y, vectors, 0, i * lanes, target, rows, 0, i)
     if short:
-        y[n:] = target[: N - n]
+        _copy_rows(target, 0, y, n, N - n)
 
 
 @njit(error_model="numpy")

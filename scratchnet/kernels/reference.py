@@ -16,6 +16,7 @@ __all__ = [
     "add_conv2d_weights",
     "add_matmul_tn",
     "affine",
+    "all_finite",
     "bce",
     "bce_with_logits",
     "conv2d",
@@ -125,6 +126,10 @@ def sample_gaussian_backward(dz, sigma, eps):
 
 
 # ---- optimizers, in place on a flat θ of P numbers: docs/05-optimizers.md
+
+
+def all_finite(x):
+    return np.isfinite(x).all()
 
 
 def sgd_step(theta, dtheta, velocity, learning_rate, momentum):

@@ -26,11 +26,11 @@ class ReLU(Layer):
     """
 
     def forward(self, x: Array) -> tuple[Array, Backward]:
-        check_floats(repr(self), "x", x)
+        check_floats(self, "x", x)
         y = kernels.relu(x)  # y = max(x, 0)
 
         def backward(dy: Array) -> Array:
-            check_dy(repr(self), dy, y)
+            check_dy(self, dy, y)
             return kernels.relu_backward(dy, y)  # dx = dy ⊙ [y > 0]
 
         return y, backward
@@ -52,11 +52,11 @@ class Sigmoid(Layer):
     """
 
     def forward(self, x: Array) -> tuple[Array, Backward]:
-        check_floats(repr(self), "x", x)
+        check_floats(self, "x", x)
         y = kernels.sigmoid(x)  # y = 1 / (1 + e^−x)
 
         def backward(dy: Array) -> Array:
-            check_dy(repr(self), dy, y)
+            check_dy(self, dy, y)
             return kernels.sigmoid_backward(dy, y)  # dx = dy ⊙ y ⊙ (1 − y)
 
         return y, backward
@@ -78,11 +78,11 @@ class Tanh(Layer):
     """
 
     def forward(self, x: Array) -> tuple[Array, Backward]:
-        check_floats(repr(self), "x", x)
+        check_floats(self, "x", x)
         y = kernels.tanh(x)  # y = tanh x
 
         def backward(dy: Array) -> Array:
-            check_dy(repr(self), dy, y)
+            check_dy(self, dy, y)
             return kernels.tanh_backward(dy, y)  # dx = dy ⊙ (1 − y²)
 
         return y, backward

@@ -134,7 +134,7 @@ class Conv2D(_Convolution):
         return self.c_out, self.c_in
 
     def forward(self, x: Array) -> tuple[Array, Backward]:  # x (N, C, H, B)
-        check_images(repr(self), "x", x, self.c_in, self.W.dtype)
+        check_images(self, "x", x, self.c_in, self.W.dtype)
         for length, k, p in zip(x.shape[2:], self.kernel_size, self.padding, strict=True):
             if length == 0 or length + 2 * p < k:
                 least = " × ".join(str(max(1, k - 2 * p)) for k, p in zip(self.kernel_size, self.padding, strict=True))
@@ -143,7 +143,7 @@ class Conv2D(_Convolution):
         y = kernels.conv2d(x, self.W, self.b, *how)  # y = W ∗ x + b        (N, M, P, Q)
 
         def backward(dy: Array, need_dx: bool = True) -> Array | None:  # dy (N, M, P, Q)
-            check_dy(repr(self), dy, y)
+            check_dy(self, dy, y)
             kernels.add_conv2d_weights(self.dW, x, dy, *how)  # dW += Σₙₚ dy x       (M, C, kh, kw)
             kernels.add_channel_sums(self.db, dy)  # db += Σₙₚ dy         (M,)
             return kernels.conv2d_transpose(dy, self.W, 0, *how, x.shape[2:]) if need_dx else None  # dx = Wᵀ ∗ dy
@@ -218,7 +218,7 @@ class ConvTranspose2D(_Convolution):
         return self.c_in, self.c_out
 
     def forward(self, x: Array) -> tuple[Array, Backward]:  # x (N, C, H, B)
-        check_images(repr(self), "x", x, self.c_in, self.W.dtype)
+        check_images(self, "x", x, self.c_in, self.W.dtype)
         size = tuple(
             (length - 1) * s + k - 2 * p
             for length, k, s, p in zip(x.shape[2:], self.kernel_size, self.stride, self.padding, strict=True)
@@ -231,7 +231,7 @@ class ConvTranspose2D(_Convolution):
         y = kernels.conv2d_transpose(x, self.W, self.b, *how, size)  # y = Wᵀ ∗ x + b       (N, M, P, Q)
 
         def backward(dy: Array, need_dx: bool = True) -> Array | None:  # dy (N, M, P, Q)
-            check_dy(repr(self), dy, y)
+            check_dy(self, dy, y)
             kernels.add_conv2d_weights(self.dW, dy, x, *how)  # dW += Σₙₚ x dy       (C, M, kh, kw)
             kernels.add_channel_sums(self.db, dy)  # db += Σₙₚ dy         (M,)
             return kernels.conv2d(dy, self.W, 0, *how) if need_dx else None  # dx = W ∗ dy          (N, C, H, B)

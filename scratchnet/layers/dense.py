@@ -74,11 +74,11 @@ class Dense(Layer):
         self.db = np.zeros_like(self.b)
 
     def forward(self, x: Array) -> tuple[Array, Backward]:  # x (N, D)
-        check_rows(repr(self), "x", x, self.n_in, self.W.dtype)
+        check_rows(self, "x", x, self.n_in, self.W.dtype)
         y = kernels.affine(x, self.W, self.b)  # y = x W + b        (N, M)
 
         def backward(dy: Array, need_dx: bool = True) -> Array | None:  # dy (N, M)
-            check_dy(repr(self), dy, y)
+            check_dy(self, dy, y)
             kernels.add_matmul_tn(self.dW, x, dy)  # dW += xᵀ dy        (D, M)
             kernels.add_column_sums(self.db, dy)  # db += Σₙ dyₙ       (M,)
             return kernels.matmul_nt(dy, self.W) if need_dx else None  # dx = dy Wᵀ        (N, D)

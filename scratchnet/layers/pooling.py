@@ -50,7 +50,7 @@ class MaxPool2D(Layer):
         self.stride = self.kernel_size if stride is None else check_pair("MaxPool2D", "stride", stride)
 
     def forward(self, x: Array) -> tuple[Array, Backward]:  # x (N, C, H, B)
-        check_images(repr(self), "x", x)
+        check_images(self, "x", x)
         if any(length < k for length, k in zip(x.shape[2:], self.kernel_size, strict=True)):
             least = " × ".join(map(str, self.kernel_size))
             raise ShapeError(f"{self!r} expects images of at least {least} pixels, got x of shape {x.shape}.")
@@ -58,7 +58,7 @@ class MaxPool2D(Layer):
         y = kernels.max_pool(x, *how)  # y = max over the window   (N, C, P, Q)
 
         def backward(dy: Array) -> Array:
-            check_dy(repr(self), dy, y)
+            check_dy(self, dy, y)
             return kernels.max_pool_backward(dy, x, *how)  # dx = dy, at the first maximum
 
         return y, backward

@@ -40,7 +40,7 @@ class Reshape(Layer):
         self.n_in = math.prod(self.shape)
 
     def forward(self, x: Array) -> tuple[Array, Backward]:  # x (N, …)
-        check_floats(repr(self), "x", x)
+        check_floats(self, "x", x)
         if x.ndim == 0 or math.prod(x.shape[1:]) != self.n_in:
             raise ShapeError(
                 f"{self!r} expects {self.n_in} numbers an example, got x of shape {x.shape}, "
@@ -49,7 +49,7 @@ class Reshape(Layer):
         y = _reshaped(x, (len(x), *self.shape))  # (N, *shape)
 
         def backward(dy: Array) -> Array:
-            check_dy(repr(self), dy, y)
+            check_dy(self, dy, y)
             return _reshaped(dy, x.shape)
 
         return y, backward
@@ -73,13 +73,13 @@ class Flatten(Layer):
     """
 
     def forward(self, x: Array) -> tuple[Array, Backward]:  # x (N, …)
-        check_floats(repr(self), "x", x)
+        check_floats(self, "x", x)
         if x.ndim == 0:
             raise ShapeError("Flatten() expects x of shape (N, …), got a single number.")
         y = _reshaped(x, (len(x), math.prod(x.shape[1:])))  # (N, D)
 
         def backward(dy: Array) -> Array:
-            check_dy(repr(self), dy, y)
+            check_dy(self, dy, y)
             return _reshaped(dy, x.shape)
 
         return y, backward

@@ -118,4 +118,6 @@ class Autoencoder(Model):
         return seen
 
     def __repr__(self) -> str:
-        return f"Autoencoder({self.encoder!r}, {self.decoder!r}, {self.parameters!r}, loss in {self.unit})"
+        how = getattr(self.reconstruction_loss, "__name__", repr(self.reconstruction_loss))
+        noise = "" if self.corrupt is None else f", corrupted by {self.corrupt!r}"
+        return f"Autoencoder({self.encoder!r}, {self.decoder!r}, {self.parameters!r}, {how} in {self.unit}{noise})"

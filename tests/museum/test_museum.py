@@ -16,7 +16,7 @@ from scratchnet.kernels import reference
 from tests.museum import page
 from tests.museum.exhibits import EXHIBITS, PLACEBO, ROOMS
 from tests.museum.mutants import ROOT, Edit, Exhibit, diff, mutated, noting_calls, switched_on
-from tests.museum.runner import APART, KINDS, SLOW
+from tests.museum.runner import ABSENT, APART, KINDS, SLOW
 
 each = pytest.mark.parametrize("exhibit", EXHIBITS.values(), ids=EXHIBITS)
 page_text = page.PATH.read_text(encoding="utf-8")
@@ -67,7 +67,7 @@ def test_a_bug_that_the_gradient_check_passes_says_why(visit, exhibit):
 
 
 def test_every_test_that_is_sorted_by_its_name_exists(visit):
-    assert visit["sorted_by_name"] == sorted({*APART, *SLOW})
+    assert visit["sorted_by_name"] == sorted({*APART, *SLOW, *ABSENT})
 
 
 def test_a_mutant_that_is_never_switched_off_is_noticed_before_the_first_exhibit():

@@ -1,0 +1,517 @@
+"""A run that can be trusted: killed, interrupted or read from a damaged file, it ends at the same bits or says why."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import scratchnet as sn
+from scratchnet import kernels
+from scratchnet.types import Array
+
+ROOT = Path(__file__).parent.parent
+X = np.random.default_rng(7).random((22, 6), np.float32)
+
+
+def python(*arguments: str, **environment: str) -> str:
+    """What a Python of its own printed."""
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=ROOT, env=os.environ | environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def a_vae(rng: np.random.Generator, hidden: int = 5, **options: Any) -> sn.VAE:
+    encoder = sn.Sequential(sn.Dense(6, hidden, rng=rng), sn.Tanh(), sn.Dense(hidden, 4, rng=rng))
+    return sn.VAE(encoder, sn.Dense(2, 6, rng=rng), **options)
+
+
+class Run:
+    """Everything that a run needs, made anew as a new process would make it."""
+
+    def __init__(self, seed: int = 0, make: Callable[..., Any] = a_vae, optimizer: Any = None, **options: Any):
+        self.rng = np.random.default_rng(seed)
+        self.model = make(self.rng, **options)
+        self.optimizer = sn.Adam(0.01) if optimizer is None else optimizer
+
+    def fit(self, path: Path | None, epochs: int = 3, **options: Any) -> sn.History:
+        given: dict[str, Any] = {"batch_size": 5, "x": X, "validation": X[:7], "checkpoint_seconds": 0}
+        given |= options
+        return sn.fit(
+            self.model,
+            given.pop("x"),
+            optimizer=self.optimizer,
+            epochs=epochs,
+            rng=self.rng,
+            progress=False,
+            checkpoint=path,
+            **given,
+        )
+
+    def left(self, history: sn.History) -> tuple[Any, ...]:
+        """θ, the history without its seconds, and what the generator draws next."""
+        records = [{name: value for name, value in record.items() if name != "seconds"} for record in history.epochs]
+        return self.model.parameters.theta.tobytes(), records, self.rng.standard_normal(3).tolist()
+
+
+@pytest.fixture
+def path(tmp_path) -> Path:
+    return tmp_path / "run.npz"
+
+
+class StopsHereError(Exception):
+    """Stands for whatever ends a process."""
+
+
+def stopping_after(model: Any, steps: int) -> None:
+    """Have the model's loss fail in the step after so many."""
+    loss, left = model.loss, iter(range(steps))
+
+    def failing(*arguments: Any, **options: Any) -> Any:
+        if next(left, None) is None:
+            raise StopsHereError
+        return loss(*arguments, **options)
+
+    model.loss = failing
+
+
+# ---- killed
+
+
+def test_a_training_that_is_killed_at_random_moments_ends_at_the_same_bytes(tmp_path, pytestconfig):
+    kills = pytestconfig.getoption("kills")
+    found = json.loads(
+        python(
+            "-m", "tests.killed", str(tmp_path), str(kills), "1", SCRATCHNET_KERNELS="numpy", OPENBLAS_NUM_THREADS="1"
+        )
+    )
+    assert found["killed"] == kills >= 20
+    assert found["finished"] >= 1
+    assert found["left over"] == []
+
+
+@pytest.mark.parametrize("steps", [0, 1, 4, 5, 6, 7, 14])
+def test_a_run_that_stops_at_any_step_goes_on_to_the_same_end(path, steps):
+    whole = Run()
+    expected = whole.left(whole.fit(None))
+    stopped = Run()
+    stopping_after(stopped.model, steps)
+    with pytest.raises(StopsHereError):
+        stopped.fit(path)
+    again = Run()
+    assert again.left(again.fit(path)) == expected
+
+
+@pytest.mark.parametrize(
+    "optimizer", [lambda: sn.SGD(0.01, momentum=0.9), lambda: sn.Adam(lambda step: 0.1 / (1 + step))]
+)
+def test_the_optimizers_memory_and_schedule_go_on_too(path, optimizer):
+    whole = Run(optimizer=optimizer())
+    expected = whole.left(whole.fit(None))
+    first = Run(optimizer=optimizer())
+    first.fit(path, epochs=1)
+    again = Run(optimizer=optimizer())
+    assert again.left(again.fit(path)) == expected
+
+
+@pytest.mark.parametrize("generator", [np.random.MT19937, np.random.Philox, np.random.SFC64])
+def test_any_kind_of_random_generator_is_resumed(path, generator):
+    def run() -> Run:
+        made = Run()
+        made.rng = np.random.Generator(generator(3))
+        return made
+
+    whole, first, again = run(), run(), run()
+    expected = whole.left(whole.fit(None))
+    first.fit(path, epochs=2)
+    assert again.left(again.fit(path)) == expected
+
+
+def test_a_checkpoint_changes_nothing_of_what_is_learnt(path):
+    with_one, without = Run(), Run()
+    assert with_one.left(with_one.fit(path)) == without.left(without.fit(None))
+
+
+def test_a_finished_run_is_returned_as_it_was(path):
+    first, again = Run(), Run()
+    expected = first.left(first.fit(path))
+    stopping_after(again.model, 0)
+    assert again.left(again.fit(path)) == expected
+
+
+def test_a_finished_run_can_go_on_for_more_epochs(path):
+    whole, first, again = Run(), Run(), Run()
+    expected = whole.left(whole.fit(None, epochs=5))
+    first.fit(path, epochs=3)
+    assert again.left(again.fit(path, epochs=5)) == expected
+
+
+def test_within_an_epoch_it_is_saved_only_every_so_many_seconds(path):
+    run = Run()
+    stopping_after(run.model, 8)
+    with pytest.raises(StopsHereError):
+        run.fit(path, checkpoint_seconds=3600)
+    again = Run()
+    seen: list[int] = []
+    again.fit(path, epochs=1, after_epoch=lambda record: seen.append(1))
+    assert seen == []  # the first epoch was saved at its end, and the three steps after it were not
+    assert again.optimizer.steps == 5
+
+
+def test_what_a_killed_process_left_half_written_is_cleared_away(path):
+    leftover = path.with_name(f".{path.name}.999999999.part")
+    leftover.write_bytes(b"half")
+    Run().fit(path)
+    assert not leftover.exists()
+
+
+def test_what_a_living_process_is_writing_stays(path):
+    theirs = path.with_name(f".{path.name}.{os.getppid()}.part")
+    theirs.write_bytes(b"half")
+    Run().fit(path)
+    assert theirs.exists()
+
+
+# ---- interrupted
+
+
+def interrupted_after(steps: int, run: Run, path: Path, **options: Any) -> sn.History:
+    loss, left = run.model.loss, iter(range(steps - 1))
+
+    def interrupting(*arguments: Any, **keywords: Any) -> Any:
+        if next(left, None) is None:
+            signal.raise_signal(signal.SIGINT)
+        return loss(*arguments, **keywords)
+
+    run.model.loss = interrupting
+    history = run.fit(path, **options)
+    run.model.loss = loss
+    return history
+
+
+@pytest.mark.parametrize("steps", [1, 3, 8])
+def test_ctrl_c_finishes_the_step_and_saves_it(path, steps):
+    whole, run, again = Run(), Run(), Run()
+    expected = whole.left(whole.fit(None))
+    assert interrupted_after(steps, run, path, checkpoint_seconds=3600, validation=X[:7]).interrupted
+    assert again.left(again.fit(path)) == expected
+
+
+def test_the_same_call_in_the_same_process_goes_on(path):
+    whole, run = Run(), Run()
+    expected = whole.left(whole.fit(None, validation=None))
+    interrupted_after(7, run, path, validation=None)
+    assert run.left(run.fit(path, validation=None)) == expected
+
+
+def test_ctrl_c_says_where_the_run_is_saved_and_how_it_goes_on(path, capsys):
+    run = Run()
+    loss = run.model.loss
+    run.model.loss = lambda *a, **k: (signal.raise_signal(signal.SIGINT), loss(*a, **k))[1]
+    sn.fit(run.model, X, optimizer=run.optimizer, epochs=2, rng=run.rng, batch_size=5, checkpoint=path)
+    assert f"Saved in {path} after 1 step: the same call goes on from there.\n" in capsys.readouterr().out
+
+
+def test_a_run_that_goes_on_says_so(path, capsys):
+    Run().fit(path, epochs=1, validation=None)
+    run = Run()
+    sn.fit(run.model, X, optimizer=run.optimizer, epochs=2, rng=run.rng, batch_size=5, checkpoint=path)
+    assert f"{path}: goes on after 5 steps, in epoch 2/2\n" in capsys.readouterr().out
+
+
+# ---- another run
+
+
+def an_autoencoder(rng: np.random.Generator, **options: Any) -> sn.Autoencoder:
+    return sn.Autoencoder(sn.Dense(6, 2, rng=rng), sn.Dense(2, 6, rng=rng), **options)
+
+
+@pytest.mark.parametrize(
+    ("run", "options", "difference"),
+    [
+        (lambda: Run(), {"batch_size": 4}, "batch_size is 5 there and 4 here"),
+        (lambda: Run(), {"x": X + 0.0001}, r"x is \(22, 6\) of float32, \w+ there and \(22, 6\) of float32, \w+ here"),
+        (lambda: Run(), {"x": X[:20]}, r"x is \(22, 6\) of float32, \w+ there and \(20, 6\) of float32, \w+ here"),
+        (lambda: Run(), {"validation": None}, r"validation is \(7, 6\) of float32, \w+ there and None here"),
+        (lambda: Run(hidden=6), {}, r"the model is VAE\(.*Dense\(6, 5\).* there and VAE\(.*Dense\(6, 6\).* here"),
+        (lambda: Run(beta=2.0), {}, "the model is .*effective β 1.* there and .*effective β 2.* here"),
+        (lambda: Run(make=an_autoencoder), {}, "the model is VAE.* there and Autoencoder.* here"),
+        (lambda: Run(optimizer=sn.Adam(0.02)), {}, "the learning rate at step 0 is 0.01 there and 0.02 here"),
+        (lambda: Run(optimizer=sn.Adam(0.01, beta1=0.5)), {}, "beta1 is 0.9 there and 0.5 here"),
+        (lambda: Run(optimizer=sn.SGD(0.01)), {}, "the optimizer is Adam there and SGD here"),
+        (lambda: Run(seed=1), {}, "rng began in another state, as with another seed"),
+    ],
+)
+def test_a_run_that_is_another_is_refused_by_what_is_different(path, run, options, difference):
+    Run().fit(path, epochs=2)
+    before = path.read_bytes()
+    other = run()
+    theta = other.model.parameters.theta.copy()
+    with pytest.raises(sn.DataError, match=rf"^{path} holds another run: .*{difference}"):
+        other.fit(path, **options)
+    assert np.array_equal(other.model.parameters.theta, theta)
+    assert other.optimizer.steps == 0
+    assert path.read_bytes() == before
+
+
+def test_other_first_weights_are_another_run(path):
+    Run().fit(path, epochs=2)
+    other = Run()
+    other.model.parameters.theta[0] += 1
+    with pytest.raises(sn.DataError, match="the model began with other weights"):
+        other.fit(path)
+
+
+@pytest.mark.parametrize("other", [{"loss": sn.bce_with_logits}, {"corrupt": sn.corruption.Masking(0.5)}])
+def test_an_autoencoder_with_another_loss_or_corruption_is_another_run(path, other):
+    Run(make=an_autoencoder).fit(path, epochs=1)
+    with pytest.raises(sn.DataError, match=r"the model is Autoencoder.* there and Autoencoder.* here"):
+        Run(make=an_autoencoder, **other).fit(path)
+
+
+def test_another_engine_is_another_run(path):
+    with kernels.use("numpy"):
+        Run().fit(path, epochs=1)
+    if kernels.active() == "numpy":
+        pytest.skip("there is no other engine")
+    with pytest.raises(sn.DataError, match="the engine of the kernels is numpy there and numba here"):
+        Run().fit(path)
+
+
+def test_fewer_epochs_than_were_run_are_refused(path):
+    Run().fit(path, epochs=3)
+    with pytest.raises(sn.DataError, match=rf"^{path} holds 3 epochs, expected at most the 2 asked for\.$"):
+        Run().fit(path, epochs=2)
+
+
+# ---- files that are damaged, and places that cannot be written
+
+
+def test_a_folder_that_is_not_there_is_reported_before_the_first_step(tmp_path):
+    run = Run()
+    with pytest.raises(FileNotFoundError):
+        run.fit(tmp_path / "no" / "such" / "run.npz")
+    assert run.optimizer.steps == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk that is always full")
+def test_a_full_disk_is_reported_in_one_sentence(path, monkeypatch):
+    run = Run()
+    real = np.savez
+
+    def full(file: Any, **arrays: Any) -> None:
+        real(file, **arrays)
+        if run.optimizer.steps >= 6:
+            with open("/dev/full", "wb", buffering=0) as disk:
+                disk.write(b"one more byte")
+
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(
+        OSError, match=r"the run cannot be saved \(No space left on device\); what was saved there before"
+    ):
+        run.fit(path)
+    monkeypatch.undo()
+    whole, again = Run(), Run()
+    assert again.left(again.fit(path)) == whole.left(whole.fit(None))  # from what was saved before
+
+
+def valid_file() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "run.npz"
+        Run().fit(file, epochs=1)
+        return file.read_bytes()
+
+
+VALID = valid_file()
+places = st.integers(0, len(VALID) - 1)
+flips = st.tuples(st.just("flip"), places, st.integers(1, 255))
+cuts = st.tuples(st.just("cut"), places, st.just(0))
+splices = st.tuples(st.just("splice"), places, places)
+lies = st.tuples(st.just("lie"), places, st.sampled_from([0, 0x7F, 0xFF]))
+
+
+def damaged(data: bytes, how: str, place: int, what: int) -> bytes:
+    if how == "flip":
+        return data[:place] + bytes([data[place] ^ what]) + data[place + 1 :]
+    if how == "cut":
+        return data[:place]
+    if how == "splice":
+        return data[:place] + data[what:]
+    return data[:place] + bytes([what] * 4) + data[place + 4 :]
+
+
+AN_EPOCH = Run()
+AN_EPOCH = AN_EPOCH.left(AN_EPOCH.fit(None, epochs=1))
+
+
+@settings(max_examples=1000)
+@given(damage=st.lists(st.one_of(flips, cuts, splices, lies), min_size=1, max_size=3))
+def test_a_damaged_checkpoint_goes_on_or_is_refused_and_nothing_else(damage):
+    data = VALID
+    for how, place, what in damage:
+        data = damaged(data, how, place % max(1, len(data)), what) if data else data
+    run = Run()
+    began = run.model.parameters.theta.copy()
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "run.npz"
+        file.write_bytes(data)
+        try:
+            history = run.fit(file, epochs=1)
+        except sn.DataError:
+            assert np.array_equal(run.model.parameters.theta, began)
+            assert run.optimizer.steps == 0
+        else:
+            assert run.left(history) == AN_EPOCH
+
+
+def test_a_file_that_is_no_checkpoint_is_named(path):
+    path.write_bytes(b"not a checkpoint")
+    with pytest.raises(sn.DataError, match=rf"^{path} is not a checkpoint file, or is damaged: "):
+        Run().fit(path)
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"position": {"epochs": [], "images": -5, "sums": {}, "seconds": 0.0, "order": None, "validation": None}},
+        {"position": {"epochs": "many", "images": 0, "sums": {}, "seconds": 0.0, "order": None, "validation": None}},
+        {"rng": {"bit_generator": "PCG64", "state": "none"}},
+        {"steps": "three"},
+        {"rates": {"1e9": 0.5}},
+        {"settings": []},
+    ],
+)
+def test_a_checkpoint_whose_parts_make_no_sense_is_refused(path, lie):
+    Run().fit(path, epochs=1)
+    with np.load(path) as arrays:
+        parts = dict(arrays)
+    state = json.loads(parts["state"].tobytes()) | lie
+    parts["state"] = np.frombuffer(json.dumps(state).encode(), np.uint8)
+    np.savez(path, **parts)
+    run = Run()
+    with pytest.raises(sn.DataError, match=rf"^{path} "):
+        run.fit(path)
+    assert run.optimizer.steps == 0
+
+
+def test_a_compressed_checkpoint_is_refused_since_it_may_be_longer_than_its_file(path):
+    Run().fit(path, epochs=1)
+    with np.load(path) as arrays:
+        parts = dict(arrays)
+    np.savez_compressed(path, **parts)
+    with pytest.raises(sn.DataError, match="state is compressed"):
+        Run().fit(path)
+
+
+# ---- the same bits
+
+
+THREADS = """
+import sys, numba, numpy as np, scratchnet as sn
+numba.set_num_threads(int(sys.argv[1]))
+rng = np.random.default_rng(0)
+vae = sn.VAE(
+    sn.Sequential(sn.Dense(784, 100, rng=rng), sn.ReLU(), sn.Dense(100, 8, rng=rng)),
+    sn.Sequential(sn.Dense(4, 100, rng=rng), sn.ReLU(), sn.Dense(100, 784, rng=rng)),
+)
+x = sn.data.mnist("test")[0][:1000]
+sn.fit(vae, x, optimizer=sn.Adam(), epochs=1, rng=rng, progress=False)
+print(vae.parameters.theta.tobytes().hex())
+"""
+
+
+def test_one_two_and_four_threads_train_the_same_weights():
+    pytest.importorskip("numba")
+    found = {python("-c", THREADS, str(n), NUMBA_NUM_THREADS="4", SCRATCHNET_KERNELS="numba") for n in (1, 2, 4)}
+    assert len(found) == 1
+
+
+def test_two_models_trained_at_once_are_those_trained_one_after_the_other():
+    apart = [Run(seed) for seed in (1, 2)]
+    expected = [run.left(run.fit(None, epochs=20)) for run in apart]
+    at_once = [Run(seed) for seed in (1, 2)]
+    found: dict[int, Any] = {}
+    threads = [
+        threading.Thread(target=lambda i=i, run=run: found.__setitem__(i, run.left(run.fit(None, epochs=20))))
+        for i, run in enumerate(at_once)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [found[i] for i in range(2)] == expected
+
+
+# ---- numbers gone bad
+
+
+class Explodes(sn.Layer):
+    """y = x, with a way back that is right but for one number, which is infinite."""
+
+    def forward(self, x: Array) -> Any:
+        def backward(dy: Array) -> Array:
+            dx = dy.copy()
+            dx[0, 0] = np.inf
+            return dx
+
+        return x.copy(), backward
+
+
+def test_a_gradient_that_is_not_finite_is_named_before_it_moves_the_weights():
+    rng = np.random.default_rng(0)
+    encoder = sn.Sequential(sn.Dense(6, 5, rng=rng), sn.Tanh(), sn.Dense(5, 2, rng=rng), Explodes())
+    ae = sn.Autoencoder(encoder, sn.Dense(2, 6, rng=rng))
+    theta = ae.parameters.theta.copy()
+    with pytest.raises(
+        sn.DivergenceError,
+        match=r"^After 0 steps the loss is [\d.]+ squared error/image, but its gradient is not finite, "
+        r"on the way back first in encoder\.2\.b; no step was taken yet, so look at",
+    ):
+        sn.fit(ae, X, optimizer=sn.Adam(), epochs=1, rng=rng, progress=False)
+    assert np.array_equal(ae.parameters.theta, theta)
+
+
+def test_the_last_good_checkpoint_stays_when_the_loss_diverges(path):
+    run = Run(optimizer=sn.SGD(lambda step: 0.01 if step < 7 else 1e30))
+    with pytest.raises(sn.DivergenceError, match="try a smaller learning rate"):
+        run.fit(path, epochs=4, checkpoint_seconds=0)
+    with np.load(path) as arrays:
+        assert np.isfinite(arrays["theta"]).all()
+
+
+@pytest.mark.parametrize("scale", [1e4, -1e4])
+def test_logits_of_ten_thousand_train_without_a_nan(scale):
+    run = Run()
+    run.model.decoder.b[...] = scale
+    assert all(np.isfinite(record["loss"]) for record in run.fit(None).epochs)
+
+
+def test_a_log_variance_of_eighty_trains_or_is_refused_with_its_term():
+    for logvar in (-80, 80):
+        run = Run()
+        run.model.encoder.layers[2].b[2:] = logvar
+        try:
+            history = run.fit(None)
+        except sn.DivergenceError as error:
+            assert "kl" in str(error) or "gradient" in str(error)  # noqa: PT017
+        else:
+            assert all(np.isfinite(record["loss"]) for record in history.epochs)
+
+
+@pytest.mark.parametrize("pixel", [0.0, 1.0])
+def test_constant_pixels_train(pixel):
+    run = Run()
+    history = run.fit(None, x=np.full_like(X, pixel), validation=None)
+    assert all(np.isfinite(record["loss"]) for record in history.epochs)
