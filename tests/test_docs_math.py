@@ -50,6 +50,7 @@ def test_the_pages_have_formulas():
 
 
 def test_every_formula_is_drawn_for_the_site():
+    pytest.importorskip("markdown_it", reason="the site is not built here")
     for _, formula in FORMULAS:
         assert svg(formula["tex"].strip(), _is_block(formula)).startswith("<svg")
 
