@@ -16,8 +16,8 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import TextLexer, find_lexer_class_for_filename, get_lexer_by_name
 
-DOCS = Path(__file__).resolve().parent
-ROOT = DOCS.parent
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
 CHAPTERS = [DOCS / "README.md", *sorted(DOCS.glob("[0-9]*.md")), DOCS / "bug-museum.md"]
 PICTURES = {".png", ".svg", ".jpg"}
 LISTED = {".py", ".md", ".json", *PICTURES}  # in the page of a folder
@@ -124,8 +124,7 @@ def rewritten(link: str, page: Path) -> tuple[str, set[Path]]:
 
 def origin(source: Path, excerpt: str, page: Path) -> str:
     """The link from an excerpt to its place in the source."""
-    before, _, _ = f"\n{source.read_text(encoding='utf-8')}".partition(f"\n{excerpt}")
-    line = before.count("\n") + 1
+    line = f"\n{source.read_text(encoding='utf-8')}".partition(f"\n{excerpt}")[0].count("\n") + 1
     name = source.relative_to(ROOT).as_posix()
     return f'<p class="origin"><a href="{way(page, source)}#L-{line}">{name}, line {line}</a></p>\n'
 
