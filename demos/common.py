@@ -125,11 +125,6 @@ def squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return (a**2).sum(axis=1)[:, None] - 2 * a @ b.T + (b**2).sum(axis=1)
 
 
-def in_parts(function: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> np.ndarray:
-    """function(x) for a function of rows, a thousand rows at a time: layers of images would fill the memory."""
-    return np.concatenate([function(x[start : start + 1000]) for start in range(0, len(x), 1000)])
-
-
 def principal_components(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The mean (D,), and the directions by falling variance, columns of (D, D)."""
     mean = x.mean(axis=0)
@@ -176,6 +171,11 @@ def chunks(x: np.ndarray, rows: int = 1000) -> Iterator[np.ndarray]:
     """x in pieces, for networks whose layers on all of x would fill the memory."""
     for start in range(0, len(x), rows):
         yield x[start : start + rows]
+
+
+def in_parts(function: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> np.ndarray:
+    """function(x) for a function of rows, a chunk at a time."""
+    return np.concatenate([function(rows) for rows in chunks(x)])
 
 
 def cosine(peak: float, steps: int) -> Callable[[int], float]:

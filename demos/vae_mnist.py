@@ -12,6 +12,7 @@ from common import (
     chunks,
     conv_decoder,
     conv_encoder,
+    in_parts,
     options,
     perceptron,
     run,
@@ -140,7 +141,7 @@ def draw(demo: Run, vae: sn.VAE, x, x_test, labels, elbo: float, history: sn.His
     mu, logvar = (np.concatenate(parts) for parts in zip(*map(vae.encode, chunks(x_test)), strict=True))  # (N, L)
 
     shown = np.array([np.flatnonzero(labels == digit)[0] for digit in np.unique(labels)])  # the first of each digit
-    rebuilt = np.concatenate([vae.decode(codes) for codes in chunks(mu)])
+    rebuilt = in_parts(vae.decode, mu)
     error = np.mean((rebuilt - x_test) ** 2)
     title = f"Through {L} numbers and back: squared error {error:.4f}/pixel on test images"
     rows = {"original": x_test[shown], "rebuilt": rebuilt[shown]}

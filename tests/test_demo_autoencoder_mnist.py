@@ -1,10 +1,7 @@
 """demos/autoencoder_mnist.py: its errors are those of the networks that it leaves, and of PCA, in one unit."""
 
 import json
-import os
 import runpy
-import signal
-import subprocess
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,7 +9,7 @@ import numpy as np
 import pytest
 
 import scratchnet as sn
-from tests.demo_runs import ENVIRONMENT, ROOT, command, run
+from tests.demo_runs import ROOT, interrupted, run
 
 WIDTHS = {
     "32, small start": (784, 32),
@@ -134,20 +131,8 @@ def test_an_error_is_better_if_it_is_lower(value, said):
 
 
 def test_ctrl_c_in_the_first_network_keeps_what_was_reached(tmp_path):
-    process = subprocess.Popen(
-        command("autoencoder_mnist", "--out", str(tmp_path), "--batch-size", "500"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=ENVIRONMENT,
-    )
-    assert process.stdout is not None
-    seen = b""
-    while b"epoch  1/20" not in seen and process.poll() is None:
-        seen += os.read(process.stdout.fileno(), 1000)
-    process.send_signal(signal.SIGINT)
-    text, _ = process.communicate(timeout=100)
-    assert process.returncode == 0
-    assert "Interrupted at 32, small start" in (seen + text).decode()
+    text = interrupted("autoencoder_mnist", "--out", str(tmp_path), "--batch-size", "500", once="epoch  1/20")
+    assert "Interrupted at 32, small start" in text
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     assert metrics["interrupted"] is True
     assert "32, small start" in metrics["results"]

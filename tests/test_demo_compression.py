@@ -2,10 +2,7 @@
 
 import csv
 import json
-import os
 import runpy
-import signal
-import subprocess
 import zlib
 from pathlib import Path
 
@@ -13,7 +10,7 @@ import numpy as np
 import pytest
 
 import scratchnet as sn
-from tests.demo_runs import ENVIRONMENT, ROOT, command, run
+from tests.demo_runs import ROOT, interrupted, run
 
 FILES = {"rates.png", "images.png", "points.csv", "metrics.json"}
 
@@ -169,19 +166,9 @@ def test_the_decoders_share_is_its_parameters_over_ten_thousand_images(quick):
 
 
 def test_ctrl_c_in_the_first_codec_keeps_what_was_reached(tmp_path):
-    process = subprocess.Popen(
-        command("compression", "--quick", "--epochs", "3", "--batch-size", "10", "--out", str(tmp_path)),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=ENVIRONMENT,
+    text = interrupted(
+        "compression", "--quick", "--epochs", "3", "--batch-size", "10", "--out", str(tmp_path), once="epoch 2/3"
     )
-    assert process.stderr is not None
-    seen = b""
-    while b"epoch 2/3" not in seen and process.poll() is None:  # on the bar
-        seen += os.read(process.stderr.fileno(), 1000)
-    process.send_signal(signal.SIGINT)
-    text, _ = process.communicate(timeout=100)
-    assert process.returncode == 0
-    assert "Interrupted at dense, 8 numbers" in text.decode()
+    assert "Interrupted at dense, 8 numbers" in text
     assert json.loads((tmp_path / "metrics.json").read_text())["interrupted"] is True
     assert {path.name for path in tmp_path.iterdir()} == FILES | {"dense_8.npz", "checkpoint-dense-8.npz"}

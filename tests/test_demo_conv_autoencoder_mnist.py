@@ -2,8 +2,6 @@
 
 import json
 import runpy
-import signal
-import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,7 +9,7 @@ import numpy as np
 import pytest
 
 import scratchnet as sn
-from tests.demo_runs import ENVIRONMENT, ROOT, command, run
+from tests.demo_runs import ROOT, interrupted, run
 
 FIGURES = {"curves", "draws", "reconstructions", "walk"}
 
@@ -171,20 +169,8 @@ def test_an_error_is_better_if_it_is_lower(monkeypatch, value, said):
 
 
 def test_ctrl_c_ends_the_convolutional_demo_cleanly_and_keeps_what_was_reached(tmp_path):
-    process = subprocess.Popen(
-        command("conv_autoencoder_mnist", "--quick", "--batch-size", "1", "--out", str(tmp_path)),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        encoding="utf-8",
-        env=ENVIRONMENT,
+    text = interrupted(
+        "conv_autoencoder_mnist", "--quick", "--batch-size", "1", "--out", str(tmp_path), once="epoch  1/3"
     )
-    assert process.stdout is not None
-    for line in process.stdout:
-        if line.startswith("epoch  1/3"):
-            process.send_signal(signal.SIGINT)
-            break
-    text, _ = process.communicate(timeout=100)
-    assert process.returncode == 0
     assert "Interrupted in epoch 2" in text
     assert {path.stem for path in tmp_path.glob("*.png")} == FIGURES

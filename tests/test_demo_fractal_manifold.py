@@ -1,16 +1,13 @@
 """demos/fractal_manifold.py: the numbers that it prints are those of the models that it leaves."""
 
 import json
-import os
-import signal
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import scratchnet as sn
-from tests.demo_runs import ENVIRONMENT, command, run
+from tests.demo_runs import interrupted, run
 
 FIGURES = {"codes", "errors", "plane", "reconstructions"}
 
@@ -85,20 +82,8 @@ def test_the_fractal_demo_has_no_option_for_data_it_does_not_use(tmp_path):
 
 
 def test_ctrl_c_in_the_first_bottleneck_keeps_what_was_reached(tmp_path):
-    process = subprocess.Popen(
-        command("fractal_manifold", "--out", str(tmp_path), "--hidden", "16"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=ENVIRONMENT,
-    )
-    assert process.stderr is not None
-    seen = b""
-    while b"epoch 2/40" not in seen and process.poll() is None:  # on the bar: the training has begun
-        seen += os.read(process.stderr.fileno(), 1000)
-    process.send_signal(signal.SIGINT)
-    text, _ = process.communicate(timeout=100)
-    assert process.returncode == 0
-    assert "Interrupted at bottleneck 2" in text.decode()
+    text = interrupted("fractal_manifold", "--out", str(tmp_path), "--hidden", "16", once="epoch 2/40")
+    assert "Interrupted at bottleneck 2" in text
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     assert metrics["interrupted"] is True
     assert "autoencoder, 2" in metrics["results"]

@@ -3,11 +3,8 @@
 import itertools
 import json
 import math
-import os
 import runpy
-import signal
 import struct
-import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,7 +13,7 @@ import numpy as np
 import pytest
 
 import scratchnet as sn
-from tests.demo_runs import ENVIRONMENT, ROOT, command, run
+from tests.demo_runs import ROOT, interrupted, run
 
 FIGURES = {"codes", "draws", "planes", "walks"}
 NETWORKS = {"autoencoder": None, "no KL": 0.0, "KL alone": 1e6, "both": 1.0}
@@ -226,20 +223,19 @@ def test_ctrl_c_in_the_first_network_keeps_what_was_reached(tmp_path):
     write_digits(tmp_path, "train", "train", 600)
     write_digits(tmp_path, "test", "t10k", 300)
     out = tmp_path / "out"
-    process = subprocess.Popen(
-        command("latent_gaps", "--data", str(tmp_path), "--out", str(out), "--hidden", "16", "--epochs", "1000"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=ENVIRONMENT,
+    text = interrupted(
+        "latent_gaps",
+        "--data",
+        str(tmp_path),
+        "--out",
+        str(out),
+        "--hidden",
+        "16",
+        "--epochs",
+        "1000",
+        once="epoch 2/1000",
     )
-    assert process.stderr is not None
-    seen = b""
-    while b"epoch 2/1000" not in seen and process.poll() is None:  # on the bar: the first network is in training
-        seen += os.read(process.stderr.fileno(), 1000)
-    process.send_signal(signal.SIGINT)
-    text, _ = process.communicate(timeout=100)
-    assert process.returncode == 0
-    assert "Interrupted at autoencoder" in text.decode()
+    assert "Interrupted at autoencoder" in text
     metrics = json.loads((out / "metrics.json").read_text())
     assert metrics["interrupted"] is True
     assert "autoencoder: N(0, I): digit-like" in metrics["results"]

@@ -2,15 +2,13 @@
 
 import json
 import runpy
-import signal
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import scratchnet as sn
-from tests.demo_runs import ENVIRONMENT, ROOT, command, run
+from tests.demo_runs import ROOT, interrupted, run
 
 FIGURES = {"curves", "latent_kl", "posterior", "reconstructions", "samples", "walk"}
 
@@ -100,29 +98,15 @@ def test_an_output_folder_that_cannot_be_made_ends_the_demo_in_one_sentence(tmp_
 
 
 @pytest.fixture(scope="module")
-def interrupted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+def stopped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """The folder and the printed text of a run that Ctrl-C ended in its second epoch."""
     out = tmp_path_factory.mktemp("interrupted")
-    process = subprocess.Popen(
-        command("vae_mnist", "--out", str(out), "--hidden", "16", "--epochs", "2"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        encoding="utf-8",
-        env=ENVIRONMENT,
-    )
-    assert process.stdout is not None
-    for line in process.stdout:
-        if line.startswith("epoch  1/2"):
-            process.send_signal(signal.SIGINT)
-            break
-    text, _ = process.communicate(timeout=100)
-    assert process.returncode == 0
+    text = interrupted("vae_mnist", "--out", str(out), "--hidden", "16", "--epochs", "2", once="epoch  1/2")
     return out, text
 
 
-def test_ctrl_c_ends_the_demo_cleanly_and_keeps_what_was_reached(interrupted):
-    out, text = interrupted
+def test_ctrl_c_ends_the_demo_cleanly_and_keeps_what_was_reached(stopped):
+    out, text = stopped
     assert "Interrupted in epoch 2" in text
     metrics = json.loads((out / "metrics.json").read_text())
     assert metrics["interrupted"] is True
@@ -130,15 +114,15 @@ def test_ctrl_c_ends_the_demo_cleanly_and_keeps_what_was_reached(interrupted):
     assert {path.stem for path in out.glob("*.png")} == FIGURES
 
 
-def test_ctrl_c_says_how_the_run_goes_on(interrupted):
-    out, text = interrupted
+def test_ctrl_c_says_how_the_run_goes_on(stopped):
+    out, text = stopped
     last = text.splitlines()[-1]
     assert last.startswith("To go on where it stopped: python ")
     assert last.endswith(f"demos/vae_mnist.py --out {out} --hidden 16 --epochs 2 --resume")
 
 
-def test_a_resumed_run_goes_on_after_the_epochs_that_were_reached(interrupted):
-    out, _ = interrupted
+def test_a_resumed_run_goes_on_after_the_epochs_that_were_reached(stopped):
+    out, _ = stopped
     reached = json.loads((out / "metrics.json").read_text())["history"]["epochs"]
     text = run("vae_mnist", "--out", str(out), "--hidden", "16", "--epochs", "2", "--resume").stdout
     metrics = json.loads((out / "metrics.json").read_text())
