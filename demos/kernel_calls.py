@@ -65,6 +65,7 @@ def kernel_arguments(x: np.ndarray, rng: np.random.Generator) -> dict[str, tuple
         "sgd_step": (normal(P), normal(P), normal(P), 1e-3, 0.9),
         "adam_step": (normal(P), normal(P), normal(P), normal(P) ** 2, 3, 1e-3, 0.9, 0.999, 1e-8, 0.0),
         "all_finite": (normal(P),),
+        "clear": (normal(P),),
         "gather": (rng.random((6_000, D), np.float32), rng.integers(6_000, size=N)),
     }
 
@@ -95,7 +96,7 @@ def outcome(kernel: Callable[..., Any], arguments: tuple[Any, ...], dtype: Any) 
 def largest_error(kernel: Callable[..., Any], formula: Callable[..., Any], arguments: tuple[Any, ...]) -> float:
     """How far float32 is from the formula in float64, as a part of the largest number."""
     pairs = zip(outcome(kernel, arguments, np.float32), outcome(formula, arguments, np.float64), strict=True)
-    return max(float(np.abs(1.0 * found - exact).max() / np.abs(exact).max()) for found, exact in pairs)
+    return max(float(np.abs(1.0 * found - exact).max() / (np.abs(exact).max() or 1)) for found, exact in pairs)
 
 
 def kernel_requests(given: dict[str, Any]) -> dict[str, Callable[[], Any]]:

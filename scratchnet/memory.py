@@ -14,4 +14,4 @@ LINE = 64
 def aligned(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
     """An array like that of np.empty, but beginning at a line of the cache; np.empty promises 16 bytes."""
     memory = np.empty(math.prod(shape) * np.dtype(dtype).itemsize + LINE, np.uint8)
-    return np.ndarray(shape, dtype, memory, -memory.ctypes.data % LINE)
+    return np.ndarray(shape, dtype, memory, -memory.__array_interface__["data"][0] % LINE)

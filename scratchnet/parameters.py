@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from scratchnet import kernels
 from scratchnet.checks import listed, named
 from scratchnet.layer import Layer
 from scratchnet.memory import aligned
@@ -91,7 +92,7 @@ class Parameters:
     def zero_grad(self) -> None:
         """dθ = 0, before the gradients of a new step add up."""
         self._check_views()
-        self.dtheta[...] = 0
+        kernels.clear(self.dtheta)
 
     def named(self) -> dict[str, Array]:
         """Each parameter under its dotted name, as a view into θ."""

@@ -183,8 +183,9 @@ def fit(
                     if saver is not None and saver.is_due():
                         _check_parameters(model, optimizer)
                         saver.save(at)
-                    bar.set_postfix_str(means.line(model.unit), refresh=False)
-                    bar.update(len(rows))
+                    if progress:
+                        bar.set_postfix_str(means.line(model.unit), refresh=False)
+                        bar.update(len(rows))
             if means.images < len(x):
                 break
             _check_parameters(model, optimizer)

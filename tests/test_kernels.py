@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -330,26 +331,37 @@ def test_a_weight_gradient_with_gaps_is_added_to_in_its_places(dtype):
 
 
 @pytest.fixture
-def one_thread_then_all():
-    counts = (1, numba.config.NUMBA_NUM_THREADS)
-    yield counts
-    numba.set_num_threads(counts[1])
+def numbers_of_threads(monkeypatch):
+    """While one of these numbers is looked at, there are so many threads, and work is cut into so many shares."""
+    most = numba.config.NUMBA_NUM_THREADS
+
+    def each() -> Iterator[int]:
+        for count in (1, 2, 3, 5):
+            monkeypatch.setattr(compiled, "_THREADS", count)
+            numba.set_num_threads(min(count, most))
+            yield count
+
+    yield each()
+    numba.set_num_threads(most)
 
 
 @FLOATS
 @pytest.mark.parametrize("shape", [(128, 784, 400), (128, 400, 40), (128, 20, 400), (3, 5, 7), (1, 1000, 1)])
-def test_one_thread_and_all_give_the_same_bits(one_thread_then_all, shape, dtype):
+def test_any_number_of_threads_gives_the_same_bits(numbers_of_threads, shape, dtype):
     N, D, M = shape
     x, W, b = numbers((N, D), dtype, 1), numbers((D, M), dtype, 2), numbers((M,), dtype, 3)
     found = []
-    for threads in one_thread_then_all:
-        numba.set_num_threads(threads)
+    for _ in numbers_of_threads:
         y = compiled.affine(x, W, b)
         dW = np.ones_like(W)
         compiled.add_matmul_tn(dW, x, y)
         value, dy = compiled.bce_with_logits(y, (y > 0).astype(dtype))
-        found.append([a.tobytes() for a in (y, dW, value, dy, compiled.matmul_nt(dy, W))])
-    assert found[0] == found[1]
+        db = np.ones_like(b)
+        compiled.add_column_sums(db, dy)
+        dx, h = compiled.matmul_nt(dy, W), compiled.relu(x)
+        found.append([a.tobytes() for a in (y, dW, value, dy, db, dx, h, compiled.relu_backward(dx, h))])
+    assert len(found) == 4
+    assert all(one == found[0] for one in found)
 
 
 @FLOATS
@@ -357,14 +369,13 @@ def test_one_thread_and_all_give_the_same_bits(one_thread_then_all, shape, dtype
     ("N", "C", "M", "size", "kernel", "stride", "padding"),
     [(128, 1, 16, 28, 3, 1, 1), (50, 16, 4, 14, 3, 1, 1), (33, 64, 32, 14, 4, 2, 1), (1, 1, 1, 5, 2, 2, 0)],
 )
-def test_images_are_computed_to_the_same_bits_by_one_thread_and_by_all(
-    one_thread_then_all, dtype, N, C, M, size, kernel, stride, padding
+def test_images_are_computed_to_the_same_bits_by_any_number_of_threads(
+    numbers_of_threads, dtype, N, C, M, size, kernel, stride, padding
 ):
     x, W, b = numbers((N, C, size, size), dtype, 1), numbers((M, C, kernel, kernel), dtype, 2), numbers((M,), dtype, 3)
     how = (stride, stride), (padding, padding)
     found = []
-    for threads in one_thread_then_all:
-        numba.set_num_threads(threads)
+    for _ in numbers_of_threads:
         y = compiled.conv2d(x, W, b, *how)
         dW, db = np.ones_like(W), np.ones_like(b)
         compiled.add_conv2d_weights(dW, x, y, *how)
@@ -373,21 +384,22 @@ def test_images_are_computed_to_the_same_bits_by_one_thread_and_by_all(
         back = compiled.max_pool_backward(pooled, x, (2, 2), (2, 2))
         dx = compiled.conv2d_transpose(y, W, 0, *how, (size, size))
         found.append([a.tobytes() for a in (y, dW, db, dx, pooled, back)])
-    assert found[0] == found[1]
+    assert len(found) == 4
+    assert all(one == found[0] for one in found)
 
 
-def test_training_on_one_thread_and_on_all_gives_the_same_bytes(one_thread_then_all):
+def test_training_gives_the_same_bytes_on_any_number_of_threads(numbers_of_threads):
     x = np.random.default_rng(0).random((300, 50), np.float32)
     thetas = []
-    for threads in one_thread_then_all:
-        numba.set_num_threads(threads)
+    for _ in numbers_of_threads:
         rng = np.random.default_rng(1)
         encoder = sn.Sequential(sn.Dense(50, 64, rng=rng), sn.ReLU(), sn.Dense(64, 8, rng=rng))
         vae = sn.VAE(encoder, sn.Dense(4, 50, rng=rng))
         with kernels.use("numba"):
             sn.fit(vae, x, optimizer=sn.Adam(), epochs=2, rng=rng, progress=False)
         thetas.append(vae.parameters.theta.tobytes())
-    assert thetas[0] == thetas[1]
+    assert len(thetas) == 4
+    assert all(theta == thetas[0] for theta in thetas)
 
 
 def test_two_threads_of_python_may_compute_at_once():
@@ -414,10 +426,10 @@ print(alone == together)
 
 
 @FLOATS
-def test_a_mean_that_fades_below_the_normal_numbers_is_zero(dtype):
-    tiny = np.finfo(dtype).tiny
-    theta, dtheta, m, v = (np.array(a, dtype) for a in ([1, 1], [0, 0], [1.05 * tiny, 2 * tiny], [1, 1]))
-    compiled.adam_step(theta, dtheta, m, v, 100, 0.1, 0.9, 0.999, 1e-8, 0.0)
+def test_a_mean_that_would_make_numbers_below_the_normal_ones_is_zero(dtype):
+    least = 10 * np.finfo(dtype).tiny  # times 1 − β₁, or the learning rate
+    theta, dtheta, m, v = (np.array(a, dtype) for a in ([1, 1], [0, 0], [1.05 * least, 2 * least], [1, 1]))
+    compiled.adam_step(theta, dtheta, m, v, 1000, 0.1, 0.9, 0.999, 1e-8, 0.0)
     np.testing.assert_array_equal(m == 0, [True, False])
 
 

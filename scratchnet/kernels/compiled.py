@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from numba import float32, float64, get_num_threads, int64, njit, prange, types
+from numba import config, float32, float64, get_num_threads, int64, njit, prange, types
 
 from scratchnet.kernels import elementary, gemm, lanes, reference, sparse
 from scratchnet.kernels.reference import __all__ as __all__
@@ -97,11 +97,11 @@ _SUMS = {"reassoc", "contract"}
 """What LLVM may do with a sum: add it up in vectors. In which order is then fixed by the machine code."""
 
 
-_SPINS = "2000"
-"""How often a thread of GNU's OpenMP looks, in some tens of microseconds, whether the others are done, and then sleeps.
+_SPINS = "10000"
+"""How often a thread of GNU's OpenMP looks, in a hundred microseconds or so, whether there is work, and then sleeps.
 
-Left to itself it looks for milliseconds. That is as fast on an idle machine, and many times as slow on a busy one: it
-holds the core for which the others wait.
+To wake it takes as long again. Left to itself it looks for milliseconds. That is as fast on an idle machine, and many
+times as slow on a busy one: it holds the core for which the others wait.
 """
 
 
@@ -134,7 +134,7 @@ def compiled(kinds: str, family: str = "", **options: Any) -> Callable[[Callable
     return lambda function: Compiled(function, kinds, family, **options)
 
 
-_TYPES = ({np.dtype(np.float32)}, {np.dtype(np.float64)})
+_TYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
 
 def twin(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -143,8 +143,9 @@ def twin(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def kernel(*arguments):
-        dtypes = {a.dtype for a in arguments if isinstance(a, np.ndarray)}
-        return function(*arguments) if dtypes in _TYPES else formula(*arguments)
+        dtypes = [a.dtype for a in arguments if isinstance(a, np.ndarray)]
+        alike = dtypes[0] in _TYPES and dtypes.count(dtypes[0]) == len(dtypes)
+        return function(*arguments) if alike else formula(*arguments)
 
     return kernel
 
@@ -167,24 +168,38 @@ def _vector(x: Array) -> Array:
 
 
 def _rows(x: Array) -> Array:
-    return np.ascontiguousarray(x).reshape(len(x), math.prod(x.shape[1:]))
+    return np.ascontiguousarray(x).reshape(math.prod(x.shape[:1]), math.prod(x.shape[1:]))
 
 
 # ---- matrix products, and sums over the batch
 
 
-@compiled("mm", fastmath={"contract"})
-def _add_column_sums(db, dy):
-    for n in range(dy.shape[0]):
-        for j in range(dy.shape[1]):
-            db[0, j] += dy[n, j]
+@njit(error_model="numpy")
+def _share(columns, part, parts):
+    """From where to where a thread's part of the columns goes.
+
+    Matrices are cut as a product cuts them, into columns, so that a thread finds in its own cache what it wrote there.
+    """
+    first, last = columns * part // parts // _LINE * _LINE, columns * (part + 1) // parts // _LINE * _LINE
+    return first, columns if part == parts - 1 else last
+
+
+@compiled("vmn", parallel=True, fastmath={"contract"})
+def _add_column_sums(db, dy, threads):
+    for part in prange(threads):
+        first, last = _share(dy.shape[1], part, threads)
+        sums = db[first:last]
+        for n in range(dy.shape[0]):
+            of_dy = dy[n, first:last]
+            for j in range(sums.size):
+                sums[j] += of_dy[j]
 
 
 @twin
 def add_column_sums(db, dy):
-    sums = np.zeros((1, len(db)), db.dtype)
-    _add_column_sums(sums, _rows(dy))
-    db += sums[0]
+    sums = np.zeros(len(db), db.dtype)
+    _add_column_sums(sums, _rows(dy), _THREADS)
+    db += sums
 
 
 _product = Compiled(gemm.product, "aaaan", parallel=True)
@@ -193,18 +208,24 @@ _sparse_product = Compiled(sparse.product, "mnaaadn", parallel=True)
 
 def _multiply(A: Array, B: Array, start: Array, C: Array) -> None:
     """C = start + A B."""
-    _product(A, B, start, C, get_num_threads())
+    _product(A, B, start, C, _THREADS)
 
 
 def _multiply_images(x: Array, transposed: bool, B: Array, start: Array, C: Array) -> None:
     """C = start + A B, where A is x or xᵀ, and x perhaps a batch of images, most of whose pixels are zero."""
     if x.flags.c_contiguous and B.strides[1] == B.itemsize and x.size * C.shape[1] >= _MANY:
         done = np.zeros(1)
-        _sparse_product(x, transposed, B, start, C, done, get_num_threads())
+        _sparse_product(x, transposed, B, start, C, done, _THREADS)
         if done[0]:
             return
     _multiply(x.T if transposed else x, B, start, C)
 
+
+_LINE = 16
+"""Numbers of float32 in a line of the cache."""
+
+_THREADS = config.NUMBA_NUM_THREADS
+"""Into how many shares work is cut: as many as there are threads at most. Fewer threads take several each."""
 
 _MANY = 2**22
 """Multiplications from which on it is worth while to look whether they are needed."""
@@ -212,14 +233,14 @@ _MANY = 2**22
 
 @twin
 def affine(x, W, b):
-    y = np.empty((len(x), W.shape[1]), W.dtype)
+    y = aligned((len(x), W.shape[1]), W.dtype)
     _multiply_images(x, False, W, _vector(b)[None], y)
     return y
 
 
 @twin
 def matmul_nt(dy, W):
-    dx = np.empty((len(dy), len(W)), W.dtype)
+    dx = aligned((len(dy), len(W)), W.dtype)
     _multiply(dy, W.T, np.zeros((1, len(W)), W.dtype), dx)
     return dx
 
@@ -235,28 +256,40 @@ def add_matmul_tn(dW, x, dy):
 # ---- activations
 
 
-@compiled("vv")
-def _relu(x, y):
+@compiled("mmn", parallel=True)
+def _relu(x, y, threads):
     zero = x.dtype.type(0)
-    for i in range(x.size):
-        y[i] = zero if x[i] <= zero else x[i]  # a NaN stays
+    for part in prange(threads):
+        first, last = _share(x.shape[1], part, threads)
+        for n in range(x.shape[0]):
+            of_x, of_y = x[n, first:last], y[n, first:last]
+            for j in range(of_x.size):
+                of_y[j] = zero if of_x[j] <= zero else of_x[j]  # a NaN stays
 
 
 @twin
 def relu(x):
-    return _map(_relu, x)
+    y = aligned(x.shape, x.dtype)
+    _relu(_rows(x), _rows(y), _THREADS)
+    return y
 
 
-@compiled("vvv")
-def _relu_backward(dy, y, dx):
+@compiled("mmmn", parallel=True)
+def _relu_backward(dy, y, dx, threads):
     zero = dy.dtype.type(0)
-    for i in range(dy.size):
-        dx[i] = dy[i] if y[i] > zero else zero * dy[i]
+    for part in prange(threads):
+        first, last = _share(y.shape[1], part, threads)
+        for n in range(y.shape[0]):
+            of_dy, of_y, of_dx = dy[n, first:last], y[n, first:last], dx[n, first:last]
+            for j in range(of_y.size):
+                of_dx[j] = of_dy[j] if of_y[j] > zero else zero * of_dy[j]
 
 
 @twin
 def relu_backward(dy, y):
-    return _map(_relu_backward, dy, y)
+    dx = aligned(dy.shape, dy.dtype)
+    _relu_backward(_rows(dy), _rows(y), _rows(dx), _THREADS)
+    return dx
 
 
 @compiled("vv")
@@ -316,15 +349,24 @@ def _map(kernel: Compiled, *arguments: Array) -> Array:
 # ---- losses
 
 
-@compiled("mmdm", fastmath=_SUMS)
+@njit(error_model="numpy", fastmath=_SUMS)
+def _total(terms):
+    """Their sum, in double precision; a loop of its own, since a vector holds half as many doubles."""
+    total = 0.0
+    for i in range(terms.size):
+        total += terms[i]
+    return total
+
+
+@compiled("mmdm", parallel=True, fastmath=_SUMS)
 def _squared_error(y, target, value, dy):
-    for n in range(y.shape[0]):
-        total = 0.0
+    for n in prange(y.shape[0]):
+        terms = np.empty(y.shape[1], y.dtype)
         for i in range(y.shape[1]):
             difference = y[n, i] - target[n, i]
-            total += difference * difference
+            terms[i] = difference * difference
             dy[n, i] = difference + difference
-        value[n] = total
+        value[n] = _total(terms)
 
 
 @twin
@@ -332,16 +374,16 @@ def squared_error(y, target):
     return _loss(_squared_error, y, target)
 
 
-@compiled("mmdm", fastmath=_SUMS)
+@compiled("mmdm", parallel=True, fastmath=_SUMS)
 def _bce(p, target, value, dp):
     one = p.dtype.type(1)
-    for n in range(p.shape[0]):
-        total = 0.0
+    for n in prange(p.shape[0]):
+        terms = np.empty(p.shape[1], p.dtype)
         for i in range(p.shape[1]):
             q, t = p[n, i], target[n, i]
-            total += -t * elementary.log(q) - (one - t) * elementary.log1m(q)
+            terms[i] = -t * elementary.log(q) - (one - t) * elementary.log1m(q)
             dp[n, i] = (q - t) / (q * (one - q))
-        value[n] = total
+        value[n] = _total(terms)
 
 
 @twin
@@ -353,13 +395,13 @@ def bce(p, target):
 def _bce_with_logits(logits, target, value, dlogits):
     zero, one = logits.dtype.type(0), logits.dtype.type(1)
     for n in prange(logits.shape[0]):
-        total = 0.0
+        terms = np.empty(logits.shape[1], logits.dtype)
         for i in range(logits.shape[1]):
             x, t = logits[n, i], target[n, i]
             e = elementary.exp(-abs(x))
-            total += (x if x > zero else zero * x) - x * t + elementary.log1p(e)
+            terms[i] = (x if x > zero else zero * x) - x * t + elementary.log1p(e)
             dlogits[n, i] = (one if x > zero else e) / (one + e) - t
-        value[n] = total
+        value[n] = _total(terms)
 
 
 @twin
@@ -446,6 +488,17 @@ def all_finite(x):
     return total[0] == 0
 
 
+@compiled("v", parallel=True)
+def _clear(dtheta):
+    for i in prange(dtheta.size):
+        dtheta[i] = 0
+
+
+@twin_in_place
+def clear(dtheta):
+    _clear(dtheta)
+
+
 @compiled("vvvss", fastmath={"contract"})
 def _sgd_step(theta, dtheta, velocity, learning_rate, momentum):
     for i in range(theta.size):
@@ -464,7 +517,7 @@ def _adam_step(theta, dtheta, m, v, rate, beta1, beta2, root, epsilon, weight_de
     for i in prange(theta.size):
         g = dtheta[i] + weight_decay * theta[i]
         mean = m[i] + (one - beta1) * (g - m[i])
-        mean = zero if abs(mean) < tiny else mean  # a CPU is slow with the subnormal numbers into which it would fade
+        mean = zero if abs(mean) < tiny else mean  # a CPU is slow with subnormal numbers, and fading it would make some
         square = v[i] + (one - beta2) * (g * g - v[i])
         m[i], v[i] = mean, square
         theta[i] -= rate * mean / (np.sqrt(square * root) + epsilon)
@@ -473,15 +526,29 @@ def _adam_step(theta, dtheta, m, v, rate, beta1, beta2, root, epsilon, weight_de
 @twin_in_place
 def adam_step(theta, dtheta, m, v, t, learning_rate, beta1, beta2, epsilon, weight_decay):
     rate, root = learning_rate / (1 - beta1**t), 1 / (1 - beta2**t)
-    tiny = np.finfo(theta.dtype).tiny
+    least = max(min(rate, 1 - beta1), np.finfo(theta.dtype).eps)  # of what a mean is multiplied by
+    tiny = np.finfo(theta.dtype).tiny / least
     _adam_step(theta, dtheta, m, v, rate, beta1, beta2, root, epsilon, weight_decay, tiny)
 
 
 # ---- data
 
 
+@compiled("mim", parallel=True)
+def _gather(x, rows, y):
+    for n in prange(rows.size):
+        source, target = x[rows[n]], y[n]
+        for j in range(source.size):
+            target[j] = source[j]
+
+
 def gather(x, rows):
-    return reference.gather(x, rows)  # which copies memory as fast as it goes
+    there = rows.dtype == np.int64 and rows.size > 0 and rows.view(np.uint64).max() < len(x)  # below zero is far beyond
+    if not there or x.ndim != 2 or x.dtype not in _TYPES or not x.flags.c_contiguous:
+        return reference.gather(x, rows)
+    y = aligned((len(rows), x.shape[1]), x.dtype)
+    _gather(x, np.ascontiguousarray(rows), y)
+    return y
 
 
 # ---- images
@@ -494,7 +561,7 @@ _correlate = Compiled(lanes.correlate, "mmmiiniin", "images", parallel=True)
 def _weighed(x: Array, W: Array, b: Any, shape: tuple[int, ...], tables: lanes.Tables) -> Array:
     y = np.empty((len(x), *shape), W.dtype)
     b = np.ascontiguousarray(np.broadcast_to(np.asarray(b, W.dtype), shape[0]))
-    _weigh(_rows(x), _vector(W), b, _rows(y), *tables, get_num_threads())
+    _weigh(_rows(x), _vector(W), b, _rows(y), *tables, _THREADS)
     return y
 
 
@@ -521,7 +588,7 @@ def add_conv2d_weights(dW, x, dy, stride, padding):
     taps = tables.offsets[: math.prod(kernel)]  # those of the first channel
     dy = _rows(dy)
     straight = np.arange(dy.shape[1]) * lanes.count(dW)
-    _correlate(_rows(x), dy, sums, tables.places, straight, tables.size, taps, tables.at, get_num_threads())
+    _correlate(_rows(x), dy, sums, tables.places, straight, tables.size, taps, tables.at, _THREADS)
     dW += sums.reshape(dW.shape)
 
 
@@ -545,7 +612,7 @@ def _add_channel_sums(dy, db, pixels, threads):
 @twin
 def add_channel_sums(db, dy):
     sums = np.zeros(len(db), db.dtype)
-    _add_channel_sums(_rows(dy), sums, math.prod(dy.shape[2:]), get_num_threads())
+    _add_channel_sums(_rows(dy), sums, math.prod(dy.shape[2:]), _THREADS)
     db += sums
 
 

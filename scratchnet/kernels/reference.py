@@ -2,7 +2,7 @@
 
 A kernel is a formula on whole arrays: it checks nothing and owns nothing. It works for any float type, and for
 complex numbers wherever the formula is analytic, so that a derivative can be taken by a complex step. Functions
-named `add_…` and the optimizers' steps write into their first arguments; all others return new arrays.
+named `add_…`, `clear` and the optimizers' steps write into their first arguments; all others return new arrays.
 
 Shapes: N batch, D in, M out, L latent, P parameters, … any further axes.
 """
@@ -19,6 +19,7 @@ __all__ = [
     "all_finite",
     "bce",
     "bce_with_logits",
+    "clear",
     "conv2d",
     "conv2d_transpose",
     "gather",
@@ -130,6 +131,10 @@ def sample_gaussian_backward(dz, sigma, eps):
 
 def all_finite(x):
     return np.isfinite(x).all()
+
+
+def clear(dtheta):
+    dtheta[...] = 0
 
 
 def sgd_step(theta, dtheta, velocity, learning_rate, momentum):

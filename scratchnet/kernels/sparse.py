@@ -20,8 +20,8 @@ from numba import njit, prange, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from scratchnet.kernels.gemm import _transpose_block
 from scratchnet.kernels.vectors import (
-    AVX512,
     I32,
     I64,
     VECTOR,
@@ -36,7 +36,7 @@ from scratchnet.kernels.vectors import (
     summed,
 )
 
-WIDEST = 14 if AVX512 else 10
+WIDEST = 7
 """Vectors of a row of C that are added up at a time, in as many registers."""
 
 NEAR = 49152
@@ -47,27 +47,32 @@ DENSEST = 0.35
 
 
 @intrinsic
-def _not_zero(typingctx, array, at):
-    """A bit for each number of the vector at this address, set where the number is not zero."""
-    kind, size = scalar(array.dtype), array.dtype.bitwidth // 8
+def _append(typingctx, at, k, numbers, columns, e):
+    """Appends to the list, whose end is e, what is not zero in the vector at this address, which begins in column k.
+
+    Returns how many numbers there were.
+    """
+    kind, size = scalar(numbers.dtype), numbers.dtype.bitwidth // 8
     lanes = VECTOR // size
+    vector, mask = ir.VectorType(kind, lanes), ir.VectorType(ir.IntType(1), lanes)
+    indices = ir.VectorType(I32, lanes)
 
     def codegen(context, builder, signature, arguments):
-        vector = load(builder, arguments[1], ir.VectorType(kind, lanes), size)
-        mask = builder.fcmp_unordered("!=", vector, ir.Constant(vector.type, None))
-        return builder.zext(builder.bitcast(mask, ir.IntType(lanes)), I64)
+        at, k, numbers, columns, e = arguments
+        seen = load(builder, at, vector, size)
+        chosen = builder.fcmp_unordered("!=", seen, ir.Constant(vector, None))
+        first = spread(builder, indices, builder.trunc(k, I32))
+        places = builder.add(first, ir.Constant(indices, [ir.Constant(I32, lane) for lane in range(lanes)]))
+        for array, index, values in ((numbers, 2, seen), (columns, 3, places)):
+            data = context.make_array(signature.args[index])(context, builder, array).data
+            compress = ir.FunctionType(ir.VoidType(), [values.type, data.type, mask])
+            letter = {kind: f"f{8 * size}", I32: "i32"}[values.type.element]
+            name = f"llvm.masked.compressstore.v{lanes}{letter}"
+            function = cgutils.get_or_insert_function(builder.module, compress, name)
+            builder.call(function, [values, builder.gep(data, [e]), chosen])
+        return builder.zext(builder.ctpop(builder.bitcast(chosen, ir.IntType(lanes))), I64)
 
-    return types.int64(array, at), codegen
-
-
-@intrinsic
-def _lowest(typingctx, bits):
-    """The place of the lowest bit that is set."""
-
-    def codegen(context, builder, signature, arguments):
-        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
-
-    return types.int64(bits), codegen
+    return types.int64(at, k, numbers, columns, e), codegen
 
 
 @intrinsic
@@ -111,16 +116,6 @@ def _add_rows(typingctx, vectors, numbers, columns, first, count, b, b_row, star
 
 
 @intrinsic
-def _how_many(typingctx, bits):
-    """How many bits are set."""
-
-    def codegen(context, builder, signature, arguments):
-        return builder.ctpop(arguments[0])
-
-    return types.int64(bits), codegen
-
-
-@intrinsic
 def _times_zero(typingctx, array, at, vectors):
     """The sum of 0 · b over so many vectors from this address: zero, or NaN if one of them is not finite."""
     kind, size = scalar(array.dtype), array.dtype.bitwidth // 8
@@ -143,49 +138,57 @@ def _times_zero(typingctx, array, at, vectors):
 
 
 @njit(error_model="numpy")
-def _bits(x, n, k, last):
-    """A bit for each number of a vector's length from x[n, k] on, before column last, set where it is not zero."""
-    if k + VECTOR // x.itemsize <= last:
-        return _not_zero(x, address(x) + n * x.strides[0] + k * x.itemsize)
-    bits = 0
-    for j in range(last - k):
-        bits |= (x[n, k + j] != 0) << j
-    return bits
+def _count(x, first, last):
+    """How many numbers are not zero in these rows of x."""
+    count = 0
+    for n in range(first, last):
+        row = x[n]
+        for k in range(row.size):
+            count += row[k] != 0
+    return count
 
 
 @njit(error_model="numpy")
-def _count(x, transposed, first, last, counts):
-    """How many numbers are not zero in the rows of A from first to last, where A is x, or xᵀ."""
-    lanes = VECTOR // x.itemsize
-    counts[first:last] = 0
-    if transposed:
-        for n in range(x.shape[0]):
-            for k in range(first, last, lanes):
-                bits = _bits(x, n, k, last)
-                while bits:
-                    counts[k + _lowest(bits)] += 1
-                    bits &= bits - 1
-    else:
-        for n in range(first, last):
-            for k in range(0, x.shape[1], lanes):
-                counts[n] += _how_many(_bits(x, n, k, x.shape[1]))
+def _turn(x, first, last, column, rows):
+    """Some columns of x, as many as a vector has lanes or x has left, from row first to row last, as rows of xᵀ."""
+    size, lanes = x.itemsize, VECTOR // x.itemsize
+    length = last - first
+    whole = length // lanes * lanes if column + lanes <= x.shape[1] else 0
+    for n in range(0, whole, lanes):
+        corner = address(x) + (first + n) * x.strides[0] + column * size
+        _transpose_block(rows, n * size, length * size, corner, x.strides[0])
+    for n in range(whole, length):
+        for k in range(column, min(column + lanes, x.shape[1])):
+            rows[(k - column) * length + n] = x[first + n, k]
 
 
 @njit(error_model="numpy")
-def _list(x, transposed, first, last, ends, numbers, columns):
-    """Appends what is not zero in these rows of A to their lists, each of which stands before its end."""
+def _list(x, transposed, first, last, depth, numbers, columns, spans):
+    """Lists what is not zero in the rows of A from first to last, where A is x, or xᵀ.
+
+    Block of `depth` columns by block, and in each row by row: in the order in which it is read. The numbers of a row
+    in a block begin and end at its `spans`.
+    """
     lanes = VECTOR // x.itemsize
-    n_first, n_last = (0, x.shape[0]) if transposed else (first, last)
-    k_first, k_last = (first, last) if transposed else (0, x.shape[1])
-    for n in range(n_first, n_last):
-        for k in range(k_first, k_last, lanes):
-            bits = _bits(x, n, k, k_last)
-            while bits:
-                j = k + _lowest(bits)
-                bits &= bits - 1
-                row, column = (j, n) if transposed else (n, j)
-                e = ends[row]
-                numbers[e], columns[e], ends[row] = x[n, j], column, e + 1
+    K = x.shape[0] if transposed else x.shape[1]
+    turned = np.empty(lanes * min(depth, K) if transposed else 0, x.dtype)
+    e = first * K
+    for block in range(spans.shape[0]):
+        k_first, k_last = block * depth, min((block + 1) * depth, K)
+        length = k_last - k_first
+        whole = length // lanes * lanes
+        for i in range(first, last):
+            if transposed and (i - first) % lanes == 0:
+                _turn(x, k_first, k_last, i, turned)
+            row = turned[(i - first) % lanes * length :][:length] if transposed else x[i][k_first:k_last]
+            spans[block, i, 0] = e
+            for k in range(0, whole, lanes):
+                e += _append(address(row) + k * row.itemsize, k_first + k, numbers, columns, e)
+            for k in range(whole, length):
+                if row[k] != 0:
+                    numbers[e], columns[e] = row[k], k_first + k
+                    e += 1
+            spans[block, i, 1] = e
 
 
 @njit(error_model="numpy")
@@ -202,15 +205,6 @@ def _finite(B, first, vectors, last):
 
 
 @njit(error_model="numpy")
-def _begins(counts):
-    """Where each list begins, one after the other, and at last where they end."""
-    begins = np.zeros(len(counts) + 1, np.int64)
-    for i in range(len(counts)):
-        begins[i + 1] = begins[i] + counts[i]
-    return begins
-
-
-@njit(error_model="numpy")
 def _strips(rows, vectors, threads):
     """Into how many strips of columns B, of so many rows, is cut: narrow ones if they stay near, or wide ones."""
     width = NEAR // (VECTOR * max(rows, 1))
@@ -220,33 +214,27 @@ def _strips(rows, vectors, threads):
 
 
 @njit(error_model="numpy")
-def _multiply(numbers, columns, begins, B, start, C, first, last, end):
+def _multiply(numbers, columns, spans, B, start, C, first, last, end):
     """The columns of C from vector first to vector last, and those after it up to the end, which fill no vector.
 
     As many rows of B at a time as stay near: each list is read as far as these go, and then the next.
     """
     lanes = VECTOR // C.itemsize
     b, of_start, c = address(B) + first * VECTOR, address(start) + first * VECTOR, address(C) + first * VECTOR
-    depth = max(1, NEAR // (VECTOR * max(1, last - first)))
-    ends = begins[:-1].copy()
-    for k in range(0, max(1, B.shape[0]) if first < last else 0, depth):
+    for block in range(spans.shape[0]):
         for i in range(C.shape[0]):
-            begin, stop = ends[i], begins[i + 1]
-            if k + depth < B.shape[0]:
-                stop = begin
-                while stop < begins[i + 1] and columns[stop] < k + depth:
-                    stop += 1
-            ends[i] = stop
-            at_c = c + i * C.strides[0]
-            before = of_start + i % len(start) * start.strides[0] if k == 0 else at_c
-            if stop > begin or k == 0:
+            begin, stop = spans[block, i]
+            if begin == stop and block > 0:
+                continue
+            if first < last:
+                at_c = c + i * C.strides[0]
+                before = of_start + i % len(start) * start.strides[0] if block == 0 else at_c
                 _add_rows(last - first, numbers, columns, begin, stop - begin, b, B.strides[0], before, at_c)
-    for i in range(C.shape[0]):
-        for j in range(last * lanes, end):
-            total = start[i % len(start), j]
-            for n in range(begins[i], begins[i + 1]):
-                total += numbers[n] * B[columns[n], j]
-            C[i, j] = total
+            for j in range(last * lanes, end):
+                total = start[i % len(start), j] if block == 0 else C[i, j]
+                for e in range(begin, stop):
+                    total += numbers[e] * B[columns[e], j]
+                C[i, j] = total
 
 
 def product(x, transposed, B, start, C, done, threads):  # pragma: no cover  (runs as machine code)
@@ -255,26 +243,27 @@ def product(x, transposed, B, start, C, done, threads):  # pragma: no cover  (ru
     The rows of x, B, C and start, (M, N) or (1, N), are contiguous.
     """
     M, N = C.shape
-    lanes = VECTOR // C.itemsize
-    counts = np.empty(M, np.int64)
+    K = B.shape[0]
+    lanes, vectors = VECTOR // C.itemsize, N // (VECTOR // C.itemsize)
+    counts = np.empty(threads, np.int64)
     for part in prange(threads):
-        _count(x, transposed, part * M // threads, (part + 1) * M // threads, counts)
-    begins = _begins(counts)
-    ends = begins.copy()
-    if begins[M] > DENSEST * x.size:
+        counts[part] = _count(x, part * len(x) // threads, (part + 1) * len(x) // threads)
+    if counts.sum() > DENSEST * x.size:
         return
-    numbers, columns = np.empty(begins[M], x.dtype), np.empty(begins[M], np.int32)
-    strips = _strips(B.shape[0], N // lanes, threads)
-    finite = np.empty(strips, np.bool_)
+    strips = _strips(K, vectors, threads)
+    width = (vectors + strips - 1) // strips
+    depth = max(1, NEAR // (VECTOR * max(1, width) * lanes)) * lanes  # rows of a strip of B that stay near
+    numbers, columns = np.empty(M * K, x.dtype), np.empty(M * K, np.int32)
+    spans = np.empty((max(1, (K + depth - 1) // depth), M, 2), np.int64)
+    finite = np.empty(threads, np.bool_)
     for part in prange(threads):
-        _list(x, transposed, part * M // threads, (part + 1) * M // threads, ends, numbers, columns)
-        for strip in range(part * strips // threads, (part + 1) * strips // threads):
-            first, last = N // lanes * strip // strips, N // lanes * (strip + 1) // strips
-            finite[strip] = _finite(B, first * lanes, last - first, N if strip == strips - 1 else 0)
-    for strip in range(strips):
-        if not finite[strip]:
-            return
+        _list(x, transposed, part * M // threads, (part + 1) * M // threads, depth, numbers, columns, spans)
+        first, last = part * strips // threads, (part + 1) * strips // threads
+        first, last = vectors * first // strips, vectors * last // strips
+        finite[part] = _finite(B, first * lanes, last - first, N if part == threads - 1 else 0)
+    if not finite.all():
+        return
     for strip in prange(strips):
-        first, last = N // lanes * strip // strips, N // lanes * (strip + 1) // strips
-        _multiply(numbers, columns, begins, B, start, C, first, last, N if strip == strips - 1 else 0)
+        first, last = vectors * strip // strips, vectors * (strip + 1) // strips
+        _multiply(numbers, columns, spans, B, start, C, first, last, N if strip == strips - 1 else 0)
     done[0] = 1
