@@ -1,5 +1,6 @@
 """What all tests share: kernels that are compiled, how hypothesis searches, and fresh random numbers for each test."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -24,22 +25,36 @@ if kernels.active() == "numba":
     for one in Compiled.every[:: int(sys.argv[2])]:
         one.compile(sys.argv[1])
 """
+COMPILING = pytest.StashKey[list["subprocess.Popen[bytes]"]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=25, help="how often test_trust.py kills a training")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Compile each kernel once, before several processes would each do so.
+    """Begin to compile each kernel once, before several processes would each do so.
 
     Float32 from the first to the last and float64 the other way round, since both types of a kernel are kept in one
-    file.
+    file. Meanwhile the processes that test collect their tests.
     """
     if session.config.getoption("numprocesses", None):
         command = [sys.executable, "-W", "ignore", "-c", COMPILE]
-        for process in [subprocess.Popen([*command, *which]) for which in (("f", "1"), ("d", "-1"))]:
-            process.wait()
+        session.config.stash[COMPILING] = [subprocess.Popen([*command, *which]) for which in (("f", "1"), ("d", "-1"))]
+
+
+def pytest_collection_finish() -> None:
+    """Have a collection of garbage, which with PyTorch and all tests takes ⅓ s, look only at what comes from now on."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """Let no test begin before the kernels are there."""
+    for process in session.config.stash.get(COMPILING, []):
+        process.wait()
 
 
 @pytest.fixture

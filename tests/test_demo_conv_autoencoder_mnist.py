@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import scratchnet as sn
-from tests.demo_runs import ROOT, interrupted, run
+from tests.demo_runs import ROOT, few_digits, interrupted, run
 
 FIGURES = {"curves", "draws", "reconstructions", "walk"}
 
@@ -169,8 +169,10 @@ def test_an_error_is_better_if_it_is_lower(monkeypatch, value, said):
 
 
 def test_ctrl_c_ends_the_convolutional_demo_cleanly_and_keeps_what_was_reached(tmp_path):
+    out, data = tmp_path / "out", few_digits(tmp_path)
     text = interrupted(
-        "conv_autoencoder_mnist", "--quick", "--batch-size", "1", "--out", str(tmp_path), once="epoch  1/3"
+        "conv_autoencoder_mnist", "--out", str(out), "--data", data, "--epochs", "1000", once="epoch  1/1000"
     )
-    assert "Interrupted in epoch 2" in text
-    assert {path.stem for path in tmp_path.glob("*.png")} == FIGURES
+    reached = json.loads((out / "metrics.json").read_text())["history"]["epochs"]
+    assert f"Interrupted in epoch {len(reached) + 1}" in text
+    assert {path.stem for path in out.glob("*.png")} == FIGURES

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import scratchnet as sn
-from tests.demo_runs import ROOT, interrupted, run
+from tests.demo_runs import ROOT, few_digits, interrupted, run
 
 FIGURES = {"curves", "latent_kl", "posterior", "reconstructions", "samples", "walk"}
 
@@ -99,36 +99,37 @@ def test_an_output_folder_that_cannot_be_made_ends_the_demo_in_one_sentence(tmp_
 
 @pytest.fixture(scope="module")
 def stopped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """The folder and the printed text of a run that Ctrl-C ended in its second epoch."""
-    out = tmp_path_factory.mktemp("interrupted")
-    text = interrupted("vae_mnist", "--out", str(out), "--hidden", "16", "--epochs", "2", once="epoch  1/2")
-    return out, text
+    """The folder of digits, with the run's folder in it, and the printed text of a run that Ctrl-C ended."""
+    data = tmp_path_factory.mktemp("interrupted")
+    arguments = ("--out", str(data / "out"), "--data", few_digits(data), "--epochs", "1000")
+    return data, interrupted("vae_mnist", *arguments, once="epoch  1/1000")
 
 
 def test_ctrl_c_ends_the_demo_cleanly_and_keeps_what_was_reached(stopped):
-    out, text = stopped
-    assert "Interrupted in epoch 2" in text
-    metrics = json.loads((out / "metrics.json").read_text())
+    data, text = stopped
+    metrics = json.loads((data / "out" / "metrics.json").read_text())
     assert metrics["interrupted"] is True
-    assert len(metrics["history"]["epochs"]) == 1
-    assert {path.stem for path in out.glob("*.png")} == FIGURES
+    assert f"Interrupted in epoch {len(metrics['history']['epochs']) + 1}:" in text
+    assert {path.stem for path in (data / "out").glob("*.png")} == FIGURES
 
 
 def test_ctrl_c_says_how_the_run_goes_on(stopped):
-    out, text = stopped
+    data, text = stopped
     last = text.splitlines()[-1]
     assert last.startswith("To go on where it stopped: python ")
-    assert last.endswith(f"demos/vae_mnist.py --out {out} --hidden 16 --epochs 2 --resume")
+    assert last.endswith(f"demos/vae_mnist.py --out {data}/out --data {data} --epochs 1000 --resume")
 
 
 def test_a_resumed_run_goes_on_after_the_epochs_that_were_reached(stopped):
-    out, _ = stopped
+    data, _ = stopped
+    out = data / "out"
     reached = json.loads((out / "metrics.json").read_text())["history"]["epochs"]
-    text = run("vae_mnist", "--out", str(out), "--hidden", "16", "--epochs", "2", "--resume").stdout
+    epochs = str(len(reached) + 1)
+    text = run("vae_mnist", "--out", str(out), "--data", str(data), "--epochs", epochs, "--resume").stdout
     metrics = json.loads((out / "metrics.json").read_text())
-    assert [line.split()[1] for line in text.splitlines() if line.startswith("epoch")] == ["2/2"]
+    assert [line.split()[1] for line in text.splitlines() if line.startswith("epoch ")] == [f"{epochs}/{epochs}"]
     assert metrics["interrupted"] is False
-    assert metrics["history"]["epochs"][:1] == reached
+    assert metrics["history"]["epochs"][:-1] == reached
     assert not (out / "checkpoint.npz").exists()
 
 
