@@ -25,6 +25,7 @@ if kernels.active() == "numba":
     for one in Compiled.every[:: int(sys.argv[2])]:
         one.compile(sys.argv[1])
 """
+LONG = ("test_museum", "test_benchmark", "test_demo_", "test_docs_site", "laws")
 COMPILING = pytest.StashKey[list["subprocess.Popen[bytes]"]]()
 
 
@@ -42,6 +43,11 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     if session.config.getoption("numprocesses", None):
         command = [sys.executable, "-W", "ignore", "-c", COMPILE]
         session.config.stash[COMPILING] = [subprocess.Popen([*command, *which]) for which in (("f", "1"), ("d", "-1"))]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first, so that at the end no process waits long for another."""
+    items.sort(key=lambda item: not item.path.name.startswith(LONG))
 
 
 def pytest_collection_finish() -> None:

@@ -1,6 +1,9 @@
 """How the tests run a demo: as a user does, a script in a process of its own, on the shipped data."""
 
+import contextlib
+import io
 import os
+import runpy
 import signal
 import struct
 import subprocess
@@ -8,6 +11,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 import scratchnet as sn
 
@@ -44,6 +48,20 @@ def run(demo: str, *arguments: str, expect: int = 0) -> subprocess.CompletedProc
     )
     assert done.returncode == expect, done.stderr
     return done
+
+
+def refused(demo: str, *arguments: str) -> str:
+    """What a demo says that ends before it begins; in this process, since a new one takes a second to start."""
+    said = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stderr(said):
+        patch.syspath_prepend(ROOT / "demos")
+        patch.setattr(sys, "argv", [f"{demo}.py", *arguments])
+        with pytest.raises(SystemExit) as end:
+            runpy.run_path(str(ROOT / "demos" / f"{demo}.py"), run_name="__main__")
+    if end.value.code == 2:  # argparse has printed it
+        return said.getvalue()
+    assert isinstance(end.value.code, str)  # Python prints it, and ends with 1
+    return end.value.code
 
 
 def interrupted(demo: str, *arguments: str, once: str) -> str:

@@ -138,9 +138,7 @@ def test_an_error_is_better_if_it_is_lower(value, said):
 
 def test_ctrl_c_in_the_first_network_keeps_what_was_reached(tmp_path):
     out, data = tmp_path / "out", few_digits(tmp_path)
-    text = interrupted(
-        "autoencoder_mnist", "--out", str(out), "--data", data, "--epochs", "1000", once="epoch  1/1000"
-    )
+    text = interrupted("autoencoder_mnist", "--out", str(out), "--data", data, "--epochs", "1000", once="epoch  1/1000")
     assert "Interrupted at 32, small start" in text
     metrics = json.loads((out / "metrics.json").read_text())
     assert metrics["interrupted"] is True
