@@ -206,7 +206,7 @@ def dy_of(case: Case, y: Array) -> Array:
 
 def assert_close(actual: Any, expected: Any, rtol: float = 1e-9, atol: float = 1e-9) -> None:
     same_shape = np.shape(actual) == np.shape(expected)
-    if not (same_shape and np.all(np.abs(actual - expected) <= atol + rtol * np.abs(expected))):
+    if not (same_shape and np.all(np.abs(1.0 * actual - expected) <= atol + rtol * np.abs(expected))):
         np.testing.assert_allclose(actual, expected, rtol=rtol, atol=atol)  # it says more, and takes five times as long
 
 
