@@ -51,9 +51,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Have a collection of garbage, which with PyTorch and all tests takes ⅓ s, look only at what comes from now on."""
+    """Spare the tests two things that take much of their time.
+
+    A collection of garbage looks only at what comes from now on; with PyTorch and all tests it takes ⅓ s. And a kernel
+    of a few numbers does not wake a second thread; test_kernels.py runs on all.
+    """
     gc.collect()
     gc.freeze()
+    if numba := sys.modules.get("numba"):
+        numba.set_num_threads(1)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -40,6 +40,14 @@ def assert_product(C: Array, exact: Array, K: int) -> None:
     np.testing.assert_allclose(C, exact, rtol=0, atol=8 * (K + 1) ** 0.5 * np.finfo(C.dtype).eps * max(1, K**0.5))
 
 
+@pytest.fixture(autouse=True)
+def all_threads():
+    before = numba.get_num_threads()
+    numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)
+    yield
+    numba.set_num_threads(before)
+
+
 # ---- the product: y = x W + b, dx = dy Wᵀ, dW += xᵀ dy
 
 
@@ -331,9 +339,7 @@ def test_a_weight_gradient_with_gaps_is_added_to_in_its_places(dtype):
 
 @pytest.fixture
 def one_thread_then_all():
-    counts = (1, numba.config.NUMBA_NUM_THREADS)
-    yield counts
-    numba.set_num_threads(counts[1])
+    return 1, numba.config.NUMBA_NUM_THREADS
 
 
 @FLOATS

@@ -66,8 +66,6 @@ SLOW = (
     "test_the_standard_error_of_the_elbo_counts_that_images_differ",
     "test_every_gradient_of_a_models_loss_is_true",
     "test_every_gradient_of_a_deep_vae_on_digits_is_true",
-    "test_evaluated_at_mu_instead_a_trained_vae_would_be_flattered_beyond_log_p",
-    "test_a_loss_draws_fresh_noise_at_each_call",
 )
 """The tests that cost most. A quick visit leaves them out where another test of their kind calls the same function."""
 
@@ -168,6 +166,8 @@ def show(exhibits: Sequence[Exhibit], kinds: Sequence[str] = KINDS, *, quick: bo
         "--tb=native",
         "-p",
         "no:cacheprovider",
+        "-p",
+        "no:logging",
         "--hypothesis-seed=0",  # or it would read the source of each test, in each round, for the name of its examples
         "-o",
         "addopts=",
