@@ -1,5 +1,6 @@
 """What all tests share: kernels that are compiled, how hypothesis searches, and fresh random numbers for each test."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -24,22 +25,48 @@ if kernels.active() == "numba":
     for one in Compiled.every[:: int(sys.argv[2])]:
         one.compile(sys.argv[1])
 """
+LONG = ("test_museum", "test_benchmark", "test_demo_", "test_docs_site", "laws")
+COMPILING = pytest.StashKey[list["subprocess.Popen[bytes]"]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=25, help="how often test_trust.py kills a training")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Compile each kernel once, before several processes would each do so.
+    """Begin to compile each kernel once, before several processes would each do so.
 
     Float32 from the first to the last and float64 the other way round, since both types of a kernel are kept in one
-    file.
+    file. Meanwhile the processes that test collect their tests.
     """
     if session.config.getoption("numprocesses", None):
         command = [sys.executable, "-W", "ignore", "-c", COMPILE]
-        for process in [subprocess.Popen([*command, *which]) for which in (("f", "1"), ("d", "-1"))]:
-            process.wait()
+        session.config.stash[COMPILING] = [subprocess.Popen([*command, *which]) for which in (("f", "1"), ("d", "-1"))]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first, so that at the end no process waits long for another."""
+    items.sort(key=lambda item: not item.path.name.startswith(LONG))
+
+
+def pytest_collection_finish() -> None:
+    """Spare the tests two things that take much of their time.
+
+    A collection of garbage looks only at what comes from now on; with PyTorch and all tests it takes ⅓ s. And a kernel
+    of a few numbers does not wake a second thread; test_kernels.py runs on all.
+    """
+    gc.collect()
+    gc.freeze()
+    if numba := sys.modules.get("numba"):
+        numba.set_num_threads(1)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """Let no test begin before the kernels are there."""
+    for process in session.config.stash.get(COMPILING, []):
+        process.wait()
 
 
 @pytest.fixture

@@ -204,8 +204,10 @@ def dy_of(case: Case, y: Array) -> Array:
     return case.array(y.shape) if y.ndim else np.ones(())
 
 
-def assert_close(actual: Any, expected: Any) -> None:
-    np.testing.assert_allclose(actual, expected, rtol=1e-9, atol=1e-9)
+def assert_close(actual: Any, expected: Any, rtol: float = 1e-9, atol: float = 1e-9) -> None:
+    same_shape = np.shape(actual) == np.shape(expected)
+    if not (same_shape and np.all(np.abs(1.0 * actual - expected) <= atol + rtol * np.abs(expected))):
+        np.testing.assert_allclose(actual, expected, rtol=rtol, atol=atol)  # it says more, and takes five times as long
 
 
 # ---- 1. mutate only what you made
@@ -476,7 +478,7 @@ def test_every_kernel_agrees_with_its_formula_in_double_precision(engine, kernel
             found = run_kernel(getattr(kernels, kernel), arguments, dtype)
             for one, expected in zip(found, exact, strict=True):
                 scale = max(1.0, np.abs(expected).max())
-                np.testing.assert_allclose(one, expected, rtol=0, atol=tolerance * scale)
+                assert_close(one, expected, rtol=0, atol=tolerance * scale)
 
 
 @pytest.mark.parametrize("engine", kernels._ENGINES)

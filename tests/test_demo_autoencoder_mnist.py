@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import scratchnet as sn
-from tests.demo_runs import ROOT, interrupted, run
+from tests.demo_runs import ROOT, few_digits, interrupted, run
 
 WIDTHS = {
     "32, small start": (784, 32),
@@ -84,11 +84,17 @@ def test_numbers_die_from_the_small_start_and_not_from_the_wide_one(quick):
     assert results["32, by squared error, dead"]["value"] < results["32, small start, dead"]["value"]
 
 
-@pytest.mark.parametrize("L", [32, 30])
-def test_the_error_by_components_is_what_the_others_leave(quick, x_test, L):
+@pytest.fixture(scope="module")
+def by_svd() -> tuple[np.ndarray, np.ndarray]:
+    """The mean of the images that a quick run trains on, and the directions about it, by falling variance."""
     x = sn.data.mnist("train")[0][:6000]
-    _, _, directions = np.linalg.svd(x - x.mean(axis=0), full_matrices=False)
-    left = x_test - x.mean(axis=0)
+    return x.mean(axis=0), np.linalg.svd(x - x.mean(axis=0), full_matrices=False)[2]
+
+
+@pytest.mark.parametrize("L", [32, 30])
+def test_the_error_by_components_is_what_the_others_leave(quick, x_test, by_svd, L):
+    mean, directions = by_svd
+    left = x_test - mean
     left = left - left @ directions[:L].T @ directions[:L]
     assert quick[2]["results"][f"{L}, PCA"]["value"] == pytest.approx(np.mean(left**2), rel=1e-4)
 
@@ -131,10 +137,11 @@ def test_an_error_is_better_if_it_is_lower(value, said):
 
 
 def test_ctrl_c_in_the_first_network_keeps_what_was_reached(tmp_path):
-    text = interrupted("autoencoder_mnist", "--out", str(tmp_path), "--batch-size", "500", once="epoch  1/20")
+    out, data = tmp_path / "out", few_digits(tmp_path)
+    text = interrupted("autoencoder_mnist", "--out", str(out), "--data", data, "--epochs", "1000", once="epoch  1/1000")
     assert "Interrupted at 32, small start" in text
-    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    metrics = json.loads((out / "metrics.json").read_text())
     assert metrics["interrupted"] is True
     assert "32, small start" in metrics["results"]
     assert "32, by squared error" not in metrics["results"]
-    assert {path.stem for path in tmp_path.glob("*.png")} == FIGURES - {"curves_30"}
+    assert {path.stem for path in out.glob("*.png")} == FIGURES - {"curves_30"}

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import scratchnet as sn
-from tests.demo_runs import ROOT, interrupted, run
+from tests.demo_runs import ROOT, few_digits, interrupted, run
 
 FILES = {"rates.png", "images.png", "points.csv", "metrics.json"}
 
@@ -166,9 +166,8 @@ def test_the_decoders_share_is_its_parameters_over_ten_thousand_images(quick):
 
 
 def test_ctrl_c_in_the_first_codec_keeps_what_was_reached(tmp_path):
-    text = interrupted(
-        "compression", "--quick", "--epochs", "3", "--batch-size", "10", "--out", str(tmp_path), once="epoch 2/3"
-    )
+    out, data = tmp_path / "out", few_digits(tmp_path)
+    text = interrupted("compression", "--out", str(out), "--data", data, "--epochs", "1000", once="epoch 2/1000")
     assert "Interrupted at dense, 8 numbers" in text
-    assert json.loads((tmp_path / "metrics.json").read_text())["interrupted"] is True
-    assert {path.name for path in tmp_path.iterdir()} == FILES | {"dense_8.npz", "checkpoint-dense-8.npz"}
+    assert json.loads((out / "metrics.json").read_text())["interrupted"] is True
+    assert {path.name for path in out.iterdir()} == FILES | {"dense_8.npz", "checkpoint-dense-8.npz"}

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import scratchnet as sn
-from tests.demo_runs import ROOT, interrupted, run
+from tests.demo_runs import ROOT, few_digits, interrupted, run
 
 FIGURES = {"curves", "draws", "reconstructions", "walk"}
 
@@ -23,9 +23,10 @@ def quick_udacity(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 @pytest.fixture(scope="module")
 def quick_dl4g(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of one quick run of the larger network."""
+    """The folder of one quick run of the larger network; the digits lie in it too."""
     out = tmp_path_factory.mktemp("dl4g")
-    run("conv_autoencoder_mnist", "--network", "dl4g", "--quick", "--epochs", "1", "--out", str(out))
+    given = ("--network", "dl4g", "--quick", "--epochs", "1", "--data", few_digits(out))
+    run("conv_autoencoder_mnist", *given, "--out", str(out))
     return out
 
 
@@ -120,14 +121,13 @@ def test_the_larger_network_codes_in_ten_numbers_with_a_batch_size_of_its_own(qu
     assert json.loads((quick_dl4g / "metrics.json").read_text())["arguments"]["batch_size"] == 128
 
 
-def test_the_error_of_the_larger_network_is_that_of_the_saved_model_on_pixels_from_minus_one_to_one(
-    quick_dl4g, digits, demo
-):
+def test_the_error_of_the_larger_network_is_that_of_the_saved_model_on_pixels_from_minus_one_to_one(quick_dl4g, demo):
     model = demo["NETWORKS"]["dl4g"].build(np.random.default_rng(1))
     sn.load(quick_dl4g / "model.npz", model)
     layers = [layer for layer in (*model.encoder.layers, *model.decoder.layers) if type(layer).__name__ != "Affine"]
-    y, _ = sn.Sequential(*layers).forward(2 * digits[1] - 1)
-    published_unit = np.mean((y - (2 * digits[1] - 1)) ** 2)
+    x, _ = sn.data.load_idx(quick_dl4g, "test")
+    y, _ = sn.Sequential(*layers).forward(2 * x - 1)
+    published_unit = np.mean((y - (2 * x - 1)) ** 2)
     assert results_of(quick_dl4g)["test error"] == pytest.approx(published_unit / 4, rel=1e-4)
 
 
@@ -169,8 +169,10 @@ def test_an_error_is_better_if_it_is_lower(monkeypatch, value, said):
 
 
 def test_ctrl_c_ends_the_convolutional_demo_cleanly_and_keeps_what_was_reached(tmp_path):
+    out, data = tmp_path / "out", few_digits(tmp_path)
     text = interrupted(
-        "conv_autoencoder_mnist", "--quick", "--batch-size", "1", "--out", str(tmp_path), once="epoch  1/3"
+        "conv_autoencoder_mnist", "--out", str(out), "--data", data, "--epochs", "1000", once="epoch  1/1000"
     )
-    assert "Interrupted in epoch 2" in text
-    assert {path.stem for path in tmp_path.glob("*.png")} == FIGURES
+    reached = json.loads((out / "metrics.json").read_text())["history"]["epochs"]
+    assert f"Interrupted in epoch {len(reached) + 1}" in text
+    assert {path.stem for path in out.glob("*.png")} == FIGURES

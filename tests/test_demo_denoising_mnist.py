@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import scratchnet as sn
-from tests.demo_runs import ROOT, run
+from tests.demo_runs import ROOT, few_digits, run
 
 LEVELS = (0, 0.25, 0.5, 0.75, 1)
 
@@ -109,7 +109,9 @@ def test_a_corruption_is_trained_at_one_of_the_levels_that_are_tested(demo, corr
 
 
 def test_downsampled_images_are_made_sharper_in_a_run_of_its_own(tmp_path):
-    run("denoising_mnist", "--quick", "--epochs", "1", "--corruption", "downsample", "--out", str(tmp_path))
+    data = few_digits(tmp_path)
+    given = ("--quick", "--epochs", "1", "--data", data, "--corruption", "downsample")
+    run("denoising_mnist", *given, "--out", str(tmp_path))
     results = results_of(tmp_path)
     assert results["seen at 4"]["value"] == pytest.approx(0.0416, abs=0.004)  # chapter 09, on all test images
     assert all(number["published"] is None for number in results.values())

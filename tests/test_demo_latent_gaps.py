@@ -4,7 +4,6 @@ import itertools
 import json
 import math
 import runpy
-import struct
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +12,7 @@ import numpy as np
 import pytest
 
 import scratchnet as sn
-from tests.demo_runs import ROOT, interrupted, run
+from tests.demo_runs import ROOT, few_digits, interrupted, run
 
 FIGURES = {"codes", "draws", "planes", "walks"}
 NETWORKS = {"autoencoder": None, "no KL": 0.0, "KL alone": 1e6, "both": 1.0}
@@ -211,30 +210,10 @@ def test_the_demo_of_gaps_says_that_a_quick_run_is_not_the_one_described(quick_g
     assert "(changed: quick, epochs, hidden)" in quick_gaps[2]
 
 
-def write_digits(folder: Path, split: str, prefix: str, count: int) -> None:
-    """The first digits of MNIST as a pair of idx files."""
-    x, labels = sn.data.mnist(split)
-    pixels = np.rint(255 * x[:count]).astype(np.uint8)
-    (folder / f"{prefix}-images-idx3-ubyte").write_bytes(struct.pack(">4I", 0x803, count, 28, 28) + pixels.tobytes())
-    (folder / f"{prefix}-labels-idx1-ubyte").write_bytes(struct.pack(">2I", 0x801, count) + labels[:count].tobytes())
-
-
 def test_ctrl_c_in_the_first_network_keeps_what_was_reached(tmp_path):
-    write_digits(tmp_path, "train", "train", 600)
-    write_digits(tmp_path, "test", "t10k", 300)
-    out = tmp_path / "out"
-    text = interrupted(
-        "latent_gaps",
-        "--data",
-        str(tmp_path),
-        "--out",
-        str(out),
-        "--hidden",
-        "16",
-        "--epochs",
-        "1000",
-        once="epoch 2/1000",
-    )
+    out, data = tmp_path / "out", few_digits(tmp_path)
+    arguments = ("--out", str(out), "--data", data, "--hidden", "16", "--epochs", "1000")
+    text = interrupted("latent_gaps", *arguments, once="epoch 2/1000")
     assert "Interrupted at autoencoder" in text
     metrics = json.loads((out / "metrics.json").read_text())
     assert metrics["interrupted"] is True

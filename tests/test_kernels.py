@@ -41,6 +41,14 @@ def assert_product(C: Array, exact: Array, K: int) -> None:
     np.testing.assert_allclose(C, exact, rtol=0, atol=8 * (K + 1) ** 0.5 * np.finfo(C.dtype).eps * max(1, K**0.5))
 
 
+@pytest.fixture(autouse=True)
+def all_threads():
+    before = numba.get_num_threads()
+    numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)
+    yield
+    numba.set_num_threads(before)
+
+
 # ---- the product: y = x W + b, dx = dy Wᵀ, dW += xᵀ dy
 
 
@@ -333,16 +341,14 @@ def test_a_weight_gradient_with_gaps_is_added_to_in_its_places(dtype):
 @pytest.fixture
 def numbers_of_threads(monkeypatch):
     """While one of these numbers is looked at, there are so many threads, and work is cut into so many shares."""
-    most = numba.config.NUMBA_NUM_THREADS
 
     def each() -> Iterator[int]:
         for count in (1, 2, 3, 5):
             monkeypatch.setattr(compiled, "_THREADS", count)
-            numba.set_num_threads(min(count, most))
+            numba.set_num_threads(min(count, numba.config.NUMBA_NUM_THREADS))
             yield count
 
-    yield each()
-    numba.set_num_threads(most)
+    return each()
 
 
 @FLOATS
