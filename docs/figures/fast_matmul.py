@@ -24,6 +24,7 @@ from numba.extending import intrinsic
 
 import scratchnet as sn
 from scratchnet.kernels import compiled, gemm
+from scratchnet.memory import aligned
 from scratchnet.storage import write_whole
 
 HERE = Path(__file__).parent
@@ -234,8 +235,8 @@ def adam(rng: np.random.Generator) -> dict[str, float]:
 def zeros(rng: np.random.Generator) -> dict[str, Any]:
     """Microseconds of y = x W, x (128, 784), by the share of x that is not zero, and where the dense tile would win."""
     images = sn.data.mnist("train")[0]
-    W, b = rng.standard_normal((784, 400), np.float32), np.zeros((1, 400), np.float32)
-    y = np.empty((128, 400), np.float32)
+    W, b, y = (aligned(shape, np.float32) for shape in ((784, 400), (1, 400), (128, 400)))  # as they lie in a model
+    W[...], b[...] = rng.standard_normal(W.shape), 0
     calls = []
     for share in SHARES:
         x = np.where(rng.random((128, 784)) < share, rng.standard_normal((128, 784)), 0).astype(np.float32)

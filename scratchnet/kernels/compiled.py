@@ -203,7 +203,7 @@ def add_column_sums(db, dy):
 
 
 _product = Compiled(gemm.product, "aaaan", parallel=True)
-_sparse_product = Compiled(sparse.product, "mnaaadn", parallel=True)
+_sparse_product = Compiled(sparse.product, "mnmaadn", parallel=True)
 
 
 def _multiply(A: Array, B: Array, start: Array, C: Array) -> None:
@@ -213,7 +213,7 @@ def _multiply(A: Array, B: Array, start: Array, C: Array) -> None:
 
 def _multiply_images(x: Array, transposed: bool, B: Array, start: Array, C: Array) -> None:
     """C = start + A B, where A is x or xᵀ, and x perhaps a batch of images, most of whose pixels are zero."""
-    if x.flags.c_contiguous and B.strides[1] == B.itemsize and x.size * C.shape[1] >= _MANY:
+    if x.flags.c_contiguous and B.flags.c_contiguous and x.size * C.shape[1] >= _MANY:
         done = np.zeros(1)
         _sparse_product(x, transposed, B, start, C, done, _THREADS)
         if done[0]:

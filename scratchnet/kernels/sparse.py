@@ -115,28 +115,6 @@ def _add_rows(typingctx, vectors, numbers, columns, first, count, b, b_row, star
     return types.void(vectors, numbers, columns, *[types.int64] * 6), codegen
 
 
-@intrinsic
-def _times_zero(typingctx, array, at, vectors):
-    """The sum of 0 · b over so many vectors from this address: zero, or NaN if one of them is not finite."""
-    kind, size = scalar(array.dtype), array.dtype.bitwidth // 8
-    lanes = VECTOR // size
-    vector = ir.VectorType(kind, lanes)
-
-    def codegen(context, builder, signature, arguments):
-        _, at, vectors = arguments
-        zero = ir.Constant(vector, None)
-        total = cgutils.alloca_once_value(builder, zero)
-        with cgutils.for_range(builder, vectors) as v:
-            b = load(builder, builder.add(at, builder.mul(v.index, constant(VECTOR))), vector, size)
-            builder.store(builder.fadd(builder.load(total), builder.fmul(zero, b)), total)
-        lane = [builder.extract_element(builder.load(total), ir.Constant(I32, i)) for i in range(lanes)]
-        while len(lane) > 1:
-            lane = [builder.fadd(one, other) for one, other in zip(lane[::2], lane[1::2], strict=True)]
-        return lane[0]
-
-    return array.dtype(array, at, vectors), codegen
-
-
 @njit(error_model="numpy")
 def _count(x, first, last):
     """How many numbers are not zero in these rows of x."""
@@ -191,17 +169,16 @@ def _list(x, transposed, first, last, depth, numbers, columns, spans):
             spans[block, i, 1] = e
 
 
-@njit(error_model="numpy")
-def _finite(B, first, vectors, last):
-    """Whether so many vectors of columns of B from the first, and those up to the last, hold no NaN and no infinity."""
-    size = B.itemsize
+@njit(error_model="numpy", fastmath={"reassoc"})
+def _finite(B, first, last):
+    """Whether these columns of B hold no NaN and no infinity."""
+    zero = B.dtype.type(0)
+    total = zero
     for k in range(B.shape[0]):
-        total = _times_zero(B, address(B) + k * B.strides[0] + first * size, vectors)
-        for j in range(first + vectors * VECTOR // size, last):
-            total += 0 * B[k, j]
-        if total != 0:
-            return False
-    return True
+        row = B[k][first:last]
+        for j in range(row.size):
+            total += zero * row[j]  # NaN, if a number is not finite
+    return total == 0
 
 
 @njit(error_model="numpy")
@@ -240,7 +217,7 @@ def _multiply(numbers, columns, spans, B, start, C, first, last, end):
 def product(x, transposed, B, start, C, done, threads):  # pragma: no cover  (runs as machine code)
     """C = start + A B, where A is x, or xᵀ, if few enough of its numbers are not zero; done says whether it was so.
 
-    The rows of x, B, C and start, (M, N) or (1, N), are contiguous.
+    The rows of C and of start, (M, N) or (1, N), are contiguous.
     """
     M, N = C.shape
     K = B.shape[0]
@@ -259,8 +236,8 @@ def product(x, transposed, B, start, C, done, threads):  # pragma: no cover  (ru
     for part in prange(threads):
         _list(x, transposed, part * M // threads, (part + 1) * M // threads, depth, numbers, columns, spans)
         first, last = part * strips // threads, (part + 1) * strips // threads
-        first, last = vectors * first // strips, vectors * last // strips
-        finite[part] = _finite(B, first * lanes, last - first, N if part == threads - 1 else 0)
+        first, last = vectors * first // strips * lanes, vectors * last // strips * lanes
+        finite[part] = _finite(B, first, N if part == threads - 1 else last)
     if not finite.all():
         return
     for strip in prange(strips):
