@@ -6,6 +6,8 @@ cost a comparison of tuples, except `check_pixels` and `check_finite`, which rea
 
 from collections.abc import Iterable
 from numbers import Integral, Real
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,7 @@ from scratchnet.types import Array
 
 def check_floats(where: object, name: str, x: Any) -> None:
     """`x` is an array of floating-point numbers."""
-    if not isinstance(x, np.ndarray):
+    if not isinstance(x, np.ndarray) or isinstance(x, np.matrix | np.ma.MaskedArray):  # these two multiply otherwise
         hint = f": convert it with np.asarray({name}, dtype=np.float32)" if name.isidentifier() else ""
         raise TypeError(f"{where} expects {name} to be a NumPy array, got {type(x).__name__}{hint}.")
     if x.dtype.kind not in "fc":
@@ -90,6 +92,18 @@ def check_finite(where: str, name: str, x: Array) -> None:
     """No number of `x` is NaN or infinite."""
     if x.size and not (np.isfinite(x.min()) and np.isfinite(x.max())):
         raise DataError(f"{where} expects {name} to be finite, got {describe(x)}.")
+
+
+def check_in_place(where: str, name: str, x: Array, /, **others: Array) -> None:
+    """`x` may be changed in place: it can be written to, and no other array lies where it does."""
+    if not x.flags.writeable:
+        raise ValueError(f"{where} expects {name} to be an array to write to, got one that is read-only: pass a copy.")
+    for other_name, other in others.items():
+        if np.shares_memory(x, other):
+            raise ValueError(
+                f"{where} expects {name} and {other_name} to be apart in memory, got arrays that overlap: "
+                f"pass {other_name}.copy()."
+            )
 
 
 def check_count(where: str, name: str, value: Any, least: int = 1) -> None:
@@ -183,9 +197,28 @@ def _probabilities(where: str, name: str, p: Any) -> tuple[Array, float]:
 
 def check_choice(where: str, name: str, value: Any, choices: tuple[str, ...]) -> None:
     """`value` is one of the words in `choices`."""
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:
         expected = " or ".join(repr(choice) for choice in choices)
-        raise ValueError(f"{where} expects {name} to be {expected}, got {value!r}.")
+        raise ValueError(f"{where} expects {name} to be {expected}, got {named(value)}.")
+
+
+def check_path(where: str, name: str, path: Any) -> Path:
+    """`path` is the name of a file or folder; returned as a path."""
+    if not isinstance(path, str | PathLike) or isinstance(path, bytes):
+        raise TypeError(f"{where} expects {name} to be a path, got {named(path)}.")
+    return Path(path)
+
+
+def check_model(where: str, model: Any) -> None:
+    """`model` has parameters by name."""
+    if not hasattr(getattr(model, "parameters", None), "named"):
+        raise TypeError(f"{where} expects a model such as VAE(…) or Autoencoder(…), got {named(model)}.")
+
+
+def check_function(where: str, name: str, function: Any) -> None:
+    """`function` can be called; None stands for none."""
+    if function is not None and not callable(function):
+        raise TypeError(f"{where} expects {name} to be a function, got {named(function)}.")
 
 
 def check_rng(where: str, rng: Any) -> np.random.Generator:
@@ -222,6 +255,13 @@ def listed(names: Iterable[str], most: int = 3) -> str:
     names = list(names)
     rest = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + rest
+
+
+def brief(text: object, most: int = 160) -> str:
+    """A text that a file may have written, fit for a sentence: on one line, printable, and not long."""
+    text = " ".join(str(text).split())
+    text = text if text.isprintable() else ascii(text)
+    return text if len(text) <= most else f"{text[: most - 40]} … {text[-35:]}"
 
 
 def named(value: Any) -> str:

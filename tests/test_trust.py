@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 
 import scratchnet as sn
 from scratchnet import kernels
-from scratchnet.types import Array
 
 ROOT = Path(__file__).parent.parent
 X = np.random.default_rng(7).random((22, 6), np.float32)
@@ -416,7 +415,7 @@ def test_a_compressed_checkpoint_is_refused_since_it_may_be_longer_than_its_file
     with np.load(path) as arrays:
         parts = dict(arrays)
     np.savez_compressed(path, **parts)
-    with pytest.raises(sn.DataError, match="state is compressed"):
+    with pytest.raises(sn.DataError, match=r"theta\.npy is compressed"):
         Run().fit(path)
 
 
@@ -462,61 +461,9 @@ def test_two_models_trained_at_once_are_those_trained_one_after_the_other():
 # ---- numbers gone bad
 
 
-class Explodes(sn.Layer):
-    """y = x, with a way back that is right but for one number, which is infinite."""
-
-    def forward(self, x: Array) -> Any:
-        def backward(dy: Array) -> Array:
-            dx = dy.copy()
-            dx[0, 0] = np.inf
-            return dx
-
-        return x.copy(), backward
-
-
-def test_a_gradient_that_is_not_finite_is_named_before_it_moves_the_weights():
-    rng = np.random.default_rng(0)
-    encoder = sn.Sequential(sn.Dense(6, 5, rng=rng), sn.Tanh(), sn.Dense(5, 2, rng=rng), Explodes())
-    ae = sn.Autoencoder(encoder, sn.Dense(2, 6, rng=rng))
-    theta = ae.parameters.theta.copy()
-    with pytest.raises(
-        sn.DivergenceError,
-        match=r"^After 0 steps the loss is [\d.]+ squared error/image, but its gradient is not finite, "
-        r"on the way back first in encoder\.2\.b; no step was taken yet, so look at",
-    ):
-        sn.fit(ae, X, optimizer=sn.Adam(), epochs=1, rng=rng, progress=False)
-    assert np.array_equal(ae.parameters.theta, theta)
-
-
 def test_the_last_good_checkpoint_stays_when_the_loss_diverges(path):
     run = Run(optimizer=sn.SGD(lambda step: 0.01 if step < 7 else 1e30))
     with pytest.raises(sn.DivergenceError, match="try a smaller learning rate"):
         run.fit(path, epochs=4, checkpoint_seconds=0)
     with np.load(path) as arrays:
         assert np.isfinite(arrays["theta"]).all()
-
-
-@pytest.mark.parametrize("scale", [1e4, -1e4])
-def test_logits_of_ten_thousand_train_without_a_nan(scale):
-    run = Run()
-    run.model.decoder.b[...] = scale
-    assert all(np.isfinite(record["loss"]) for record in run.fit(None).epochs)
-
-
-def test_a_log_variance_of_eighty_trains_or_is_refused_with_its_term():
-    for logvar in (-80, 80):
-        run = Run()
-        run.model.encoder.layers[2].b[2:] = logvar
-        try:
-            history = run.fit(None)
-        except sn.DivergenceError as error:
-            assert "kl" in str(error) or "gradient" in str(error)  # noqa: PT017
-        else:
-            assert all(np.isfinite(record["loss"]) for record in history.epochs)
-
-
-@pytest.mark.parametrize("pixel", [0.0, 1.0])
-def test_constant_pixels_train(pixel):
-    run = Run()
-    history = run.fit(None, x=np.full_like(X, pixel), validation=None)
-    assert all(np.isfinite(record["loss"]) for record in history.epochs)

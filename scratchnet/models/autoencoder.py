@@ -108,7 +108,10 @@ class Autoencoder(Model):
         seen = self._corrupted(x, rng)
         yield "the corrupted x", seen
         yield from trace_layers("encoder", self.encoder, seen)
-        yield from trace_layers("decoder", self.decoder, self.encoder.forward(seen)[0])
+        z, _ = self.encoder.forward(seen)
+        *layers, (last, y) = trace_layers("decoder", self.decoder, z)
+        yield from layers
+        yield f"{last}, the logits" if self.reconstruction_loss is bce_with_logits else last, y
 
     def _corrupted(self, x: Array, rng: np.random.Generator | None) -> Array:
         if self.corrupt is None:

@@ -136,9 +136,12 @@ class VAE(Model):
     def trace(self, x: Array, rng: np.random.Generator) -> Iterator[tuple[str, Array]]:
         yield from trace_layers("encoder", self.encoder, x)
         mu, logvar = self.encode(x)
+        yield "the log-variance", logvar
         z, _ = sample_gaussian(mu, logvar, self._noise(mu, rng, None))
         yield "the sample z = μ + σ ⊙ ε", z
-        yield from trace_layers("decoder", self.decoder, z)
+        *layers, (last, y) = trace_layers("decoder", self.decoder, z)
+        yield from layers
+        yield f"{last}, the logits" if isinstance(self.likelihood, Bernoulli) else last, y
 
     def _posterior(self, x: Array):
         self._check_images(x)
