@@ -200,7 +200,7 @@ class Checkpoint:
                 "or give this run another file."
             )
 
-    def _check_random_state(self, state: dict[str, Any]) -> None:
+    def _check_random_state(self, state: Mapping[str, Any]) -> None:
         """NumPy takes the state, and would read nothing beyond its numbers: it does not look where it is to go on."""
         type(self._rng.bit_generator)().state = state
         if not (0 <= state["state"].get("pos", 0) <= 624 and 0 <= state.get("buffer_pos", 0) <= 4):  # MT19937, Philox
