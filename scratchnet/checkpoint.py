@@ -67,6 +67,8 @@ class Checkpoint:
         Of the run, as they are before it.
     settings : dict
         What else makes the run what it is: it can go on only with the same.
+    limits : dict
+        Its `epochs`, the `images` of one, and its `batch_size`: a position beyond them is none of this run.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class Checkpoint:
         optimizer: Optimizer,
         rng: np.random.Generator,
         settings: dict[str, Any],
+        limits: dict[str, int],
     ):
         self.path, self.seconds = Path(path), seconds
         self._model, self._optimizer, self._rng = model, optimizer, rng
@@ -91,19 +94,15 @@ class Checkpoint:
         }
         self._memory = {name: np.zeros_like(model.parameters.theta) for name in memory}
         self._began = {"theta": digest(model.parameters.theta), "rng": rng.bit_generator.state}
+        self._limits = limits
+        self._most = 2**20 + 2**14 * int(limits["epochs"])  # bytes of all but the arrays
 
-    def begin(self, **limits: int) -> Position:
-        """Where to go on: what the file holds if there is one. It is written at once, to see that it can be.
-
-        Parameters
-        ----------
-        **limits : int
-            Of the run: its epochs, the images of one, and its batch_size.
-        """
+    def begin(self) -> Position:
+        """Where to go on: what the file holds if there is one. It is written at once, to see that it can be."""
         for left_over in self.path.parent.glob(f".{self.path.name}.*.part"):  # by a process that was killed
             if not _is_alive(left_over.name.split(".")[-2]):
                 left_over.unlink(missing_ok=True)
-        position = self._load(limits) if self.path.exists() else Position()
+        position = self._load() if self.path.exists() else Position()
         self.save(position)
         return position
 
@@ -118,8 +117,8 @@ class Checkpoint:
         ------
         OSError
             If that fails; what was saved before stands there still.
-        TypeError
-            If a record holds what is no number.
+        TypeError, ValueError
+            If a record holds what is no number, or too many.
         """
         for name, value in [item for record in position.epochs[-1:] for item in record.items()]:
             if not isinstance(value, Real) or isinstance(value, bool):
@@ -135,8 +134,14 @@ class Checkpoint:
             "rng": self._rng.bit_generator.state,
             "position": asdict(position),
         }
+        text = _text(state).encode()
+        if len(text) > self._most:  # read back, it takes 30 times as much memory at worst
+            raise ValueError(
+                f"fit expects after_epoch to add few numbers to a record, got {len(text):,} bytes of records, "
+                f"which may be {self._most:,}."
+            )
         memory = {name: getattr(optimizer, name, zeros) for name, zeros in self._memory.items()}
-        arrays = {"theta": theta, **memory, "state": np.frombuffer(_text(state).encode(), np.uint8)}
+        arrays = {"theta": theta, **memory, "state": np.frombuffer(text, np.uint8)}
         try:
             with write_whole(self.path) as file:
                 np.savez(file, **arrays)
@@ -147,18 +152,18 @@ class Checkpoint:
             ) from error
         self._saved = time.monotonic()
 
-    def _load(self, limits: dict[str, int]) -> Position:
+    def _load(self) -> Position:
         """What the file says, once all of it was found to belong to this run; only then anything changes."""
         theta, optimizer = self._model.parameters.theta, self._optimizer
         with opened(self.path, "checkpoint", ("theta", "state", *self._memory)) as archive:
-            state = json.loads(read_array(archive, "state").tobytes())
+            state = json.loads(read_array(archive, "state", self._most).tobytes())
             if state["format"] != _FORMAT:
                 raise DataError("was written by another version of scratchnet: begin the run anew, with another file.")
             self._compare(state)
             arrays = read_arrays(archive, {"theta": theta, **self._memory}, besides=("state",))
             if digest(arrays["theta"]) != state["theta"]:
                 raise ValueError("its parameters are not those that were saved")
-            position = _position(state["position"], **limits)
+            position = _position(state["position"], **self._limits)
             self._check_random_state(state["rng"])
             for random_state in (position.order, position.validation):
                 if random_state is not None:

@@ -142,8 +142,8 @@ def read_arrays(
     return {name: read_array(archive, name, W) for name, W in expected.items()}
 
 
-def read_array(archive: zipfile.ZipFile, name: str, expected: Array | None = None) -> Array:
-    """An array of the shape and dtype of `expected`; without that, a row of bytes.
+def read_array(archive: zipfile.ZipFile, name: str, expected: Array | int) -> Array:
+    """An array of the shape and dtype of `expected`; for a number, a row of at most so many bytes.
 
     Its header is compared before the array is read, and no more is read than is expected. What is returned may be
     read-only.
@@ -151,10 +151,13 @@ def read_array(archive: zipfile.ZipFile, name: str, expected: Array | None = Non
     with archive.open(f"{name}.npy") as member:
         if np.lib.format.read_magic(member) != (1, 0):
             raise ValueError(f"{name} is in another version of NumPy's format")
-        shape, column_major, dtype = np.lib.format.read_array_header_1_0(member)
-        if expected is None and (len(shape), dtype) != (1, np.uint8):
-            raise ValueError(f"{name} is {brief(shape)} of {brief(dtype)}, expected a row of bytes")
-        if expected is not None and (shape, dtype) != (expected.shape, expected.dtype):
+        shape, column_major, dtype = np.lib.format.read_array_header_1_0(member, max_header_size=1000)
+        if isinstance(expected, int):
+            if (len(shape), dtype) != (1, np.uint8) or not 0 <= shape[0] <= expected:
+                raise ValueError(
+                    f"{name} is {brief(shape)} of {brief(dtype)}, expected a row of at most {expected:,} bytes"
+                )
+        elif (shape, dtype) != (expected.shape, expected.dtype):
             raise DataError(
                 f"holds another model: {name} is {brief(shape)} of {brief(dtype)}, "
                 f"expected {expected.shape} of {expected.dtype}."

@@ -170,8 +170,9 @@ def fit(
     if checkpoint is not None:
         data = {name: images if images is None else digest(images) for name, images in images_given.items()}
         settings = {"batch_size": batch_size, **data}
-        saver = Checkpoint(checkpoint, checkpoint_seconds, model, optimizer, rng, settings)
-        at = saver.begin(epochs=epochs, images=len(x), batch_size=batch_size)
+        limits = {"epochs": epochs, "images": len(x), "batch_size": batch_size}
+        saver = Checkpoint(checkpoint, checkpoint_seconds, model, optimizer, rng, settings, limits)
+        at = saver.begin()
         if at.validation is not None:
             validation_rng.bit_generator.state = at.validation
         if progress and optimizer.steps:

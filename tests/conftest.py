@@ -28,6 +28,9 @@ if kernels.active() == "numba":
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=25, help="how often test_trust.py kills a training")
+    parser.addoption(
+        "--damaged", type=int, default=300, help="how many damaged files of a kind test_strangers.py reads"
+    )
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -13,8 +12,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 import scratchnet as sn
 from scratchnet import kernels
@@ -329,55 +326,6 @@ def test_a_full_disk_is_reported_in_one_sentence(path, monkeypatch):
     monkeypatch.undo()
     whole, again = Run(), Run()
     assert again.left(again.fit(path)) == whole.left(whole.fit(None))  # from what was saved before
-
-
-def valid_file() -> bytes:
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "run.npz"
-        Run().fit(file, epochs=1)
-        return file.read_bytes()
-
-
-VALID = valid_file()
-places = st.integers(0, len(VALID) - 1)
-flips = st.tuples(st.just("flip"), places, st.integers(1, 255))
-cuts = st.tuples(st.just("cut"), places, st.just(0))
-splices = st.tuples(st.just("splice"), places, places)
-lies = st.tuples(st.just("lie"), places, st.sampled_from([0, 0x7F, 0xFF]))
-
-
-def damaged(data: bytes, how: str, place: int, what: int) -> bytes:
-    if how == "flip":
-        return data[:place] + bytes([data[place] ^ what]) + data[place + 1 :]
-    if how == "cut":
-        return data[:place]
-    if how == "splice":
-        return data[:place] + data[what:]
-    return data[:place] + bytes([what] * 4) + data[place + 4 :]
-
-
-AN_EPOCH = Run()
-AN_EPOCH = AN_EPOCH.left(AN_EPOCH.fit(None, epochs=1))
-
-
-@settings(max_examples=1000)
-@given(damage=st.lists(st.one_of(flips, cuts, splices, lies), min_size=1, max_size=3))
-def test_a_damaged_checkpoint_goes_on_or_is_refused_and_nothing_else(damage):
-    data = VALID
-    for how, place, what in damage:
-        data = damaged(data, how, place % max(1, len(data)), what) if data else data
-    run = Run()
-    began = run.model.parameters.theta.copy()
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "run.npz"
-        file.write_bytes(data)
-        try:
-            history = run.fit(file, epochs=1)
-        except sn.DataError:
-            assert np.array_equal(run.model.parameters.theta, began)
-            assert run.optimizer.steps == 0
-        else:
-            assert run.left(history) == AN_EPOCH
 
 
 def test_a_file_that_is_no_checkpoint_is_named(path):
