@@ -4,7 +4,7 @@ Each function takes `where`, the caller or its name, as the reader knows it, and
 cost a comparison of tuples, except `check_pixels` and `check_finite`, which read their array.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from numbers import Integral, Real
 from os import PathLike
 from pathlib import Path
@@ -157,6 +157,14 @@ def check_real(where: str, name: str, x: Any) -> Array:
     return x
 
 
+def check_vector(where: str, name: str, x: Any, length: int | None = None) -> Array:
+    """`x`, an array or a list, is a row of real numbers, `length` of them if that is given; returned as an array."""
+    x = check_real(where, name, x)
+    if x.ndim != 1 or length not in (None, len(x)):
+        raise ShapeError(f"{where} expects {name} of shape ({'N' if length is None else length},), got {x.shape}.")
+    return x
+
+
 def check_distribution(where: str, name: str, p: Any) -> Array:
     """`p` holds probabilities that sum to 1 within the rounding of their type; returned in float64."""
     p, rounding = _probabilities(where, name, p)
@@ -213,6 +221,35 @@ def check_model(where: str, model: Any) -> None:
     """`model` has parameters by name."""
     if not hasattr(getattr(model, "parameters", None), "named"):
         raise TypeError(f"{where} expects a model such as VAE(…) or Autoencoder(…), got {named(model)}.")
+
+
+def check_text(where: str, **texts: Any) -> None:
+    """Each is a text."""
+    for name, text in texts.items():
+        if not isinstance(text, str):
+            raise TypeError(f"{where} expects {name} to be a text, got {named(text)}.")
+
+
+def check_texts(where: str, name: str, texts: Any) -> None:
+    """`texts` is a list of texts, or another collection of them."""
+    is_collection = isinstance(texts, Collection) and not isinstance(texts, str | np.ndarray)
+    if not is_collection or not all(isinstance(one, str) for one in texts):
+        raise TypeError(f"{where} expects {name} to be a list of texts, got {named(texts)}.")
+
+
+def check_names(where: str, name: str, mapping: Any) -> None:
+    """`mapping` has at least one entry, each under a text."""
+    if not isinstance(mapping, Mapping):
+        raise TypeError(f"{where} expects {name} to be a dict, got {named(mapping)}.")
+    check_texts(where, f"the names of {name}", mapping.keys())
+    if not mapping:
+        raise ShapeError(f"{where} expects at least one entry in {name}, got none.")
+
+
+def check_flag(where: str, name: str, value: Any) -> None:
+    """`value` is True or False."""
+    if not isinstance(value, bool | np.bool):
+        raise TypeError(f"{where} expects {name} to be True or False, got {named(value)}.")
 
 
 def check_function(where: str, name: str, function: Any) -> None:

@@ -20,6 +20,7 @@ from scratchnet.checks import (
     check_batch,
     check_count,
     check_finite,
+    check_flag,
     check_function,
     check_in_place,
     check_number,
@@ -153,6 +154,7 @@ def fit(
     check_count("fit", "batch_size", batch_size)
     check_rng("fit", rng)
     check_function("fit", "after_epoch", after_epoch)
+    check_flag("fit", "progress", progress)
     if checkpoint is not None:
         check_path("fit", "checkpoint", checkpoint)
     check_number("fit", "checkpoint_seconds", checkpoint_seconds, 0)

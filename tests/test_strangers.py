@@ -95,7 +95,7 @@ def folder() -> Iterator[Path]:
 
 
 def outcome(read: Callable[[], object], path: Path) -> str:
-    """Whether a small file is good, or refused by its name; nothing else, and without more memory than some megabytes."""
+    """Whether a small file is good, or refused by its name; nothing else, and in no more than some megabytes."""
     tracemalloc.start()
     try:
         read()
