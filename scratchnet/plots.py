@@ -35,11 +35,10 @@ from scratchnet.checks import (
     check_text,
     check_texts,
     check_vector,
-    describe,
     listed,
     named,
 )
-from scratchnet.errors import DataError, ShapeError
+from scratchnet.errors import ShapeError
 from scratchnet.storage import write_whole
 from scratchnet.training import History
 from scratchnet.types import Array
@@ -172,7 +171,7 @@ def latent_plane(
 def latent_scatter(z: Array, labels: Array, title: str) -> Figure:
     """Points z (N, 2) of a two-dimensional latent space, coloured by label 0 to 9."""
     _check_points("plots.latent_scatter", "z", z, 2)
-    labels = _labels("plots.latent_scatter", labels, len(z))
+    labels = check_vector("plots.latent_scatter", "labels", labels, len(z))
     figure, (axes,) = _figure(6.4, 5.2, title)
     points = axes.scatter(z[:, 0], z[:, 1], c=labels, cmap=DIGITS, vmin=-0.5, vmax=9.5, s=4, alpha=0.7, linewidths=0)
     bar = figure.colorbar(points, ax=axes, ticks=range(10), label="digit", alpha=1)
@@ -194,7 +193,7 @@ def latent_scatters(codes: Mapping[str, Array], labels: Array, title: str, *, pa
     for name, z in codes.items():
         _check_points(where, f"the codes of {name}", z, 2)
         _check_points(where, f"the path of {name}", paths[name], 2)
-        labels = _labels(where, labels, len(z))
+        check_vector(where, "labels", labels, len(z))
     rows = math.ceil(len(codes) / 2)
     figure, all_axes = _figure(9, 4 * rows, title, panels=2 * rows, rows=rows)
     for axes, (name, z) in zip(all_axes, codes.items(), strict=False):
@@ -396,14 +395,6 @@ def _check_points(where: str, name: str, x: Array, width: int | None = None) -> 
     if x.dtype.kind == "c":
         raise TypeError(f"{where} expects {name} to hold real numbers, got {x.dtype}.")
     check_rows(where, name, x, width, x.dtype)
-
-
-def _labels(where: str, labels: Array, length: int) -> Array:
-    """Labels 0 to 9, one for each of so many points."""
-    labels = check_vector(where, "labels", labels, length)
-    if labels.min() < 0 or labels.max() > 9:
-        raise DataError(f"{where} expects labels from 0 to 9, got {describe(labels)}.")
-    return labels
 
 
 def _check_curves(where: str, name: str, curves: Mapping[str, tuple[Array, ...]], arrays: int) -> None:

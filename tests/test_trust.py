@@ -5,8 +5,8 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,12 @@ import pytest
 
 import scratchnet as sn
 from scratchnet import kernels
+from scratchnet.memory import LINE
+
+try:
+    import resource
+except ImportError:  # as on Windows
+    resource: Any = None
 
 ROOT = Path(__file__).parent.parent
 X = np.random.default_rng(7).random((22, 6), np.float32)
@@ -29,9 +35,9 @@ def python(*arguments: str, **environment: str) -> str:
     return done.stdout
 
 
-def a_vae(rng: np.random.Generator, hidden: int = 5, **options: Any) -> sn.VAE:
-    encoder = sn.Sequential(sn.Dense(6, hidden, rng=rng), sn.Tanh(), sn.Dense(hidden, 4, rng=rng))
-    return sn.VAE(encoder, sn.Dense(2, 6, rng=rng), **options)
+def a_vae(rng: np.random.Generator, hidden: int = 5, dtype: type = np.float32, **options: Any) -> sn.VAE:
+    layers = [sn.Dense(6, hidden, rng=rng, dtype=dtype), sn.Tanh(), sn.Dense(hidden, 4, rng=rng, dtype=dtype)]
+    return sn.VAE(sn.Sequential(*layers), sn.Dense(2, 6, rng=rng, dtype=dtype), **options)
 
 
 class Run:
@@ -159,6 +165,34 @@ def test_numbers_that_after_epoch_adds_to_a_record_are_saved_with_it(path):
     assert Run().fit(path, epochs=2)["square"] == [1, 4]
 
 
+@pytest.mark.parametrize("added", ["a word", [1.0], None, True])
+def test_what_is_no_number_in_a_record_is_refused_and_not_saved(path, added):
+    with pytest.raises(TypeError, match=r"fit expects after_epoch to add numbers to a record, got .* as 'added'\.$"):
+        Run().fit(path, epochs=2, after_epoch=lambda record: record.update(added=added))
+
+
+def test_too_many_numbers_in_a_record_are_refused_and_not_saved(path):
+    def many(record: dict[str, float]) -> None:
+        record.update({f"number {i}": float(i) for i in range(100_000)})
+
+    with pytest.raises(ValueError, match=r"fit expects after_epoch to add few numbers to a record, got [0-9,]+ bytes"):
+        Run().fit(path, epochs=2, after_epoch=many)
+
+
+def test_a_number_that_is_not_finite_in_a_record_is_saved_as_it_is(path):
+    Run().fit(path, epochs=1, after_epoch=lambda record: record.update(stderr=float("nan")))
+    assert np.isnan(Run().fit(path, epochs=1)["stderr"]).all()
+
+
+def test_the_memory_of_an_optimizer_that_goes_on_lies_as_that_of_a_new_one(path):
+    Run(hidden=5000).fit(path, epochs=1)
+    again = Run(hidden=5000)
+    again.fit(path, epochs=1)
+    for moment in (again.optimizer.m, again.optimizer.v):
+        assert moment.ctypes.data % LINE == 0
+        assert moment.flags.writeable
+
+
 def test_within_an_epoch_it_is_saved_only_every_so_many_seconds(path):
     run = Run()
     stopping_after(run.model, 8)
@@ -207,6 +241,41 @@ def test_ctrl_c_finishes_the_step_and_saves_it(path, steps):
     whole, run, again = Run(), Run(), Run()
     expected = whole.left(whole.fit(None))
     assert interrupted_after(steps, run, path, checkpoint_seconds=3600, validation=X[:7]).interrupted
+    assert again.left(again.fit(path)) == expected
+
+
+def test_a_second_ctrl_c_loses_nothing_that_was_saved(path):
+    whole, run, again = Run(), Run(), Run()
+    expected = whole.left(whole.fit(None))
+    loss, left = run.model.loss, iter(range(7))
+
+    def interrupting(*arguments: Any, **keywords: Any) -> Any:
+        if next(left, None) is None:
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+        return loss(*arguments, **keywords)
+
+    run.model.loss = interrupting
+    with pytest.raises(KeyboardInterrupt):
+        run.fit(path)
+    assert again.left(again.fit(path)) == expected
+
+
+def test_ctrl_c_while_it_saves_lets_that_be_finished(path):
+    whole, again = Run(), Run()
+    expected = whole.left(whole.fit(None))
+
+    presses = iter([signal.SIGINT])
+
+    def schedule(step: int) -> float:  # the rate of the first step is asked for again in each save
+        if step == 0 and run.optimizer.steps == 7:
+            for press in presses:
+                signal.raise_signal(press)
+        return 0.01
+
+    run = Run(optimizer=sn.Adam(schedule))
+    assert run.fit(path).interrupted
+    assert run.optimizer.steps == 7
     assert again.left(again.fit(path)) == expected
 
 
@@ -300,32 +369,71 @@ def test_fewer_epochs_than_were_run_are_refused(path):
 # ---- files that are damaged, and places that cannot be written
 
 
-def test_a_folder_that_is_not_there_is_reported_before_the_first_step(tmp_path):
+PLACES = {
+    "a folder that is not there": lambda folder: folder / "no" / "such" / "run.npz",
+    "a file for a folder": lambda folder: folder / "file" / "run.npz",
+    "a folder that may not be written to": lambda folder: folder / "locked" / "run.npz",
+}
+
+
+@pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
+def test_a_place_that_cannot_be_written_is_reported_before_the_first_step(tmp_path, place):
+    (tmp_path / "file").write_bytes(b"")
+    (tmp_path / "locked").mkdir(mode=0o500)
+    path = place(tmp_path)
+    if path.parent.name == "locked" and os.access(path.parent, os.W_OK):
+        pytest.skip("who runs this may write everywhere")
     run = Run()
-    with pytest.raises(FileNotFoundError):
-        run.fit(tmp_path / "no" / "such" / "run.npz")
+    with pytest.raises(OSError, match=rf"the run cannot be saved \(.*\): '{path}'$"):
+        run.fit(path)
     assert run.optimizer.steps == 0
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk that is always full")
-def test_a_full_disk_is_reported_in_one_sentence(path, monkeypatch):
+def test_a_folder_for_a_checkpoint_is_refused_before_the_first_step(tmp_path):
     run = Run()
-    real = np.savez
+    with pytest.raises(sn.DataError, match="is not a checkpoint file, but a directory"):
+        run.fit(tmp_path)
+    assert run.optimizer.steps == 0
 
-    def full(file: Any, **arrays: Any) -> None:
-        real(file, **arrays)
-        if run.optimizer.steps >= 6:
-            with open("/dev/full", "wb", buffering=0) as disk:
-                disk.write(b"one more byte")
 
-    monkeypatch.setattr(np, "savez", full)
-    with pytest.raises(
-        OSError, match=r"the run cannot be saved \(No space left on device\); what was saved there before"
-    ):
+class FullDisk:
+    """A schedule; from this step on no file of this process can grow beyond a kilobyte."""
+
+    def __init__(self, step: int):
+        self.step = step
+
+    def __call__(self, step: int) -> float:
+        if step >= self.step:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+        return 0.01
+
+
+@pytest.fixture
+def file_limit():
+    if resource is None:
+        pytest.skip("there is no way to run out of disk for real")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield limits
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_a_full_disk_is_reported_before_the_first_step(path, file_limit):
+    run = Run(optimizer=sn.Adam(FullDisk(0)))
+    with pytest.raises(OSError, match=rf"the run cannot be saved \(File too large\): '{path}'$"):
         run.fit(path)
-    monkeypatch.undo()
+    assert run.optimizer.steps == 0
+    assert list(path.parent.iterdir()) == []
+
+
+def test_a_disk_that_fills_up_costs_nothing_that_was_saved(path, file_limit):
+    run = Run(optimizer=sn.Adam(FullDisk(6)))
+    with pytest.raises(OSError, match=r"\(File too large\); what was saved there before is kept: "):
+        run.fit(path)
+    resource.setrlimit(resource.RLIMIT_FSIZE, file_limit)
     whole, again = Run(), Run()
-    assert again.left(again.fit(path)) == whole.left(whole.fit(None))  # from what was saved before
+    assert again.left(again.fit(path)) == whole.left(whole.fit(None))
+    assert again.optimizer.steps == 15
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_a_file_that_is_no_checkpoint_is_named(path):
@@ -334,28 +442,71 @@ def test_a_file_that_is_no_checkpoint_is_named(path):
         Run().fit(path)
 
 
+POSITION = {"epochs": [], "images": 0, "sums": {}, "seconds": 0.0, "order": None, "validation": None}
+
+
 @pytest.mark.parametrize(
     "lie",
     [
-        {"position": {"epochs": [], "images": -5, "sums": {}, "seconds": 0.0, "order": None, "validation": None}},
-        {"position": {"epochs": "many", "images": 0, "sums": {}, "seconds": 0.0, "order": None, "validation": None}},
+        {"position": POSITION | {"images": -5}},
+        {"position": POSITION | {"epochs": "many"}},
         {"rng": {"bit_generator": "PCG64", "state": "none"}},
         {"steps": "three"},
         {"rates": {"1e9": 0.5}},
         {"settings": []},
+        {"rng": None},
+        {"steps": -5},
+        {"steps": 10**400},
+        {"position": POSITION | {"images": 3}},
+        {"position": POSITION | {"images": 10, "order": None}},
+        {"position": POSITION | {"images": 10**9}},
+        {"position": POSITION | {"sums": {"loss": float("nan")}}},
+        {"position": POSITION | {"epochs": {}}},
+        {"position": POSITION | {"order": {"bit_generator": "PCG64", "state": {}}}},
     ],
 )
 def test_a_checkpoint_whose_parts_make_no_sense_is_refused(path, lie):
     Run().fit(path, epochs=1)
-    with np.load(path) as arrays:
-        parts = dict(arrays)
-    state = json.loads(parts["state"].tobytes()) | lie
-    parts["state"] = np.frombuffer(json.dumps(state).encode(), np.uint8)
-    np.savez(path, **parts)
+    rewrite(path, lambda state: state | lie)
     run = Run()
+    theta = run.model.parameters.theta.copy()
     with pytest.raises(sn.DataError, match=rf"^{path} "):
         run.fit(path)
     assert run.optimizer.steps == 0
+    assert np.array_equal(run.model.parameters.theta, theta)
+
+
+def rewrite(path: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Change what a checkpoint holds beside its arrays."""
+    with np.load(path) as arrays:
+        parts = dict(arrays)
+    state = change(json.loads(parts["state"].tobytes()))
+    parts["state"] = np.frombuffer(json.dumps(state).encode(), np.uint8)
+    np.savez(path, **parts)
+
+
+@pytest.mark.parametrize(
+    ("generator", "lie"),
+    [
+        (np.random.MT19937, lambda rng, n: rng["state"].update(pos=n)),
+        (np.random.Philox, lambda rng, n: rng.update(buffer_pos=n)),
+    ],
+)
+@pytest.mark.parametrize("place", [-(10**8), -1, 10**9])
+def test_a_random_state_beyond_its_own_numbers_is_refused(path, generator, lie, place):
+    def run() -> Run:
+        made = Run()
+        made.rng = np.random.Generator(generator(3))
+        return made
+
+    def change(state: dict[str, Any]) -> dict[str, Any]:
+        lie(state["rng"], place)
+        return state
+
+    run().fit(path, epochs=1)
+    rewrite(path, change)
+    with pytest.raises(sn.DataError, match="its random state makes no sense"):
+        run().fit(path)
 
 
 def test_a_compressed_checkpoint_is_refused_since_it_may_be_longer_than_its_file(path):
@@ -372,38 +523,52 @@ def test_a_compressed_checkpoint_is_refused_since_it_may_be_longer_than_its_file
 
 THREADS = """
 import sys, numba, numpy as np, scratchnet as sn
-numba.set_num_threads(int(sys.argv[1]))
-rng = np.random.default_rng(0)
-vae = sn.VAE(
-    sn.Sequential(sn.Dense(784, 100, rng=rng), sn.ReLU(), sn.Dense(100, 8, rng=rng)),
-    sn.Sequential(sn.Dense(4, 100, rng=rng), sn.ReLU(), sn.Dense(100, 784, rng=rng)),
-)
-x = sn.data.mnist("test")[0][:1000]
-sn.fit(vae, x, optimizer=sn.Adam(), epochs=1, rng=rng, progress=False)
-print(vae.parameters.theta.tobytes().hex())
+x = sn.data.mnist("test")[0][:500]
+def train(threads, epochs, checkpoint=None):
+    numba.set_num_threads(threads)
+    rng = np.random.default_rng(0)
+    vae = sn.VAE(
+        sn.Sequential(sn.Dense(784, 100, rng=rng), sn.ReLU(), sn.Dense(100, 8, rng=rng)),
+        sn.Sequential(sn.Dense(4, 100, rng=rng), sn.ReLU(), sn.Dense(100, 784, rng=rng)),
+    )
+    sn.fit(vae, x, optimizer=sn.Adam(), epochs=epochs, rng=rng, progress=False, checkpoint=checkpoint)
+    return vae.parameters.theta.tobytes().hex()
+whole = [train(threads, 2) for threads in (1, 2, 4)]
+train(1, 1, sys.argv[1])
+print(*whole, train(4, 2, sys.argv[1]))
 """
 
 
-def test_one_two_and_four_threads_train_the_same_weights():
+def test_one_two_and_four_threads_train_the_same_weights_also_if_another_number_goes_on(path):
     pytest.importorskip("numba")
-    found = {python("-c", THREADS, str(n), NUMBA_NUM_THREADS="4", SCRATCHNET_KERNELS="numba") for n in (1, 2, 4)}
-    assert len(found) == 1
+    found = python("-c", THREADS, str(path), NUMBA_NUM_THREADS="4", SCRATCHNET_KERNELS="numba").split()
+    assert len(found) == 4
+    assert len(set(found)) == 1
 
 
-def test_two_models_trained_at_once_are_those_trained_one_after_the_other():
-    apart = [Run(seed) for seed in (1, 2)]
-    expected = [run.left(run.fit(None, epochs=20)) for run in apart]
-    at_once = [Run(seed) for seed in (1, 2)]
-    found: dict[int, Any] = {}
-    threads = [
-        threading.Thread(target=lambda i=i, run=run: found.__setitem__(i, run.left(run.fit(None, epochs=20))))
-        for i, run in enumerate(at_once)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert [found[i] for i in range(2)] == expected
+def test_the_compiled_kernels_train_what_the_formulas_train_but_for_rounding():
+    pytest.importorskip("numba")
+    thetas = []
+    for engine in ("numpy", "numba"):
+        with kernels.use(engine):
+            run = Run(dtype=np.float64)
+            run.fit(None, x=X.astype(np.float64), validation=None)
+        thetas.append(run.model.parameters.theta)
+    assert np.allclose(*thetas, rtol=1e-9, atol=1e-12)
+    assert not np.array_equal(thetas[0], Run(dtype=np.float64).model.parameters.theta)
+
+
+@pytest.mark.parametrize("engine", ["numpy", "numba"])
+def test_two_models_trained_at_once_are_those_trained_one_after_the_other(engine):
+    if engine == "numba":
+        pytest.importorskip("numba")
+
+    def train(run: Run) -> Any:
+        return run.left(run.fit(None, epochs=20))
+
+    with kernels.use(engine), ThreadPoolExecutor(2) as threads:
+        expected = [train(Run(seed)) for seed in (1, 2)]
+        assert list(threads.map(train, [Run(1), Run(2)])) == expected
 
 
 # ---- numbers gone bad
