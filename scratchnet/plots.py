@@ -23,6 +23,7 @@ from numpy.typing import DTypeLike
 
 from scratchnet.checks import (
     check_count,
+    check_finite,
     check_flag,
     check_float_type,
     check_floats,
@@ -30,15 +31,16 @@ from scratchnet.checks import (
     check_number,
     check_pair,
     check_path,
-    check_pixels,
+    check_real,
     check_rows,
     check_text,
     check_texts,
     check_vector,
+    describe,
     listed,
     named,
 )
-from scratchnet.errors import ShapeError
+from scratchnet.errors import DataError, ShapeError
 from scratchnet.storage import write_whole
 from scratchnet.training import History
 from scratchnet.types import Array
@@ -403,8 +405,9 @@ def _check_curves(where: str, name: str, curves: Mapping[str, tuple[Array, ...]]
     for one, rows in curves.items():
         if not isinstance(rows, tuple | list) or len(rows) != arrays:
             raise TypeError(f"{where} expects {arrays} arrays for each of {name}, got {named(rows)} for {one}.")
-        for row in rows:
-            check_vector(where, one, row, len(check_vector(where, one, rows[0])))
+        sizes = [check_real(where, one, row).size for row in rows]
+        if len(set(sizes)) > 1:
+            raise ShapeError(f"{where} expects the arrays of {one} to be of one length, got {sizes}.")
 
 
 def _figure(width: float, height: float, title: str, panels: int = 1, rows: int = 1) -> tuple[Figure, list[Axes]]:
@@ -457,7 +460,10 @@ def _picture(mosaic: Array, title: str) -> tuple[Figure, Axes]:
 def _mosaic(images: Array, columns: int, shape: tuple[int, int] | None) -> Array:
     """The images of (N, D) as one picture, `columns` in a row, on white."""
     _check_points("plots", "images", images)
-    check_pixels("plots", "images", images)
+    check_finite("plots", "images", images)
+    if images.size and images.max() > 2 and not np.any(images % 1):  # what is a little out of [0, 1] is cut off there
+        came = f"whole {describe(images)}"
+        raise DataError(f"plots expects images in [0, 1], got {came}: divide pixels of 0–255 by 255.")
     side = math.isqrt(images.shape[1])
     height, width = (side, side) if shape is None else check_pair("plots", "shape", shape)
     if len(images) == 0 or height * width != images.shape[1]:
