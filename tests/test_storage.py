@@ -113,6 +113,11 @@ def npz(path: Path, **changes: object) -> bytes:
     return path.read_bytes()
 
 
+def compressed(path: Path) -> bytes:
+    np.savez_compressed(path, **make(seed=1).parameters.named())  # type: ignore[arg-type]
+    return path.read_bytes()
+
+
 def npy(path: Path) -> bytes:
     with path.open("wb") as file:
         np.save(file, np.zeros(3))
@@ -142,7 +147,18 @@ def promising(path: Path, shape: tuple[int, ...], body: bytes = b"", version: in
     return path.read_bytes()
 
 
+def twice(path: Path) -> bytes:
+    """An archive that holds its last array once more."""
+    sn.save(path, make(seed=1))
+    with zipfile.ZipFile(path, "a") as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        archive.writestr("decoder.b.npy", archive.read("decoder.b.npy"))
+    return path.read_bytes()
+
+
 UNFIT = {
+    "an array twice": twice,
+    "compressed": compressed,
     "garbage": lambda path: b"garbage",
     "nothing": lambda path: b"",
     "cut off": lambda path: saved_by(make(seed=1), path)[:-100],

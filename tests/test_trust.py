@@ -442,24 +442,25 @@ def test_a_file_that_is_no_checkpoint_is_named(path):
         Run().fit(path)
 
 
+STATE = np.random.default_rng(0).bit_generator.state
 POSITION = {"epochs": [], "images": 0, "sums": {}, "seconds": 0.0, "order": None, "validation": None}
 
 
 @pytest.mark.parametrize(
     "lie",
     [
-        {"position": POSITION | {"images": -5}},
+        {"position": POSITION | {"images": -5, "order": STATE}},
         {"position": POSITION | {"epochs": "many"}},
         {"rng": {"bit_generator": "PCG64", "state": "none"}},
         {"steps": "three"},
         {"rates": {"1e9": 0.5}},
         {"settings": []},
         {"rng": None},
-        {"steps": -5},
-        {"steps": 10**400},
-        {"position": POSITION | {"images": 3}},
-        {"position": POSITION | {"images": 10, "order": None}},
-        {"position": POSITION | {"images": 10**9}},
+        {"steps": -5, "rates": {"0": 0.01}},
+        {"steps": 1.0, "rates": {"0": 0.01}},
+        {"position": POSITION | {"images": 3, "order": STATE}},
+        {"position": POSITION | {"images": 10}},
+        {"position": POSITION | {"images": 10**9, "order": STATE}},
         {"position": POSITION | {"sums": {"loss": float("nan")}}},
         {"position": POSITION | {"epochs": {}}},
         {"position": POSITION | {"order": {"bit_generator": "PCG64", "state": {}}}},
