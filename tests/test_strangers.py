@@ -279,7 +279,8 @@ for kind, path in json.loads(sys.argv[2]):
         read(kind, path)
         print("read")
     except sn.DataError as error:
-        print(error)
+        for_want_of_memory = isinstance(error.__cause__ or error.__context__, MemoryError)
+        print("not in time:" if for_want_of_memory else "", error, sep="")
 """
 
 
@@ -434,6 +435,5 @@ def test_files_made_to_take_all_memory_or_to_hang_are_refused_within_bounds(host
     assert limited == "limited"
     for (_, path), message in zip(wanted, said, strict=True):
         assert message.startswith(path), message
-        assert "emory" not in message  # what is refused for want of memory was not refused in time
         assert message.endswith(".")
         assert len(message) < len(path) + 300
