@@ -38,6 +38,14 @@ def check_rows(where: object, name: str, x: Any, width: int | None, dtype: np.dt
     check_computes_in(where, name, x, dtype)
 
 
+def check_points(where: object, name: str, x: Any, width: int | None = None) -> None:
+    """`x` is (N, width) of real floats, of any precision; a width of None leaves the width open."""
+    check_floats(where, name, x)
+    if x.dtype.kind == "c":
+        raise TypeError(f"{where} expects {name} to hold real numbers, got {x.dtype}.")
+    check_rows(where, name, x, width, x.dtype)
+
+
 def check_images(where: object, name: str, x: Any, channels: int | None = None, dtype: np.dtype | None = None) -> None:
     """`x` is (N, channels, H, W) in the dtype of the parameters; what is None is left open."""
     check_floats(where, name, x)

@@ -14,6 +14,7 @@ from scratchnet.checks import (
     check_floats,
     check_number,
     check_pixels,
+    check_points,
     check_rng,
     check_rows,
     check_same,
@@ -250,8 +251,7 @@ def active_units(mu: Array, threshold: float = 0.01) -> Array:
     >>> active_units(np.array([[1.0, 0.01], [-1.0, -0.01]]))
     array([ True, False])
     """
-    check_floats("active_units", "mu", mu)
-    check_rows("active_units", "mu", mu, None, mu.real.dtype)
+    check_points("active_units", "mu", mu)
     check_batch("active_units", mu)
     check_number("active_units", "threshold", threshold, 0)
     return mu.var(axis=0) > threshold

@@ -26,13 +26,12 @@ from scratchnet.checks import (
     check_finite,
     check_flag,
     check_float_type,
-    check_floats,
     check_names,
     check_number,
     check_pair,
     check_path,
+    check_points,
     check_real,
-    check_rows,
     check_text,
     check_texts,
     check_vector,
@@ -82,7 +81,7 @@ def image_rows(rows: Mapping[str, Array], title: str, *, shape: tuple[int, int] 
     """Rows of images, (N, D) each, one under the other, each with its name at the left."""
     check_names("plots.image_rows", "rows", rows)
     for name, images in rows.items():
-        _check_points("plots.image_rows", name, images)
+        check_points("plots.image_rows", name, images)
     if len({images.shape for images in rows.values()}) != 1:
         shapes = ", ".join(f"{name} {images.shape}" for name, images in rows.items())
         raise ShapeError(f"plots.image_rows expects rows of one shape, got {shapes}.")
@@ -172,7 +171,7 @@ def latent_plane(
 
 def latent_scatter(z: Array, labels: Array, title: str) -> Figure:
     """Points z (N, 2) of a two-dimensional latent space, coloured by label 0 to 9."""
-    _check_points("plots.latent_scatter", "z", z, 2)
+    check_points("plots.latent_scatter", "z", z, 2)
     labels = check_vector("plots.latent_scatter", "labels", labels, len(z))
     figure, (axes,) = _figure(6.4, 5.2, title)
     points = axes.scatter(z[:, 0], z[:, 1], c=labels, cmap=DIGITS, vmin=-0.5, vmax=9.5, s=4, alpha=0.7, linewidths=0)
@@ -193,8 +192,8 @@ def latent_scatters(codes: Mapping[str, Array], labels: Array, title: str, *, pa
     if missing := codes.keys() - paths.keys():
         raise ShapeError(f"{where} expects a path for each of codes, got none for {listed(sorted(missing))}.")
     for name, z in codes.items():
-        _check_points(where, f"the codes of {name}", z, 2)
-        _check_points(where, f"the path of {name}", paths[name], 2)
+        check_points(where, f"the codes of {name}", z, 2)
+        check_points(where, f"the path of {name}", paths[name], 2)
         check_vector(where, "labels", labels, len(z))
     rows = math.ceil(len(codes) / 2)
     figure, all_axes = _figure(9, 4 * rows, title, panels=2 * rows, rows=rows)
@@ -238,7 +237,7 @@ def error_curves(sizes: Sequence[int], errors: Mapping[str, Sequence[float]], ti
 
 def latent_maps(z: Array, values: Mapping[str, Array], title: str) -> Figure:
     """A panel for each quantity (N,): the points z (N, 2) of a two-dimensional latent space, coloured by it."""
-    _check_points("plots.latent_maps", "z", z, 2)
+    check_points("plots.latent_maps", "z", z, 2)
     check_names("plots.latent_maps", "values", values)
     for name, value in values.items():
         check_vector("plots.latent_maps", name, value, len(z))
@@ -391,14 +390,6 @@ def save_figure(path: str | PathLike[str], figure: Figure) -> None:
         figure.savefig(file, format="png")
 
 
-def _check_points(where: str, name: str, x: Array, width: int | None = None) -> None:
-    """`x` is (N, width) of real floats."""
-    check_floats(where, name, x)
-    if x.dtype.kind == "c":
-        raise TypeError(f"{where} expects {name} to hold real numbers, got {x.dtype}.")
-    check_rows(where, name, x, width, x.dtype)
-
-
 def _check_curves(where: str, name: str, curves: Mapping[str, tuple[Array, ...]], arrays: int) -> None:
     """Each curve is so many rows of numbers, of one length."""
     check_names(where, name, curves)
@@ -459,7 +450,7 @@ def _picture(mosaic: Array, title: str) -> tuple[Figure, Axes]:
 
 def _mosaic(images: Array, columns: int, shape: tuple[int, int] | None) -> Array:
     """The images of (N, D) as one picture, `columns` in a row, on white."""
-    _check_points("plots", "images", images)
+    check_points("plots", "images", images)
     check_finite("plots", "images", images)
     if images.size and images.max() > 2 and not np.any(images % 1):  # what is a little out of [0, 1] is cut off there
         came = f"whole {describe(images)}"

@@ -118,7 +118,7 @@ def search(config: pytest.Config, strategy: st.SearchStrategy[Any], read: Callab
     """Read so many damaged files as --damaged says; of all files, some are good and some are refused."""
     seen: Counter[str] = Counter()
 
-    @settings(max_examples=config.getoption("damaged"))
+    @settings(max_examples=int(config.getoption("damaged")))  # type: ignore[arg-type]
     @given(strategy)
     def read_each(damage: Any) -> None:
         seen[read(damage)] += 1

@@ -1,5 +1,6 @@
 """A run that can be trusted: killed, interrupted or read from a damaged file, it ends at the same bits or says why."""
 
+import ast
 import json
 import os
 import signal
@@ -217,6 +218,19 @@ def test_what_a_living_process_is_writing_stays(path):
     theirs.write_bytes(b"half")
     Run().fit(path)
     assert theirs.exists()
+
+
+DEMOS = sorted(path for path in (ROOT / "demos").glob("*.py") if "sn.fit(" in path.read_text())
+
+
+@pytest.mark.parametrize("demo", DEMOS, ids=lambda demo: demo.stem)
+def test_every_training_of_a_demo_is_saved_for_resume(demo):
+    calls = [node for node in ast.walk(ast.parse(demo.read_text())) if isinstance(node, ast.Call)]
+    trainings = [call for call in calls if ast.unparse(call.func) == "sn.fit"]
+    assert trainings
+    for training in trainings:
+        saved = {keyword.arg: ast.unparse(keyword.value) for keyword in training.keywords}
+        assert saved["checkpoint"].startswith("demo.checkpoint(")
 
 
 # ---- interrupted
