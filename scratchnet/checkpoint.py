@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+import math
 import os
 import re
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from numbers import Real
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -14,10 +16,12 @@ from typing import Any
 import numpy as np
 
 from scratchnet import kernels
+from scratchnet.checks import brief, named
 from scratchnet.errors import DataError
+from scratchnet.memory import aligned
 from scratchnet.models.model import Model
 from scratchnet.optim import Optimizer
-from scratchnet.storage import opened, read_arrays, read_bytes, write_whole
+from scratchnet.storage import opened, read_array, read_arrays, write_whole
 from scratchnet.types import Array
 
 _FORMAT = 1
@@ -63,6 +67,8 @@ class Checkpoint:
         Of the run, as they are before it.
     settings : dict
         What else makes the run what it is: it can go on only with the same.
+    limits : dict
+        Its `epochs`, the `images` of one, and its `batch_size`: a position beyond them is none of this run.
     """
 
     def __init__(
@@ -73,6 +79,7 @@ class Checkpoint:
         optimizer: Optimizer,
         rng: np.random.Generator,
         settings: dict[str, Any],
+        limits: dict[str, int],
     ):
         self.path, self.seconds = Path(path), seconds
         self._model, self._optimizer, self._rng = model, optimizer, rng
@@ -87,6 +94,8 @@ class Checkpoint:
         }
         self._memory = {name: np.zeros_like(model.parameters.theta) for name in memory}
         self._began = {"theta": digest(model.parameters.theta), "rng": rng.bit_generator.state}
+        self._limits = limits
+        self._most = 2**20 + 2**14 * int(limits["epochs"])  # bytes of all but the arrays
 
     def begin(self) -> Position:
         """Where to go on: what the file holds if there is one. It is written at once, to see that it can be."""
@@ -108,7 +117,12 @@ class Checkpoint:
         ------
         OSError
             If that fails; what was saved before stands there still.
+        TypeError, ValueError
+            If a record holds what is no number, or too many.
         """
+        for name, value in [item for record in position.epochs[-1:] for item in record.items()]:
+            if not isinstance(value, Real) or isinstance(value, bool):
+                raise TypeError(f"fit expects after_epoch to add numbers to a record, got {named(value)} as {name!r}.")
         optimizer, theta = self._optimizer, self._model.parameters.theta
         state = {
             "format": _FORMAT,
@@ -120,8 +134,14 @@ class Checkpoint:
             "rng": self._rng.bit_generator.state,
             "position": asdict(position),
         }
+        text = _text(state).encode()
+        if len(text) > self._most:  # read back, it takes 30 times as much memory at worst
+            raise ValueError(
+                f"fit expects after_epoch to add few numbers to a record, got {len(text):,} bytes of records, "
+                f"which may be {self._most:,}."
+            )
         memory = {name: getattr(optimizer, name, zeros) for name, zeros in self._memory.items()}
-        arrays = {"theta": theta, **memory, "state": np.frombuffer(_text(state).encode(), np.uint8)}
+        arrays = {"theta": theta, **memory, "state": np.frombuffer(text, np.uint8)}
         try:
             with write_whole(self.path) as file:
                 np.savez(file, **arrays)
@@ -135,22 +155,25 @@ class Checkpoint:
     def _load(self) -> Position:
         """What the file says, once all of it was found to belong to this run; only then anything changes."""
         theta, optimizer = self._model.parameters.theta, self._optimizer
-        with opened(self.path, "checkpoint") as archive:
-            state = json.loads(read_bytes(archive, "state"))
+        with opened(self.path, "checkpoint", ("theta", "state", *self._memory)) as archive:
+            state = json.loads(read_array(archive, "state", self._most).tobytes())
             if state["format"] != _FORMAT:
                 raise DataError("was written by another version of scratchnet: begin the run anew, with another file.")
             self._compare(state)
             arrays = read_arrays(archive, {"theta": theta, **self._memory}, besides=("state",))
             if digest(arrays["theta"]) != state["theta"]:
                 raise ValueError("its parameters are not those that were saved")
-            position, steps = _position(state["position"]), int(state["steps"])
-            for random_state in (state["rng"], position.order, position.validation):
+            position = _position(state["position"], **self._limits)
+            self._check_random_state(state["rng"])
+            for random_state in (position.order, position.validation):
                 if random_state is not None:
-                    type(self._rng.bit_generator)().state = random_state
+                    self._check_random_state(random_state)
         theta[...] = arrays["theta"]
-        optimizer.steps = steps
-        for name in self._memory:
-            setattr(optimizer, name, arrays[name].copy())  # what was read may not be written to
+        optimizer.steps = state["steps"]
+        for name, zeros in self._memory.items():
+            kept = aligned(zeros.shape, zeros.dtype)
+            kept[...] = arrays[name]
+            setattr(optimizer, name, kept)
         self._rng.bit_generator.state = state["rng"]
         self._began = state["began"]
         return position
@@ -159,13 +182,15 @@ class Checkpoint:
         """The run in the file is this run, or DataError names what is different."""
         there, here = state["settings"], _plain(self._settings)
         differences = [
-            f"{name} is {there.get(name)} there and {here.get(name)} here"
+            f"{brief(name)} is {brief(there.get(name), 400)} there and {brief(here.get(name), 400)} here"
             for name in {**here, **there}
             if there.get(name) != here.get(name)
         ]
+        if not (type(state["steps"]) is int and 0 <= state["steps"] < 2**53):
+            raise ValueError("its number of steps makes no sense")
         rates = self._rates(state["steps"])
         differences += [
-            f"the learning rate at step {step} is {rate} there and {rates[step]} here"
+            f"the learning rate at step {step} is {brief(rate)} there and {rates[step]} here"
             for step, rate in state["rates"].items()
             if rates[step] != rate
         ]
@@ -176,9 +201,15 @@ class Checkpoint:
             differences.append("rng began in another state, as with another seed")
         if differences:
             raise DataError(
-                f"holds another run: {'; '.join(differences)}; make model, optimizer and rng as they were for it, "
+                f"holds another run: {'; '.join(differences[:8])}; make model, optimizer and rng as they were for it, "
                 "or give this run another file."
             )
+
+    def _check_random_state(self, state: Mapping[str, Any]) -> None:
+        """NumPy takes the state, and would read nothing beyond its numbers: it does not look where it is to go on."""
+        type(self._rng.bit_generator)().state = state
+        if not (0 <= state["state"].get("pos", 0) <= 624 and 0 <= state.get("buffer_pos", 0) <= 4):  # MT19937, Philox
+            raise ValueError("its random state makes no sense")
 
     def _rates(self, steps: int) -> dict[str, float]:
         """The learning rate at the first step and at the last one taken: a function has no other name."""
@@ -210,18 +241,22 @@ def _plain(state: dict[str, Any]) -> dict[str, Any]:
 
 
 def _text(state: dict[str, Any]) -> str:
-    return json.dumps(state, default=lambda number: number.tolist(), allow_nan=False)
+    return json.dumps(state, default=lambda number: number.tolist())
 
 
-def _position(found: dict[str, Any]) -> Position:
-    """A position whose parts are of the types that they should be."""
+def _position(found: dict[str, Any], epochs: int, images: int, batch_size: int) -> Position:
+    """A position at which a run of these epochs, images and batches can be."""
     position = Position(**found)
-    records = [position.sums, *position.epochs]
+    numbers = [position.images, position.seconds, *position.sums.values()]
     if not (
-        all(type(value) in (int, float) for record in records for value in (record.values()))
+        all(type(number) in (int, float) and math.isfinite(number) for number in numbers)
         and type(position.images) is int
-        and position.images >= 0
-        and type(position.seconds) is float
+        and position.images in (*range(0, images, batch_size), images)
+        and (position.order is not None or position.images == 0)
+        and type(position.epochs) is list
+        and all(type(number) in (int, float) for record in position.epochs for number in record.values())
     ):
         raise ValueError("its position makes no sense")
+    if len(position.epochs) > epochs:
+        raise DataError(f"holds {len(position.epochs)} epochs, expected at most the {epochs} asked for.")
     return position

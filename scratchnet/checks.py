@@ -4,8 +4,10 @@ Each function takes `where`, the caller or its name, as the reader knows it, and
 cost a comparison of tuples, except `check_pixels` and `check_finite`, which read their array.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from numbers import Integral, Real
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,7 @@ from scratchnet.types import Array
 
 def check_floats(where: object, name: str, x: Any) -> None:
     """`x` is an array of floating-point numbers."""
-    if not isinstance(x, np.ndarray):
+    if not isinstance(x, np.ndarray) or isinstance(x, np.matrix | np.ma.MaskedArray):  # these two multiply otherwise
         hint = f": convert it with np.asarray({name}, dtype=np.float32)" if name.isidentifier() else ""
         raise TypeError(f"{where} expects {name} to be a NumPy array, got {type(x).__name__}{hint}.")
     if x.dtype.kind not in "fc":
@@ -34,6 +36,14 @@ def check_rows(where: object, name: str, x: Any, width: int | None, dtype: np.dt
         expected = "D" if width is None else width
         raise ShapeError(f"{where} expects {name} of shape (N, {expected}), got {x.shape}{hint}.")
     check_computes_in(where, name, x, dtype)
+
+
+def check_points(where: object, name: str, x: Any, width: int | None = None) -> None:
+    """`x` is (N, width) of real floats, of any precision; a width of None leaves the width open."""
+    check_floats(where, name, x)
+    if x.dtype.kind == "c":
+        raise TypeError(f"{where} expects {name} to hold real numbers, got {x.dtype}.")
+    check_rows(where, name, x, width, x.dtype)
 
 
 def check_images(where: object, name: str, x: Any, channels: int | None = None, dtype: np.dtype | None = None) -> None:
@@ -92,6 +102,18 @@ def check_finite(where: str, name: str, x: Array) -> None:
         raise DataError(f"{where} expects {name} to be finite, got {describe(x)}.")
 
 
+def check_in_place(where: str, name: str, x: Array, /, **others: Array) -> None:
+    """`x` may be changed in place: it can be written to, and no other array lies where it does."""
+    if not x.flags.writeable:
+        raise ValueError(f"{where} expects {name} to be an array to write to, got one that is read-only: pass a copy.")
+    for other_name, other in others.items():
+        if np.shares_memory(x, other):
+            raise ValueError(
+                f"{where} expects {name} and {other_name} to be apart in memory, got arrays that overlap: "
+                f"pass {other_name}.copy()."
+            )
+
+
 def check_count(where: str, name: str, value: Any, least: int = 1) -> None:
     """`value` is a whole number, not below `least`."""
     if not isinstance(value, Integral) or isinstance(value, bool):
@@ -143,6 +165,14 @@ def check_real(where: str, name: str, x: Any) -> Array:
     return x
 
 
+def check_vector(where: str, name: str, x: Any, length: int | None = None) -> Array:
+    """`x`, an array or a list, is a row of real numbers, `length` of them if that is given; returned as an array."""
+    x = check_real(where, name, x)
+    if x.ndim != 1 or length not in (None, len(x)):
+        raise ShapeError(f"{where} expects {name} of shape ({'N' if length is None else length},), got {x.shape}.")
+    return x
+
+
 def check_distribution(where: str, name: str, p: Any) -> Array:
     """`p` holds probabilities that sum to 1 within the rounding of their type; returned in float64."""
     p, rounding = _probabilities(where, name, p)
@@ -183,9 +213,57 @@ def _probabilities(where: str, name: str, p: Any) -> tuple[Array, float]:
 
 def check_choice(where: str, name: str, value: Any, choices: tuple[str, ...]) -> None:
     """`value` is one of the words in `choices`."""
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:
         expected = " or ".join(repr(choice) for choice in choices)
-        raise ValueError(f"{where} expects {name} to be {expected}, got {value!r}.")
+        raise ValueError(f"{where} expects {name} to be {expected}, got {named(value)}.")
+
+
+def check_path(where: str, name: str, path: Any) -> Path:
+    """`path` is the name of a file or folder; returned as a path."""
+    if not isinstance(path, str | PathLike) or isinstance(path, bytes):
+        raise TypeError(f"{where} expects {name} to be a path, got {named(path)}.")
+    return Path(path)
+
+
+def check_model(where: str, model: Any) -> None:
+    """`model` has parameters by name."""
+    if not hasattr(getattr(model, "parameters", None), "named"):
+        raise TypeError(f"{where} expects a model such as VAE(…) or Autoencoder(…), got {named(model)}.")
+
+
+def check_text(where: str, **texts: Any) -> None:
+    """Each is a text."""
+    for name, text in texts.items():
+        if not isinstance(text, str):
+            raise TypeError(f"{where} expects {name} to be a text, got {named(text)}.")
+
+
+def check_texts(where: str, name: str, texts: Any) -> None:
+    """`texts` is a list of texts, or another collection of them."""
+    is_collection = isinstance(texts, Collection) and not isinstance(texts, str | np.ndarray)
+    if not is_collection or not all(isinstance(one, str) for one in texts):
+        raise TypeError(f"{where} expects {name} to be a list of texts, got {named(texts)}.")
+
+
+def check_names(where: str, name: str, mapping: Any) -> None:
+    """`mapping` has at least one entry, each under a text."""
+    if not isinstance(mapping, Mapping):
+        raise TypeError(f"{where} expects {name} to be a dict, got {named(mapping)}.")
+    check_texts(where, f"the names of {name}", mapping.keys())
+    if not mapping:
+        raise ShapeError(f"{where} expects at least one entry in {name}, got none.")
+
+
+def check_flag(where: str, name: str, value: Any) -> None:
+    """`value` is True or False."""
+    if not isinstance(value, bool | np.bool):
+        raise TypeError(f"{where} expects {name} to be True or False, got {named(value)}.")
+
+
+def check_function(where: str, name: str, function: Any) -> None:
+    """`function` can be called; None stands for none."""
+    if function is not None and not callable(function):
+        raise TypeError(f"{where} expects {name} to be a function, got {named(function)}.")
 
 
 def check_rng(where: str, rng: Any) -> np.random.Generator:
@@ -222,6 +300,13 @@ def listed(names: Iterable[str], most: int = 3) -> str:
     names = list(names)
     rest = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + rest
+
+
+def brief(text: object, most: int = 160) -> str:
+    """A text that a file may have written, fit for a sentence: on one line, printable, and not long."""
+    text = " ".join(str(text).split())
+    text = text if text.isprintable() else ascii(text)
+    return text if len(text) <= most else f"{text[: most - 40]} … {text[-35:]}"
 
 
 def named(value: Any) -> str:

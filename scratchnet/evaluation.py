@@ -11,16 +11,15 @@ from scratchnet import kernels
 from scratchnet.checks import (
     check_batch,
     check_count,
-    check_finite,
     check_floats,
     check_number,
     check_pixels,
+    check_points,
     check_rng,
     check_rows,
     check_same,
 )
 from scratchnet.gaussian import noise_like, sample_gaussian
-from scratchnet.models.likelihood import Bernoulli
 from scratchnet.models.vae import VAE
 from scratchnet.types import Array
 
@@ -187,9 +186,9 @@ def bce_scale(train: Array, test: Array) -> dict[str, float]:
     >>> round(scale["mean_image"], 4), round(scale["floor"], 4)
     (0.6931, 0.6931)
     """
+    check_floats("bce_scale", "train", train)
     for name, x in (("train", train), ("test", test)):
-        check_floats("bce_scale", name, x)
-        check_rows("bce_scale", name, x, train.shape[-1], train.dtype)
+        check_rows("bce_scale", name, x, train.shape[-1] if train.ndim else None, train.dtype)
         check_batch("bce_scale", x)
         check_pixels("bce_scale", name, x)
     mean_image = train.mean(axis=0, dtype=np.float64).clip(1e-6, 1 - 1e-6)
@@ -252,7 +251,7 @@ def active_units(mu: Array, threshold: float = 0.01) -> Array:
     >>> active_units(np.array([[1.0, 0.01], [-1.0, -0.01]]))
     array([ True, False])
     """
-    check_floats("active_units", "mu", mu)
+    check_points("active_units", "mu", mu)
     check_batch("active_units", mu)
     check_number("active_units", "threshold", threshold, 0)
     return mu.var(axis=0) > threshold
@@ -264,10 +263,7 @@ def _check_arguments(where: str, vae: VAE, x: Array, rng: np.random.Generator) -
     check_rng(where, rng)
     check_rows(where, "x", x, vae.encoder.n_in, vae.dtype)
     check_batch(where, x)
-    if isinstance(vae.likelihood, Bernoulli):
-        check_pixels(where, "x", x)
-    else:
-        check_finite(where, "x", x)
+    vae.check_range(where, x)
 
 
 def _cross_entropy(x: Array, p: Array) -> float:

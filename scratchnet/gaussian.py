@@ -71,7 +71,7 @@ def sample_gaussian(mu: Array, logvar: Array, eps: Array) -> tuple[Array, Backwa
     Raises
     ------
     ShapeError
-        If the shapes differ.
+        If the shapes differ, or N is 0.
     TypeError
         If an array does not hold floats, or the dtypes differ.
 
@@ -90,6 +90,7 @@ def sample_gaussian(mu: Array, logvar: Array, eps: Array) -> tuple[Array, Backwa
     check_floats("sample_gaussian", "mu", mu)
     check_same("sample_gaussian", "logvar", logvar, "mu", mu)
     check_same("sample_gaussian", "eps", eps, "mu", mu)
+    check_batch("sample_gaussian", mu)
     z, sigma = kernels.sample_gaussian(mu, logvar, eps)  # z = μ + σ ⊙ ε        (N, L)
 
     def backward(dz: Array) -> tuple[Array, Array]:  # dz (N, L)

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 from scratchnet import kernels
-from scratchnet.checks import check_floats, check_number, check_same
+from scratchnet.checks import check_floats, check_in_place, check_number, check_same
 from scratchnet.errors import ShapeError
 from scratchnet.memory import aligned
 from scratchnet.types import Array
@@ -41,10 +41,19 @@ class Optimizer(ABC):
         ------
         ShapeError
             If θ and dθ differ in shape, or θ differs from the one that this optimizer began with.
+        TypeError
+            If they do not hold real floats, or differ in dtype.
+        ValueError
+            If θ is read-only, or overlaps dθ in memory.
         """
         name = type(self).__name__
         check_floats(name, "theta", theta)
         check_same(name, "dtheta", dtheta, "theta", theta)
+        if theta.ndim == 0:
+            raise ShapeError(f"{name} expects theta of shape (P,), got a single number.")
+        if theta.dtype.kind == "c":
+            raise TypeError(f"{name} expects theta to hold real numbers, got {theta.dtype}.")
+        check_in_place(name, "theta", theta, dtheta=dtheta)
         for memory in self.memory_names:
             if self.steps == 0:
                 setattr(self, memory, aligned(theta.shape, theta.dtype))

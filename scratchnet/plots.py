@@ -21,8 +21,25 @@ from matplotlib.textpath import text_to_path
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import DTypeLike
 
-from scratchnet.checks import check_count, check_rows
-from scratchnet.errors import ShapeError
+from scratchnet.checks import (
+    check_count,
+    check_finite,
+    check_flag,
+    check_float_type,
+    check_names,
+    check_number,
+    check_pair,
+    check_path,
+    check_points,
+    check_real,
+    check_text,
+    check_texts,
+    check_vector,
+    describe,
+    listed,
+    named,
+)
+from scratchnet.errors import DataError, ShapeError
 from scratchnet.storage import write_whole
 from scratchnet.training import History
 from scratchnet.types import Array
@@ -48,7 +65,11 @@ def image_grid(
 
     `shape` is one image's height and width; images are square unless it is given.
     """
-    check_count("plots.image_grid", "columns", columns)
+    where = "plots.image_grid"
+    check_count(where, "columns", columns)
+    check_texts(where, "names", names)
+    if len(names) > columns:
+        raise ShapeError(f"{where} expects at most {columns} names, one for each column, got {len(names)}.")
     mosaic = _mosaic(images, columns, shape)
     figure, axes = _picture(mosaic, title)
     width = mosaic.shape[1] / columns
@@ -58,9 +79,12 @@ def image_grid(
 
 def image_rows(rows: Mapping[str, Array], title: str, *, shape: tuple[int, int] | None = None) -> Figure:
     """Rows of images, (N, D) each, one under the other, each with its name at the left."""
-    if len({len(images) for images in rows.values()}) != 1:
-        counts = ", ".join(f"{name} {len(images)}" for name, images in rows.items())
-        raise ShapeError(f"plots.image_rows expects rows of one length, got {counts or 'no row'}.")
+    check_names("plots.image_rows", "rows", rows)
+    for name, images in rows.items():
+        check_points("plots.image_rows", name, images)
+    if len({images.shape for images in rows.values()}) != 1:
+        shapes = ", ".join(f"{name} {images.shape}" for name, images in rows.items())
+        raise ShapeError(f"plots.image_rows expects rows of one shape, got {shapes}.")
     columns = len(next(iter(rows.values())))
     mosaic = _mosaic(np.concatenate(list(rows.values())), columns, shape)
     height = mosaic.shape[0] / len(rows)
@@ -71,6 +95,8 @@ def image_rows(rows: Mapping[str, Array], title: str, *, shape: tuple[int, int] 
 
 def image_grids(grids: Mapping[str, Array], title: str, *, columns: int) -> Figure:
     """A panel for each grid of square images (N, D), two in a row, `columns` images in a row of a grid, names above."""
+    check_names("plots.image_grids", "grids", grids)
+    check_count("plots.image_grids", "columns", columns)
     rows = math.ceil(len(grids) / 2)
     figure, all_axes = _figure(9, 4.6 * rows, title, panels=2 * rows, rows=rows)
     for axes, (name, images) in zip(all_axes, grids.items(), strict=False):
@@ -83,6 +109,9 @@ def image_grids(grids: Mapping[str, Array], title: str, *, columns: int) -> Figu
 
 def history_curves(history: History, title: str) -> Figure:
     """A panel for each term of the loss over the epochs, training and validation in it, last values in the legend."""
+    if not isinstance(history, History) or not history.epochs:
+        came = "one of no epoch" if isinstance(history, History) else named(history)
+        raise TypeError(f"plots.history_curves expects a History of at least one epoch, got {came}.")
     terms = [name for name in history.epochs[0] if name not in ("epoch", "seconds", "loss") and name[:4] != "val_"]
     panels = {
         term: {
@@ -108,6 +137,11 @@ def history_curves(history: History, title: str) -> Figure:
 
 def latent_bars(kl: Array, active: Array, title: str) -> Figure:
     """The KL (L,) of each latent dimension in falling order, those that are not active in grey."""
+    kl = check_vector("plots.latent_bars", "kl", kl)
+    active = np.asarray(active)
+    if active.dtype != np.bool or active.shape != kl.shape:
+        came = f"{active.shape} of {active.dtype}"
+        raise ShapeError(f"plots.latent_bars expects active of the shape of kl, {kl.shape}, and of bool, got {came}.")
     order = np.argsort(kl)[::-1]
     figure, (axes,) = _figure(0.3 * len(kl) + 1.5, 3, title)
     bars = axes.bar(range(len(kl)), kl[order], color=[COLORS[0] if active[i] else SOFT for i in order], width=0.8)
@@ -127,6 +161,9 @@ def latent_plane(
     Each image stands for an equal share of the prior. z₁ grows to the right, z₂ upwards.
     """
     check_count("plots.latent_plane", "side", side)
+    if not callable(decode):
+        raise TypeError(f"plots.latent_plane expects decode to be a function, got {named(decode)}.")
+    dtype = check_float_type("plots.latent_plane", dtype)
     quantiles = np.array([NormalDist().inv_cdf((i + 0.5) / side) for i in range(side)], dtype)
     z = np.stack(np.meshgrid(quantiles, quantiles[::-1]), axis=-1).reshape(-1, 2)
     return image_grid(decode(z), title, columns=side)
@@ -134,7 +171,8 @@ def latent_plane(
 
 def latent_scatter(z: Array, labels: Array, title: str) -> Figure:
     """Points z (N, 2) of a two-dimensional latent space, coloured by label 0 to 9."""
-    check_rows("plots.latent_scatter", "z", z, 2, z.dtype)
+    check_points("plots.latent_scatter", "z", z, 2)
+    labels = check_vector("plots.latent_scatter", "labels", labels, len(z))
     figure, (axes,) = _figure(6.4, 5.2, title)
     points = axes.scatter(z[:, 0], z[:, 1], c=labels, cmap=DIGITS, vmin=-0.5, vmax=9.5, s=4, alpha=0.7, linewidths=0)
     bar = figure.colorbar(points, ax=axes, ticks=range(10), label="digit", alpha=1)
@@ -148,10 +186,18 @@ def latent_scatter(z: Array, labels: Array, title: str) -> Figure:
 
 def latent_scatters(codes: Mapping[str, Array], labels: Array, title: str, *, paths: Mapping[str, Array]) -> Figure:
     """A panel for each latent space, two in a row: its points z (N, 2), coloured by label 0 to 9, and a path (S, 2)."""
+    where = "plots.latent_scatters"
+    check_names(where, "codes", codes)
+    check_names(where, "paths", paths)
+    if missing := codes.keys() - paths.keys():
+        raise ShapeError(f"{where} expects a path for each of codes, got none for {listed(sorted(missing))}.")
+    for name, z in codes.items():
+        check_points(where, f"the codes of {name}", z, 2)
+        check_points(where, f"the path of {name}", paths[name], 2)
+        check_vector(where, "labels", labels, len(z))
     rows = math.ceil(len(codes) / 2)
     figure, all_axes = _figure(9, 4 * rows, title, panels=2 * rows, rows=rows)
     for axes, (name, z) in zip(all_axes, codes.items(), strict=False):
-        check_rows("plots.latent_scatters", f"the codes of {name}", z, 2, z.dtype)
         axes.scatter(z[:, 0], z[:, 1], c=labels, cmap=DIGITS, vmin=-0.5, vmax=9.5, s=3, alpha=0.7, linewidths=0)
         axes.plot(*paths[name].T, "-", color=INK, linewidth=1.4)
         axes.plot(*paths[name][[0, -1]].T, "o", color=INK, markersize=5)
@@ -170,6 +216,12 @@ def latent_scatters(codes: Mapping[str, Array], labels: Array, title: str, *, pa
 
 def error_curves(sizes: Sequence[int], errors: Mapping[str, Sequence[float]], title: str, *, unit: str) -> Figure:
     """A line for each method: its error against the size of the bottleneck, both axes logarithmic."""
+    where = "plots.error_curves"
+    sizes = check_vector(where, "sizes", sizes).tolist()
+    check_names(where, "errors", errors)
+    check_text(where, unit=unit)
+    for name, values in errors.items():
+        check_vector(where, name, values, len(sizes))
     figure, (axes,) = _figure(6.4, 4, title)
     for color, (name, values) in zip(COLORS, errors.items(), strict=False):
         axes.plot(sizes, values, "o-", markersize=4, linewidth=1.6, color=color, label=name)
@@ -185,7 +237,10 @@ def error_curves(sizes: Sequence[int], errors: Mapping[str, Sequence[float]], ti
 
 def latent_maps(z: Array, values: Mapping[str, Array], title: str) -> Figure:
     """A panel for each quantity (N,): the points z (N, 2) of a two-dimensional latent space, coloured by it."""
-    check_rows("plots.latent_maps", "z", z, 2, z.dtype)
+    check_points("plots.latent_maps", "z", z, 2)
+    check_names("plots.latent_maps", "values", values)
+    for name, value in values.items():
+        check_vector("plots.latent_maps", name, value, len(z))
     figure, all_axes = _figure(4.6 * len(values), 4, title, len(values))
     for axes, (name, value) in zip(all_axes, values.items(), strict=True):
         points = axes.scatter(z[:, 0], z[:, 1], c=value, cmap="viridis", s=4, linewidths=0)
@@ -203,6 +258,8 @@ def v_curve(gradients: Mapping[str, tuple[Array, Array, Array]], title: str, *, 
     `gradients` holds, by name, the steps (S,) and the errors (S,) of central difference and complex step, NaN where
     there is none; `step` is marked as the one that was used.
     """
+    check_number("plots.v_curve", "step", step, 0, open_low=True)
+    _check_curves("plots.v_curve", "gradients", gradients, 3)
     figure, (axes,) = _figure(6.4, 4, title)
     for i, (name, (steps, errors, exact_errors)) in enumerate(gradients.items()):
         color = DIGITS(i % DIGITS.N)
@@ -229,6 +286,10 @@ def lines(
     log: bool = False,
 ) -> Figure:
     """Curves by name, each its x and y, those in `dots` as points; both axes logarithmic with `log`."""
+    _check_curves("plots.lines", "curves", curves, 2)
+    check_text("plots.lines", x_label=x_label, y_label=y_label)
+    check_texts("plots.lines", "dots", dots)
+    check_flag("plots.lines", "log", log)
     figure, (axes,) = _figure(6.4, 4, title)
     colors = cycle([*COLORS, INK])
     for name, (x, y) in curves.items():
@@ -250,6 +311,14 @@ def bars(
     groups: Mapping[str, Array], title: str, *, ticks: Sequence[str], x_label: str, y_label: str, digits: int = 2
 ) -> Figure:
     """Bars side by side: at each tick one of each group (T,), with its value."""
+    check_names("plots.bars", "groups", groups)
+    check_text("plots.bars", x_label=x_label, y_label=y_label)
+    check_texts("plots.bars", "ticks", ticks)
+    check_count("plots.bars", "digits", digits, 0)
+    for name, heights in groups.items():
+        check_vector("plots.bars", name, heights, len(ticks))
+    if len(groups) > len(COLORS):
+        raise ShapeError(f"plots.bars expects at most {len(COLORS)} groups, a colour for each, got {len(groups)}.")
     figure, (axes,) = _figure(6.4, 3.4, title)
     width = 0.8 / len(groups)
     for i, (name, heights) in enumerate(groups.items()):
@@ -284,6 +353,10 @@ class Bars:
 
 def bar_panels(panels: Sequence[Bars], title: str) -> Figure:
     """Panels of horizontal bars side by side, the first bar at the top, each with its number at its end."""
+    if not isinstance(panels, list | tuple) or not panels or not all(isinstance(panel, Bars) for panel in panels):
+        raise TypeError(f"plots.bar_panels expects panels to be a list of Bars(…), at least one, got {named(panels)}.")
+    for panel in panels:
+        check_names("plots.bar_panels", f"the values of {panel.name}", panel.values)
     longest = max(len(panel.values) for panel in panels)
     figure, all_axes = _figure(4 * len(panels), 0.25 * longest + 1.2, title, len(panels))
     for axes, panel in zip(all_axes, panels, strict=True):
@@ -310,12 +383,27 @@ def bar_panels(panels: Sequence[Bars], title: str) -> Figure:
 
 def save_figure(path: str | PathLike[str], figure: Figure) -> None:
     """Write the figure to `path` as PNG, whole or not at all."""
+    check_path("plots.save_figure", "path", path)
+    if not isinstance(figure, Figure):
+        raise TypeError(f"plots.save_figure expects a Figure, got {named(figure)}.")
     with write_whole(path) as file:
         figure.savefig(file, format="png")
 
 
+def _check_curves(where: str, name: str, curves: Mapping[str, tuple[Array, ...]], arrays: int) -> None:
+    """Each curve is so many rows of numbers, of one length."""
+    check_names(where, name, curves)
+    for one, rows in curves.items():
+        if not isinstance(rows, tuple | list) or len(rows) != arrays:
+            raise TypeError(f"{where} expects {arrays} arrays for each of {name}, got {named(rows)} for {one}.")
+        sizes = [check_real(where, one, row).size for row in rows]
+        if len(set(sizes)) > 1:
+            raise ShapeError(f"{where} expects the arrays of {one} to be of one length, got {sizes}.")
+
+
 def _figure(width: float, height: float, title: str, panels: int = 1, rows: int = 1) -> tuple[Figure, list[Axes]]:
     """`panels` pairs of axes in `rows`, `width` × `height` inches together, with the title above them."""
+    check_text("plots", title=title)
     width = max(width, 6)
     lines = _broken(title.replace(" -", " −"), 0.95 * width)  # a minus is as long as a plus
     figure = Figure(figsize=(width, height + 0.2 + 0.2 * len(lines)), dpi=150, layout="constrained")
@@ -362,9 +450,13 @@ def _picture(mosaic: Array, title: str) -> tuple[Figure, Axes]:
 
 def _mosaic(images: Array, columns: int, shape: tuple[int, int] | None) -> Array:
     """The images of (N, D) as one picture, `columns` in a row, on white."""
-    check_rows("plots", "images", images, None, np.asarray(images).dtype)
+    check_points("plots", "images", images)
+    check_finite("plots", "images", images)
+    if images.size and images.max() > 2 and not np.any(images % 1):  # what is a little out of [0, 1] is cut off there
+        came = f"whole {describe(images)}"
+        raise DataError(f"plots expects images in [0, 1], got {came}: divide pixels of 0–255 by 255.")
     side = math.isqrt(images.shape[1])
-    height, width = shape or (side, side)
+    height, width = (side, side) if shape is None else check_pair("plots", "shape", shape)
     if len(images) == 0 or height * width != images.shape[1]:
         raise ShapeError(f"plots expects images of {height} × {width} pixels, got an array of shape {images.shape}.")
     rows = math.ceil(len(images) / columns)

@@ -1,8 +1,10 @@
 """Arrays on disk: an .npz of arrays by name, written whole or not at all, read without pickle."""
 
+import errno
+import math
 import os
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import IO
 
 import numpy as np
 
-from scratchnet.checks import listed
+from scratchnet.checks import brief, check_model, check_path, listed
 from scratchnet.errors import DataError
 from scratchnet.models.model import Model
 from scratchnet.types import Array
@@ -32,6 +34,8 @@ def save(path: str | PathLike[str], model: Model) -> None:
     ------
     OSError
         If the file cannot be written.
+    TypeError
+        If `path` is no path, or `model` no model.
 
     Examples
     --------
@@ -44,6 +48,8 @@ def save(path: str | PathLike[str], model: Model) -> None:
     >>> bool(vae.parameters.theta.any())
     True
     """
+    check_path("save", "path", path)
+    check_model("save", model)
     with write_whole(path) as file:
         np.savez(file, **model.parameters.named())  # type: ignore[arg-type]  (names are free)
 
@@ -62,6 +68,13 @@ def load(path: str | PathLike[str], model: Model) -> None:
     ------
     DataError
         If the file is missing or damaged, or its names, shapes or dtypes are not those of the model.
+    TypeError
+        If `path` is no path, or `model` no model.
+
+    Notes
+    -----
+    A file from a stranger does no harm: nothing in it is run, and it takes no more memory than the model and the file
+    do. docs/05-optimizers.md.
 
     Examples
     --------
@@ -72,70 +85,84 @@ def load(path: str | PathLike[str], model: Model) -> None:
         ...
     scratchnet.errors.DataError: no/such/model.npz does not exist.
     """
+    check_path("load", "path", path)
+    check_model("load", model)
     named = model.parameters.named()
-    with opened(path, "model") as archive:
+    with opened(path, "model", named) as archive:
         found = read_arrays(archive, named)
     for name, W in named.items():
         W[...] = found[name]
 
 
 @contextmanager
-def opened(path: str | PathLike[str], kind: str) -> Iterator[zipfile.ZipFile]:
-    """An .npz file to read from; whatever is wrong with it is a DataError that names the file and its kind."""
+def opened(path: str | PathLike[str], kind: str, names: Collection[str]) -> Iterator[zipfile.ZipFile]:
+    """An .npz file, to read arrays of these names from; whatever is wrong with it is a DataError that names the file.
+
+    It takes no more memory than its own size: ZipFile makes 400 bytes of 46 in its list of members, so that list may
+    not be much longer than these names make it, and no member may be compressed.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise DataError(f"{path} does not exist.")
+    if not path.is_file():  # reading from a pipe would wait for ever
+        raise DataError(f"{path} is not a {kind} file, but a directory, a pipe or a device.")
     try:
-        with Path(path).open("rb") as file, zipfile.ZipFile(file) as archive:
-            yield archive
-    except FileNotFoundError:
-        raise DataError(f"{path} does not exist.") from None
+        with path.open("rb") as file:
+            end = zipfile._EndRecData(file)  # type: ignore[attr-defined]  (what ZipFile itself goes by)
+            if end and end[5] > 2**16 + sum(200 + len(name) for name in names):
+                raise ValueError(f"its list of arrays is far longer than one of {len(names)}")
+            with zipfile.ZipFile(file) as archive:
+                for member in archive.infolist():
+                    if member.compress_type != zipfile.ZIP_STORED:
+                        raise ValueError(f"{brief(member.filename, 60)} is compressed, unlike what np.savez writes")
+                yield archive
     except DataError as error:
         raise DataError(f"{path} {error}") from None
-    except Exception as error:  # zipfile, zlib and NumPy's format have each several of their own for damaged input
-        raise DataError(f"{path} is not a {kind} file, or is damaged: {error}.") from error
+    except Exception as error:  # zipfile and NumPy's format have each several of their own for damaged input
+        why = brief(error).removesuffix(".") or type(error).__name__
+        raise DataError(f"{path} is not a {kind} file, or is damaged: {why}.") from error
 
 
 def read_arrays(
     archive: zipfile.ZipFile, expected: dict[str, Array], besides: tuple[str, ...] = ()
 ) -> dict[str, Array]:
-    """The arrays of an .npz, which must have the names, shapes and dtypes of `expected`, and the names `besides`.
-
-    Each array's own header is compared before the array is read, and no more is read than is expected, so a hostile
-    file takes no more memory than an honest one.
-    """
-    names = {name.removesuffix(".npy") for name in archive.namelist()}
-    all_expected = expected.keys() | set(besides)
-    if names != all_expected:
-        missing, extra = listed(sorted(all_expected - names)), listed(sorted(names - all_expected))
+    """The arrays of an .npz, which must have the names, shapes and dtypes of `expected`, and the names `besides`."""
+    found = [name.removesuffix(".npy") for name in archive.namelist()]
+    names = expected.keys() | set(besides)
+    if names != set(found):
+        missing, extra = (
+            listed(brief(name, 60) for name in sorted(some)) for some in (names - set(found), set(found) - names)
+        )
         differences = [f"lacks {missing}"] * bool(missing) + [f"has {extra} besides"] * bool(extra)
         raise DataError(f"holds another model: it {' and '.join(differences)}.")
-    return {name: _read_array(archive, name, W) for name, W in expected.items()}
+    if len(found) > len(names):
+        raise ValueError("it holds an array twice")
+    return {name: read_array(archive, name, W) for name, W in expected.items()}
 
 
-def read_bytes(archive: zipfile.ZipFile, name: str) -> bytes:
-    """The bytes of one array of an .npz, which must not be compressed, so that they are no more than the file holds."""
-    if archive.getinfo(f"{name}.npy").compress_type != zipfile.ZIP_STORED:
-        raise ValueError(f"{name} is compressed")
-    with archive.open(f"{name}.npy") as member:
-        np.lib.format.read_magic(member)
-        shape, _, dtype = np.lib.format.read_array_header_1_0(member)
-        if (len(shape), dtype) != (1, np.uint8):
-            raise ValueError(f"{name} is {shape} of {dtype}, expected a row of bytes")
-        body = member.read()
-    if len(body) != shape[0]:
-        raise ValueError(f"{name} is cut off or goes on after its end")
-    return body
+def read_array(archive: zipfile.ZipFile, name: str, expected: Array | int) -> Array:
+    """An array of the shape and dtype of `expected`; for a number, a row of at most so many bytes.
 
-
-def _read_array(archive: zipfile.ZipFile, name: str, expected: Array) -> Array:
+    Its header is compared before the array is read, and no more is read than is expected. What is returned may be
+    read-only.
+    """
     with archive.open(f"{name}.npy") as member:
         if np.lib.format.read_magic(member) != (1, 0):
             raise ValueError(f"{name} is in another version of NumPy's format")
-        shape, column_major, dtype = np.lib.format.read_array_header_1_0(member)
-        if (shape, dtype) != (expected.shape, expected.dtype):
+        shape, column_major, dtype = np.lib.format.read_array_header_1_0(member, max_header_size=1000)
+        if isinstance(expected, int):
+            if (len(shape), dtype) != (1, np.uint8) or not 0 <= shape[0] <= expected:
+                raise ValueError(
+                    f"{name} is {brief(shape)} of {brief(dtype)}, expected a row of at most {expected:,} bytes"
+                )
+        elif (shape, dtype) != (expected.shape, expected.dtype):
             raise DataError(
-                f"holds another model: {name} is {shape} of {dtype}, expected {expected.shape} of {expected.dtype}."
+                f"holds another model: {name} is {brief(shape)} of {brief(dtype)}, "
+                f"expected {expected.shape} of {expected.dtype}."
             )
-        body = member.read(expected.nbytes + 1)  # one byte more than there should be, to see that it ends
-    if len(body) != expected.nbytes:
+        size = math.prod(shape) * dtype.itemsize
+        body = member.read(size + 1)  # one byte more than there should be, to see that it ends
+    if len(body) != size:
         raise ValueError(f"{name} is cut off or goes on after its end")
     return np.frombuffer(body, dtype).reshape(shape, order="F" if column_major else "C")
 
@@ -144,6 +171,8 @@ def _read_array(archive: zipfile.ZipFile, name: str, expected: Array) -> Array:
 def write_whole(path: str | PathLike[str]) -> Iterator[IO[bytes]]:
     """A file to write to, which takes its place at `path` when the block ends well, and is gone when it does not."""
     path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with aside.open("wb") as file:

@@ -14,10 +14,22 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from scratchnet import kernels
+from scratchnet import divergence, kernels
 from scratchnet.checkpoint import Checkpoint, Position, digest
-from scratchnet.checks import check_batch, check_count, check_finite, check_number, check_rng, check_rows, named
-from scratchnet.errors import DataError, DivergenceError
+from scratchnet.checks import (
+    check_batch,
+    check_count,
+    check_finite,
+    check_flag,
+    check_function,
+    check_in_place,
+    check_number,
+    check_path,
+    check_rng,
+    check_rows,
+    named,
+)
+from scratchnet.errors import DivergenceError
 from scratchnet.models.model import Loss, Model
 from scratchnet.optim import Optimizer
 from scratchnet.types import Array
@@ -141,6 +153,11 @@ def fit(
     check_count("fit", "epochs", epochs)
     check_count("fit", "batch_size", batch_size)
     check_rng("fit", rng)
+    check_function("fit", "after_epoch", after_epoch)
+    check_flag("fit", "progress", progress)
+    if checkpoint is not None:
+        check_path("fit", "checkpoint", checkpoint)
+    check_number("fit", "checkpoint_seconds", checkpoint_seconds, 0)
     check_rows("fit", "x", x, None, model.dtype)
     images_given = {"x": x, "validation": validation}
     for name, images in images_given.items():
@@ -148,21 +165,21 @@ def fit(
             check_rows("fit", name, images, x.shape[1], model.dtype)
             check_batch("fit", images, name)
             check_finite("fit", name, images)
+            check_in_place("fit", "theta", model.parameters.theta, **{name: images})
     # Spawned, so that validating leaves the order of x alone; copied, so that its noise is the same every epoch.
     validation_rng = rng.spawn(1)[0] if validation is not None else rng
     at, saver = Position(), None
     if checkpoint is not None:
-        check_number("fit", "checkpoint_seconds", checkpoint_seconds, 0)
         data = {name: images if images is None else digest(images) for name, images in images_given.items()}
         settings = {"batch_size": batch_size, **data}
-        saver = Checkpoint(checkpoint, checkpoint_seconds, model, optimizer, rng, settings)
+        limits = {"epochs": epochs, "images": len(x), "batch_size": batch_size}
+        saver = Checkpoint(checkpoint, checkpoint_seconds, model, optimizer, rng, settings, limits)
         at = saver.begin()
-        if len(at.epochs) > epochs:
-            raise DataError(f"{checkpoint} holds {len(at.epochs)} epochs, expected at most the {epochs} asked for.")
         if at.validation is not None:
             validation_rng.bit_generator.state = at.validation
         if progress and optimizer.steps:
-            tqdm.write(f"{checkpoint}: goes on after {_steps(optimizer)}, in epoch {len(at.epochs) + 1}/{epochs}")
+            done = divergence.steps(optimizer)
+            tqdm.write(f"{checkpoint}: goes on after {done}, in epoch {len(at.epochs) + 1}/{epochs}")
     if validation is not None:
         at.validation = validation_rng.bit_generator.state
     history = History(at.epochs, model.unit)
@@ -181,14 +198,14 @@ def fit(
                     means.add(_step(model, kernels.gather(x, rows), optimizer, rng), len(rows))
                     at.images, at.seconds = means.images, time.perf_counter() - start
                     if saver is not None and saver.is_due():
-                        _check_parameters(model, optimizer)
+                        _check_state(model, optimizer)
                         saver.save(at)
                     if progress:
                         bar.set_postfix_str(means.line(model.unit), refresh=False)
                         bar.update(len(rows))
             if means.images < len(x):
                 break
-            _check_parameters(model, optimizer)
+            _check_state(model, optimizer)
             record: Record = {"epoch": epoch, "seconds": time.perf_counter() - start, **means.record()}
             if validation is not None:
                 record |= _validate(model, validation, batch_size, copy.deepcopy(validation_rng), optimizer)
@@ -202,10 +219,11 @@ def fit(
                 saver.save(at)
         history.interrupted = interrupted()
         if saver is not None and history.interrupted and len(at.epochs) < epochs:
-            _check_parameters(model, optimizer)
+            _check_state(model, optimizer)
             saver.save(at)
             if progress:
-                tqdm.write(f"Saved in {checkpoint} after {_steps(optimizer)}: the same call goes on from there.")
+                done = divergence.steps(optimizer)
+                tqdm.write(f"Saved in {checkpoint} after {done}: the same call goes on from there.")
     return history
 
 
@@ -226,7 +244,7 @@ def _step(model: Model, x: Array, optimizer: Optimizer, rng: np.random.Generator
     model.parameters.zero_grad()
     loss.backward()
     if not kernels.all_finite(model.parameters.dtheta):
-        raise DivergenceError(_diagnosis_of_gradient(model, loss, optimizer))
+        raise DivergenceError(divergence.of_gradient(model, x, loss, optimizer, rng))
     optimizer.step(model.parameters.theta, model.parameters.dtheta)
     return loss
 
@@ -241,20 +259,14 @@ def _validate(model: Model, x: Array, batch_size: int, rng: np.random.Generator,
 def _finite_loss(model: Model, x: Array, optimizer: Optimizer, rng: np.random.Generator) -> Loss:
     loss = model.loss(x, rng)
     if not math.isfinite(loss.value):
-        raise DivergenceError(_diagnosis(model, x, loss, optimizer, rng))
+        raise DivergenceError(divergence.of_loss(model, x, loss, optimizer, rng))
     return loss
 
 
-def _check_parameters(model: Model, optimizer: Optimizer) -> None:
+def _check_state(model: Model, optimizer: Optimizer) -> None:
     """The last step of an epoch has no loss after it that would show what it spoilt."""
-    if name := _spoilt_parameter(model):
-        raise DivergenceError(
-            f"After {_steps(optimizer)} the parameter {name} is no longer finite; try a smaller learning rate."
-        )
-
-
-def _spoilt_parameter(model: Model) -> str | None:
-    return next((name for name, W in model.parameters.named().items() if not np.isfinite(W).all()), None)
+    if spoilt := divergence.of_state(model, optimizer):
+        raise DivergenceError(spoilt)
 
 
 def _batches(rows: Array, batch_size: int) -> Iterator[Array]:
@@ -288,45 +300,6 @@ def _line(record: Record, epochs: int, images: int, unit: str) -> str:
         + "  ".join(f"{name} {value:.2f}" for name, value in numbers.items())
         + f" {unit}  {record['seconds']:.1f} s  {images / record['seconds']:,.0f} images/s"
     )
-
-
-def _diagnosis(model: Model, x: Array, loss: Loss, optimizer: Optimizer, rng: np.random.Generator) -> str:
-    """Where the numbers went bad, as a sentence."""
-    bad = ", ".join(f"{name} is {value}" for name, value in loss.terms.items() if not math.isfinite(value))
-    return (
-        f"After {_steps(optimizer)} the loss is {loss.value} ({bad or 'each term alone is finite'}): "
-        f"{_first_not_finite(model, x, rng)}; {_hint(optimizer)}."
-    )
-
-
-def _diagnosis_of_gradient(model: Model, loss: Loss, optimizer: Optimizer) -> str:
-    """Which gradient went bad first, as a sentence; the way back begins at the last layer."""
-    bad = [name for name, layer, W in model.parameters.slots if not np.isfinite(getattr(layer, f"d{W}")).all()]
-    return (
-        f"After {_steps(optimizer)} the loss is {loss.value:g} {model.unit}, but its gradient is not finite, on the "
-        f"way back first in {bad[-1]}; {_hint(optimizer)}."
-    )
-
-
-def _hint(optimizer: Optimizer) -> str:
-    if optimizer.steps == 0:
-        return "no step was taken yet, so look at the data and at the weights that training begins with"
-    return "try a smaller learning rate"
-
-
-def _steps(optimizer: Optimizer) -> str:
-    return "1 step" if optimizer.steps == 1 else f"{optimizer.steps} steps"
-
-
-def _first_not_finite(model: Model, x: Array, rng: np.random.Generator) -> str:
-    if name := _spoilt_parameter(model):
-        return f"the steps before it had already spoilt the parameter {name}"
-    if not hasattr(model, "trace"):
-        return "the parameters are finite"
-    for name, y in model.trace(x, rng):
-        if not np.isfinite(y).all():
-            return f"the first output that is not finite is that of {name}"
-    return "the outputs of all layers are finite, so it is the loss itself that overflows"
 
 
 @contextmanager

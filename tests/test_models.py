@@ -476,6 +476,12 @@ def test_a_trace_names_each_layer_and_its_output(make, x):
     assert list(steps.values())[-1].shape == x.shape
 
 
+@pytest.mark.parametrize(("likelihood", "has"), [("bernoulli", True), ("gaussian", False)])
+def test_a_trace_says_that_a_decoders_output_is_logits(x, likelihood, has):
+    names = [name for name, _ in make_vae(likelihood=likelihood).trace(x, np.random.default_rng(9))]
+    assert names[-1].endswith(", the logits") is has
+
+
 def test_a_trace_of_a_vae_passes_through_the_sample(x):
     vae = make_vae()
     steps = list(vae.trace(x, np.random.default_rng(9)))
@@ -484,6 +490,7 @@ def test_a_trace_of_a_vae_passes_through_the_sample(x):
         "encoder.0",
         "encoder.1",
         "encoder.2",
+        "the log-variance",
         "the sample z = μ + σ ⊙ ε",
         "decoder.0",
         "decoder.1",
@@ -491,4 +498,5 @@ def test_a_trace_of_a_vae_passes_through_the_sample(x):
     ]
     mu, logvar = vae.encode(x)
     z, _ = sn.sample_gaussian(mu, logvar, np.random.default_rng(9).standard_normal((4, 3)))
-    assert np.array_equal(steps[3][1], z)
+    assert np.array_equal(steps[3][1], logvar)
+    assert np.array_equal(steps[4][1], z)

@@ -18,10 +18,10 @@ from scratchnet.kernels import reference
 PACKAGE = Path(sn.__file__).parent
 
 
-def run(script: str, **environment: str) -> str:
+def run(script: str, *arguments: str, **environment: str) -> str:
     """What a fresh Python prints."""
     return subprocess.run(
-        [sys.executable, "-W", "error", "-c", script],
+        [sys.executable, "-W", "error", "-c", script, *arguments],
         env=os.environ | environment,
         cwd=PACKAGE.parent,
         capture_output=True,
@@ -34,24 +34,59 @@ def run(script: str, **environment: str) -> str:
 
 
 IMPORT_BETWEEN = """
-import random, signal, sys, threading, warnings
+import ctypes, gc, locale, os, random, re, signal, sys, threading, warnings
 import numpy as np
+def blas_threads():  # of each OpenBLAS that is loaded, under the names that NumPy's have
+    try:
+        with open("/proc/self/maps") as maps:
+            libraries = set(re.findall(r"/\\S*openblas\\S*", maps.read()))
+    except FileNotFoundError:
+        return None
+    names = [f"{prefix}openblas_get_num_threads{suffix}" for prefix in ("scipy_", "") for suffix in ("64_", "")]
+    found = [getattr(ctypes.CDLL(library), name, None) for library in sorted(libraries) for name in names]
+    return [threads() for threads in found if threads]
 def state():
     return dict(
+        blas=blas_threads(), environment=dict(os.environ), folder=os.getcwd(), locale=locale.setlocale(locale.LC_ALL),
+        collector=(gc.isenabled(), gc.get_threshold()), hooks=(sys.excepthook, sys.displayhook, threading.excepthook),
         errors=np.geterr(), print_options=np.get_printoptions(), filters=list(warnings.filters),
         legacy=[part if isinstance(part, (str, int, float)) else part.tobytes() for part in np.random.get_state()],
         random=random.getstate(), handlers=[signal.getsignal(s) for s in signal.valid_signals()],
         threads=threading.active_count(), recursion=sys.getrecursionlimit(),
     )
+def changed():
+    now = state()
+    return [name for name in before if before[name] != now[name]]
 before = state()
-import scratchnet
-after = state()
-print(*[name for name in before if before[name] != after[name]])
+import scratchnet as sn
+print(len(before["blas"] or []), *changed())
+rng = np.random.default_rng(0)
+ae = sn.Autoencoder(sn.Dense(400, 2, rng=rng), sn.Dense(2, 400, rng=rng))
+with sn.kernels.use("numpy"):
+    sn.fit(ae, rng.random((20, 400), np.float32), optimizer=sn.Adam(), epochs=1, rng=rng, progress=False)
+print(*changed())
 """
 
 
-def test_importing_changes_no_state_of_the_process():
-    assert run(IMPORT_BETWEEN).split() == []
+def test_importing_and_training_change_no_state_of_the_process():
+    imported, trained = run(IMPORT_BETWEEN, OPENBLAS_NUM_THREADS="2").splitlines()
+    assert imported.split()[1:] == []
+    assert trained in ("", "threads")  # tqdm keeps one that looks after its bars
+
+
+PLOTS_BETWEEN = """
+import matplotlib
+before = dict(matplotlib.rcParams), matplotlib.rcParams._get_backend_or_none()
+from scratchnet import plots
+import numpy as np, sys
+plots.save_figure(sys.argv[1], plots.image_grid(np.ones((4, 4)), "title", columns=2))
+after = dict(matplotlib.rcParams), matplotlib.rcParams._get_backend_or_none()
+print(after == before)
+"""
+
+
+def test_drawing_chooses_no_backend_and_changes_no_settings_of_matplotlib(tmp_path):
+    assert run(PLOTS_BETWEEN, str(tmp_path / "figure.png")).split() == ["True"]
 
 
 @pytest.fixture(scope="module")

@@ -49,7 +49,7 @@ def test_image_rows_stand_under_each_other_with_their_names():
 
 
 def test_rows_of_different_lengths_are_refused():
-    with pytest.raises(sn.ShapeError, match="expects rows of one length, got a 1, b 2"):
+    with pytest.raises(sn.ShapeError, match=r"expects rows of one shape, got a \(1, 4\), b \(2, 4\)"):
         plots.image_rows({"a": BLACK, "b": np.concatenate([BLACK, WHITE])}, "t")
 
 

@@ -19,7 +19,9 @@ import numpy as np
 import pytest
 
 import scratchnet as sn
-from scratchnet.evaluation import active_units, kl_per_latent
+from scratchnet import plots
+from scratchnet.evaluation import active_units, bce_scale, kl_per_latent
+from tests.test_nonsense import public
 
 # ---- what the rows call with: 3 images of 4 pixels, 2 latent dimensions, all of it float32 and in order
 
@@ -29,6 +31,7 @@ NONE = X[:0]
 PIXELS = np.full((3, 4), 255, np.float32)
 BYTES = np.full((3, 4), 255, np.uint8)
 IMAGES = np.zeros((3, 1, 2, 2), np.float32)
+THETA = np.zeros(4)
 
 
 def with_one(value: float) -> np.ndarray:
@@ -76,6 +79,11 @@ def vae(encoder: Any = None, decoder: Any = None, **options: Any) -> sn.VAE:
 def fit(model: Any = None, x: Any = X, **changes: Any) -> sn.History:
     arguments = {"optimizer": sn.Adam(), "epochs": 1, "rng": rng(), "progress": False}
     return sn.fit(model or vae(), x, **(arguments | changes))
+
+
+def fit_on_its_own_weights() -> None:
+    model = autoencoder()
+    fit(model, model.parameters.theta[:16].reshape(4, 4))
 
 
 def way_back(layer: Any, x: np.ndarray, dy: Any) -> Any:
@@ -202,6 +210,12 @@ ARGUMENTS = [
         TypeError,
         r"x to be a NumPy array, got list",
         id="Dense: a list",
+    ),
+    pytest.param(
+        lambda: dense().forward(np.ma.masked_array(X)),
+        TypeError,
+        r"x to be a NumPy array, got MaskedArray",
+        id="Dense: a masked array",
     ),
     pytest.param(
         lambda: way_back(dense(), X, X),
@@ -746,6 +760,36 @@ ARGUMENTS = [
                 id=f"{make.__name__}: a list",
             ),
             pytest.param(
+                lambda make=make: step(make(0.1), THETA, THETA),
+                ValueError,
+                rf"{make.__name__} expects theta and dtheta to be apart in memory, got arrays that overlap",
+                id=f"{make.__name__}: theta for dtheta",
+            ),
+            pytest.param(
+                lambda make=make: step(make(0.1), THETA[:3], THETA[1:]),
+                ValueError,
+                rf"{make.__name__} expects theta and dtheta to be apart in memory",
+                id=f"{make.__name__}: a theta that overlaps dtheta",
+            ),
+            pytest.param(
+                lambda make=make: step(make(0.1), np.broadcast_to(0.0, 4), np.ones(4)),
+                ValueError,
+                rf"{make.__name__} expects theta to be an array to write to, got one that is read-only",
+                id=f"{make.__name__}: a read-only theta",
+            ),
+            pytest.param(
+                lambda make=make: step(make(0.1), np.array(1.0), np.array(1.0)),
+                sn.ShapeError,
+                rf"{make.__name__} expects theta of shape \(P,\), got a single number",
+                id=f"{make.__name__}: a single number",
+            ),
+            pytest.param(
+                lambda make=make: step(make(0.1), np.zeros(2, complex), np.zeros(2, complex)),
+                TypeError,
+                rf"{make.__name__} expects theta to hold real numbers, got complex128",
+                id=f"{make.__name__}: complex numbers",
+            ),
+            pytest.param(
                 lambda make=make: step_twice_with_different_sizes(make(0.1)),
                 sn.ShapeError,
                 rf"{make.__name__} expects theta of shape \(4,\) .*got \(5,\)",
@@ -874,6 +918,18 @@ ARGUMENTS = [
                 id=f"{name}.encode: wrong width",
             ),
             pytest.param(
+                lambda make=make: make().encode(with_one(np.nan)),
+                sn.DataError,
+                rf"{name}\.encode expects x .*, got nan at \[1, 2\]",
+                id=f"{name}.encode: a NaN",
+            ),
+            pytest.param(
+                lambda make=make: make().decode(np.full((1, 2), np.inf, np.float32)),
+                sn.DataError,
+                rf"{name}\.decode expects z to be finite, got inf at \[0, 0\]",
+                id=f"{name}.decode: an infinity",
+            ),
+            pytest.param(
                 lambda make=make: make().reconstruct(NONE),
                 sn.ShapeError,
                 rf"{name} expects at least one example, got an empty batch",
@@ -928,6 +984,18 @@ ARGUMENTS = [
         sn.DataError,
         r"\[0, 1\], got .*255.*: divide pixels of 0–255 by 255",
         id="VAE: pixels to 255",
+    ),
+    pytest.param(
+        lambda: vae().encode(PIXELS),
+        sn.DataError,
+        r"VAE\.encode expects x in \[0, 1\], got .*255.*: divide pixels of 0–255 by 255",
+        id="VAE.encode: pixels to 255",
+    ),
+    pytest.param(
+        lambda: autoencoder(loss=sn.bce_with_logits).reconstruct(PIXELS),
+        sn.DataError,
+        r"Autoencoder\.encode expects x in \[0, 1\], got .*255.*: divide pixels of 0–255 by 255",
+        id="Autoencoder.reconstruct: pixels to 255",
     ),
     pytest.param(
         lambda: vae(likelihood="poisson"),
@@ -1030,6 +1098,27 @@ ARGUMENTS = [
         ValueError,
         r"fit expects checkpoint_seconds in \[0, inf\), got -1\.0",
         id="fit: a save every minus one second",
+    ),
+    pytest.param(
+        lambda: fit(checkpoint=5), TypeError, r"fit expects checkpoint to be a path, got 5", id="fit: no path"
+    ),
+    pytest.param(
+        lambda: fit(after_epoch="print"),
+        TypeError,
+        r"fit expects after_epoch to be a function, got 'print'",
+        id="fit: a word for after_epoch",
+    ),
+    pytest.param(
+        lambda: fit(progress="no"),
+        TypeError,
+        r"fit expects progress to be True or False, got 'no'",
+        id="fit: a word for progress",
+    ),
+    pytest.param(
+        lambda: fit_on_its_own_weights(),
+        ValueError,
+        r"fit expects theta and x to be apart in memory, got arrays that overlap: pass x\.copy\(\)",
+        id="fit: its own weights for images",
     ),
     pytest.param(
         lambda: fit(epochs=1.5), TypeError, r"epochs to be a whole number, got 1\.5", id="fit: one and a half epochs"
@@ -1244,6 +1333,18 @@ ARGUMENTS = [
         id="check_gradients: float32 parameters",
     ),
     pytest.param(
+        lambda: sn.check_gradients(dense().forward, X, rng=rng(), parameters="W"),
+        TypeError,
+        r"check_gradients expects parameters to be Parameters\(…\) of what the function f trains, got 'W'",
+        id="check_gradients: a name for parameters",
+    ),
+    pytest.param(
+        lambda: sn.check_gradients(sn.Tanh(), NONE, rng=rng()),
+        TypeError,
+        r"check_gradients expects x to hold real numbers, got an empty array",
+        id="check_gradients: nothing",
+    ),
+    pytest.param(
         lambda: sn.check_gradients(GainWithoutGradient(), X, rng=rng()),
         TypeError,
         r"check_gradients expects GainWithoutGradient\(\) to add the gradient of g to dg, got none",
@@ -1365,6 +1466,18 @@ ARGUMENTS = [
         TypeError,
         r"active_units expects mu to be a NumPy array, got list",
         id="active_units: a list",
+    ),
+    pytest.param(
+        lambda: bce_scale(X, X[:, :3]),
+        sn.ShapeError,
+        r"bce_scale expects test of shape \(N, 4\), got \(3, 3\)",
+        id="bce_scale: another width",
+    ),
+    pytest.param(
+        lambda: bce_scale(PIXELS, X),
+        sn.DataError,
+        r"bce_scale expects train in \[0, 1\], got .*255.*: divide pixels of 0–255 by 255",
+        id="bce_scale: pixels to 255",
     ),
     # ---- corruptions
     pytest.param(
@@ -1493,6 +1606,138 @@ ARGUMENTS = [
         sn.DataError,
         r"data\.julia_images expects c in \[-2, 2\], got nan at \[0, 1\]",
         id="julia_images: NaN",
+    ),
+    # ---- files
+    *[
+        row
+        for call in (sn.save, sn.load)
+        for name in [call.__name__]
+        for row in (
+            pytest.param(
+                lambda call=call: call("model.npz", "model"),
+                TypeError,
+                rf"{name} expects a model such as VAE\(…\) or Autoencoder\(…\), got 'model'",
+                id=f"{name}: a word for a model",
+            ),
+            pytest.param(
+                lambda call=call: call(autoencoder(), "model.npz"),
+                TypeError,
+                rf"{name} expects path to be a path, got Autoencoder",
+                id=f"{name}: model and path in the wrong order",
+            ),
+        )
+    ],
+    pytest.param(
+        lambda: sn.data.load_idx(None),
+        TypeError,
+        r"data\.load_idx expects directory to be a path, got None",
+        id="load_idx: None",
+    ),
+    # ---- plots
+    pytest.param(
+        lambda: plots.image_grid(X, 5), TypeError, r"plots expects title to be a text, got 5", id="plots: no title"
+    ),
+    pytest.param(
+        lambda: plots.image_grid(PIXELS, "t"),
+        sn.DataError,
+        r"plots expects images in \[0, 1\], got whole numbers from 255\.0 to 255\.0: divide pixels of 0–255 by 255",
+        id="image_grid: pixels to 255",
+    ),
+    pytest.param(
+        lambda: plots.image_grid(with_one(np.nan), "t"),
+        sn.DataError,
+        r"plots expects images to be finite, got nan at \[1, 2\]",
+        id="image_grid: a NaN",
+    ),
+    pytest.param(
+        lambda: plots.image_grid(X, "t", columns=2, names=["a", "b", "c"]),
+        sn.ShapeError,
+        r"plots\.image_grid expects at most 2 names, one for each column, got 3",
+        id="image_grid: names for no column",
+    ),
+    pytest.param(
+        lambda: plots.image_grids({}, "t", columns=2),
+        sn.ShapeError,
+        r"plots\.image_grids expects at least one entry in grids, got none",
+        id="image_grids: no grid",
+    ),
+    pytest.param(
+        lambda: plots.image_rows([X], "t"),
+        TypeError,
+        r"plots\.image_rows expects rows to be a dict, got list",
+        id="image_rows: a list",
+    ),
+    pytest.param(
+        lambda: plots.history_curves(sn.History(), "t"),
+        TypeError,
+        r"plots\.history_curves expects a History of at least one epoch, got one of no epoch",
+        id="history_curves: no epoch",
+    ),
+    pytest.param(
+        lambda: plots.latent_bars(X[0], X[0], "t"),
+        sn.ShapeError,
+        r"plots\.latent_bars expects active of the shape of kl, \(4,\), and of bool, got \(4,\) of float32",
+        id="latent_bars: numbers for booleans",
+    ),
+    pytest.param(
+        lambda: plots.latent_plane(None, "t"),
+        TypeError,
+        r"plots\.latent_plane expects decode to be a function, got None",
+        id="latent_plane: no decoder",
+    ),
+    pytest.param(
+        lambda: plots.latent_scatter(Z, np.arange(4), "t"),
+        sn.ShapeError,
+        r"plots\.latent_scatter expects labels of shape \(3,\), got \(4,\)",
+        id="latent_scatter: too many labels",
+    ),
+    pytest.param(
+        lambda: plots.latent_scatters({"a": Z}, np.arange(3), "t", paths={"b": Z}),
+        sn.ShapeError,
+        r"plots\.latent_scatters expects a path for each of codes, got none for a",
+        id="latent_scatters: no path",
+    ),
+    pytest.param(
+        lambda: plots.latent_maps(X, {"a": X[:, 0]}, "t"),
+        sn.ShapeError,
+        r"plots\.latent_maps expects z of shape \(N, 2\), got \(3, 4\)",
+        id="latent_maps: four dimensions",
+    ),
+    pytest.param(
+        lambda: plots.error_curves([1, 2], {"a": [1.0]}, "t", unit="u"),
+        sn.ShapeError,
+        r"plots\.error_curves expects a of shape \(2,\), got \(1,\)",
+        id="error_curves: an error too few",
+    ),
+    pytest.param(
+        lambda: plots.v_curve({"a": (X[0], X[0])}, "t", step=1.0),
+        TypeError,
+        r"plots\.v_curve expects 3 arrays for each of gradients, got tuple for a",
+        id="v_curve: two arrays",
+    ),
+    pytest.param(
+        lambda: plots.lines({"a": (X[0], Z[0])}, "t", x_label="x", y_label="y"),
+        sn.ShapeError,
+        r"plots\.lines expects the arrays of a to be of one length, got \[4, 2\]",
+        id="lines: x and y that differ",
+    ),
+    pytest.param(
+        lambda: plots.bars({str(i): X[0] for i in range(7)}, "t", ticks=list("abcd"), x_label="x", y_label="y"),
+        sn.ShapeError,
+        r"plots\.bars expects at most 6 groups, a colour for each, got 7",
+        id="bars: more groups than colours",
+    ),
+    pytest.param(
+        lambda: plots.bar_panels([], "t"),
+        TypeError,
+        r"plots\.bar_panels expects panels to be a list of Bars\(…\), at least one, got list",
+        id="bar_panels: none",
+    ),
+    pytest.param(
+        lambda: plots.save_figure("f.png", "figure"),
+        TypeError,
+        r"plots\.save_figure expects a Figure, got 'figure'",
+        id="save_figure: a word",
     ),
     # ---- choices
     pytest.param(
@@ -1861,6 +2106,11 @@ def test_a_message_about_an_argument_says_what_was_expected_and_then_what_came(
 ):
     with pytest.raises(error, match=r"(expects|takes) .+, (but )?got |computes in .+, but .+ is "):
         call()
+
+
+def test_every_public_function_has_a_row():
+    said = {re.match(r"\w+", str(row.id))[0] for row in ROWS}  # type: ignore[index]
+    assert {name.split(".")[-1] for name, _ in public()} - said == set()
 
 
 def test_an_error_is_also_the_standard_one():

@@ -2,15 +2,12 @@
 
 import gc
 import io
-import tempfile
 import warnings
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 import scratchnet as sn
 from scratchnet.storage import write_whole
@@ -116,6 +113,11 @@ def npz(path: Path, **changes: object) -> bytes:
     return path.read_bytes()
 
 
+def compressed(path: Path) -> bytes:
+    np.savez_compressed(path, **make(seed=1).parameters.named())  # type: ignore[arg-type]
+    return path.read_bytes()
+
+
 def npy(path: Path) -> bytes:
     with path.open("wb") as file:
         np.save(file, np.zeros(3))
@@ -145,7 +147,18 @@ def promising(path: Path, shape: tuple[int, ...], body: bytes = b"", version: in
     return path.read_bytes()
 
 
+def twice(path: Path) -> bytes:
+    """An archive that holds its last array once more."""
+    sn.save(path, make(seed=1))
+    with zipfile.ZipFile(path, "a") as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        archive.writestr("decoder.b.npy", archive.read("decoder.b.npy"))
+    return path.read_bytes()
+
+
 UNFIT = {
+    "an array twice": twice,
+    "compressed": compressed,
     "garbage": lambda path: b"garbage",
     "nothing": lambda path: b"",
     "cut off": lambda path: saved_by(make(seed=1), path)[:-100],
@@ -227,29 +240,6 @@ def test_nothing_pickled_is_ever_run(path):
     with pytest.raises(sn.DataError):
         sn.load(path, make())
     assert not ran.exists()
-
-
-@given(
-    at=st.integers(0, 2000),
-    cut=st.integers(0, 3),
-    insert=st.binary(max_size=3),
-)
-def test_a_damaged_file_loads_or_is_refused_and_nothing_else(at, cut, insert):
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "model.npz")
-        content = saved_by(make(), path)
-        at %= len(content)
-        path.write_bytes(content[:at] + insert + content[at + cut :])
-        model = make(seed=1)
-        before = model.parameters.theta.tobytes()
-        try:
-            sn.load(path, model)
-        except sn.DataError as error:
-            expected, said = before, str(error)
-        else:
-            expected, said = make().parameters.theta.tobytes(), f"{path}"
-        assert str(path) in said
-        assert model.parameters.theta.tobytes() == expected
 
 
 # ---- writes that fail

@@ -1,7 +1,7 @@
 """The idx format of MNIST: a big-endian header (a magic number, the length of each axis), then one byte a number.
 
-A file is read only as far as its header says, and its header is believed only as far as the file's size allows, so a
-broken or hostile file costs a sentence and no memory.
+A file is read only as far as its header says, and its header is believed only as far as the file goes on, so a broken
+or hostile file costs a sentence and no more memory than the bytes that it has.
 """
 
 import gzip
@@ -13,13 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
-from scratchnet.checks import check_choice
+from scratchnet.checks import check_choice, check_path
 from scratchnet.errors import DataError
 from scratchnet.types import Array
 
 _PREFIX = {"train": "train", "test": "t10k"}
 _LARGEST_RATIO = 1032  # bytes that one byte of gzip can stand for, at most
 _UNSIGNED_BYTES = 0x08
+_PIECE = 1 << 20  # bytes to read at once: asked for all, Python would make room for all before it reads
 
 
 def mnist(split: str = "train") -> tuple[Array, Array]:
@@ -73,11 +74,14 @@ def load_idx(directory: str | PathLike[str], split: str = "train") -> tuple[Arra
     images : (N, D) float32
         Rows of pixels, in [0, 1].
     labels : (N,) uint8
+        As they stand in the file: 0 to 9 for digits, and up to 255 for what has more kinds.
 
     Raises
     ------
     DataError
         If a file is missing, is not in this format, is cut off or too long, or the counts disagree.
+    TypeError
+        If `directory` is no path.
     ValueError
         If there is no such split.
 
@@ -90,14 +94,17 @@ def load_idx(directory: str | PathLike[str], split: str = "train") -> tuple[Arra
     scratchnet.errors.DataError: no/such/place is not a directory.
     """
     check_choice("data.load_idx", "split", split, tuple(_PREFIX))
-    directory, prefix = Path(directory), _PREFIX[split]
+    directory, prefix = check_path("data.load_idx", "directory", directory), _PREFIX[split]
     images_path = _find(directory, f"{prefix}-images-idx3-ubyte")
     labels_path = _find(directory, f"{prefix}-labels-idx1-ubyte")
-    pixels = _read(images_path, axes=3)  # (N, height, width)
-    labels = _read(labels_path, axes=1)  # (N,)
-    if len(pixels) != len(labels):
-        raise DataError(f"{images_path} holds {len(pixels)} images, but {labels_path} {len(labels)} labels.")
-    images = pixels.reshape(len(pixels), -1).astype(np.float32)
+    try:
+        pixels = _read(images_path, axes=3)  # (N, height, width)
+        labels = _read(labels_path, axes=1)  # (N,)
+        if len(pixels) != len(labels):
+            raise DataError(f"{images_path} holds {len(pixels)} images, but {labels_path} {len(labels)} labels.")
+        images = pixels.reshape(len(pixels), -1).astype(np.float32)
+    except MemoryError:
+        raise DataError(f"{images_path} holds more images than there is memory for.") from None
     images /= 255
     return images, labels
 
@@ -132,10 +139,13 @@ def _read(path: Path, axes: int) -> Array:
                 raise DataError(
                     f"{path} is cut off: its header promises {size:,} bytes, more than its {size_on_disk:,} can hold."
                 )
-            body = file.read(size + 1)  # one more than there should be, to see where it does not end
+            body = bytearray()
+            end = size + 1  # one byte more than there should be, to see that the file ends
+            while piece := file.read(min(_PIECE, end - len(body))):
+                body += piece
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path} could not be read: {error}.") from error
     if len(body) != size:
         what = "goes on after" if len(body) > size else f"is cut off after {len(body):,} of"
         raise DataError(f"{path} {what} the {size:,} bytes that its header promises.")
-    return np.frombuffer(bytearray(body), np.uint8).reshape(shape)  # of a bytearray, so that it can be written to
+    return np.frombuffer(body, np.uint8).reshape(shape)

@@ -95,6 +95,10 @@ class Subject:
         arguments = _argument_names(self._call)
         self._draws = "rng" in arguments[len(inputs) :]
         names = arguments[: len(inputs)] + [f"input {i + 1}" for i in range(len(arguments), len(inputs))]
+        for name, x in zip(names, inputs, strict=True):
+            if isinstance(x, np.ndarray) and (x.dtype.kind == "c" or x.size == 0):
+                came = "an empty array" if x.size == 0 else x.dtype
+                raise TypeError(f"check_gradients expects {name} to hold real numbers, got {came}.")
         self.inputs = {name: _cast(x, dtype) for name, x in zip(names, inputs, strict=True)}
         self.start: Point = {name: x for name, x in self.inputs.items() if _is_float(x)}
         self.start |= {name: getattr(part, attribute).copy() for name, (part, attribute) in self._slots.items()}
@@ -155,7 +159,15 @@ Slots = dict[str, tuple[Layer, str]]
 
 def _own_copy(f: Any, parameters: Parameters | None, dtype: type) -> tuple[Layer | Model | None, Any, Slots]:
     """What f belongs to, f, and its parameters; all three of a copy in `dtype` if f belongs to a layer or a model."""
+    if isinstance(f, Model) or not isinstance(f, Layer | Callable):
+        hint = ": pass its loss, model.loss" if isinstance(f, Model) else ""
+        raise TypeError(f"check_gradients expects a layer or a function, got {named(f)}{hint}.")
     if parameters is not None:
+        if isinstance(f, Layer) or not isinstance(parameters, Parameters):
+            raise TypeError(
+                f"check_gradients expects parameters to be Parameters(…) of what the function f trains, got "
+                f"{named(parameters)} for {named(f)}."
+            )
         if parameters.theta.dtype != dtype:
             raise TypeError(
                 f"check_gradients expects parameters of {np.dtype(dtype)}, got {parameters.theta.dtype}: make the "
@@ -163,9 +175,6 @@ def _own_copy(f: Any, parameters: Parameters | None, dtype: type) -> tuple[Layer
             )
         return None, f, {name: (part, attribute) for name, part, attribute in parameters.slots}
     owner = f if isinstance(f, Layer) else getattr(f, "__self__", None)
-    if isinstance(f, Model) or not isinstance(f, Layer | Callable):
-        hint = ": pass its loss, model.loss" if isinstance(f, Model) else ""
-        raise TypeError(f"check_gradients expects a layer or a function, got {named(f)}{hint}.")
     if not isinstance(owner, Layer | Model):
         return None, f, {}
     owner = copy.deepcopy(owner)

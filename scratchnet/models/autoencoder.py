@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from scratchnet import kernels
-from scratchnet.checks import check_rng, check_same, named
+from scratchnet.checks import check_function, check_rng, check_same
 from scratchnet.layer import Layer, without_dx
 from scratchnet.losses import bce, bce_with_logits, mse
 from scratchnet.models.model import Loss, Model, trace_layers
@@ -72,9 +72,9 @@ class Autoencoder(Model):
     ):
         super().__init__(encoder, decoder)
         for name, function in (("loss", loss), ("corrupt", corrupt)):
-            if function is not None and not callable(function):
-                raise TypeError(f"Autoencoder expects {name} to be a function, got {named(function)}.")
+            check_function("Autoencoder", name, function)
         self.reconstruction_loss = loss
+        self.pixels_are_probabilities = loss in (bce, bce_with_logits)
         self.corrupt = corrupt
         self.unit = _UNITS.get(loss, "loss/image")
 
@@ -96,6 +96,7 @@ class Autoencoder(Model):
     def encode(self, x: Array) -> Array:
         """Codes z (N, L) of images x (N, D)."""
         self._check_images(x)
+        self.check_range("Autoencoder.encode", x)
         return self.encoder.forward(x)[0]
 
     def codes(self, x: Array) -> Array:
@@ -108,7 +109,10 @@ class Autoencoder(Model):
         seen = self._corrupted(x, rng)
         yield "the corrupted x", seen
         yield from trace_layers("encoder", self.encoder, seen)
-        yield from trace_layers("decoder", self.decoder, self.encoder.forward(seen)[0])
+        z, _ = self.encoder.forward(seen)
+        *layers, (last, y) = trace_layers("decoder", self.decoder, z)
+        yield from layers
+        yield f"{last}, the logits" if self.reconstruction_loss is bce_with_logits else last, y
 
     def _corrupted(self, x: Array, rng: np.random.Generator | None) -> Array:
         if self.corrupt is None:

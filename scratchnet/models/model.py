@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from scratchnet.checks import check_batch, check_count, check_rows, named
+from scratchnet.checks import check_batch, check_count, check_finite, check_pixels, check_rows, named
 from scratchnet.errors import ShapeError
 from scratchnet.layer import Layer
 from scratchnet.layers.sequential import Sequential
@@ -55,12 +55,15 @@ class Model(ABC):
         One flat θ and dθ.
     unit : str
         Of the loss and its terms.
+    pixels_are_probabilities : bool
+        Whether the loss is a cross-entropy, which needs pixels in [0, 1].
     """
 
     encoder: Layer
     decoder: Layer
     parameters: Parameters
     unit: str
+    pixels_are_probabilities: bool
 
     def __init__(self, encoder: Layer, decoder: Layer):
         for name, layer in (("encoder", encoder), ("decoder", decoder)):
@@ -87,7 +90,9 @@ class Model(ABC):
 
     def decode(self, z: Array) -> Array:
         """The images (N, D) that codes z (N, L) stand for, in [0, 1]."""
-        check_rows(f"{type(self).__name__}.decode", "z", z, self.decoder.n_in, self.dtype)
+        where = f"{type(self).__name__}.decode"
+        check_rows(where, "z", z, self.decoder.n_in, self.dtype)
+        check_finite(where, "z", z)
         y, _ = self.decoder.forward(z)
         return self.images(y)
 
@@ -119,6 +124,10 @@ class Model(ABC):
         if y.shape != x.shape:
             name = type(self).__name__
             raise ShapeError(f"{name} expects the decoder to return (N, {x.shape[1]}), as x has, got {y.shape}.")
+
+    def check_range(self, where: str, x: Array) -> None:
+        """The images x are finite, and in [0, 1] where the loss can say something of such pixels alone."""
+        (check_pixels if self.pixels_are_probabilities else check_finite)(where, "x", x)
 
     def _check_images(self, x: Array) -> None:
         check_rows(type(self).__name__, "x", x, self.encoder.n_in, self.dtype)

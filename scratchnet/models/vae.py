@@ -88,6 +88,7 @@ class VAE(Model):
         super().__init__(encoder, decoder)
         gaussian = Gaussian(sigma)
         self.likelihood: Likelihood = gaussian if likelihood == "gaussian" else Bernoulli()
+        self.pixels_are_probabilities = likelihood == "bernoulli"
         self.beta = beta
         self.latent = decoder.n_in
 
@@ -113,6 +114,8 @@ class VAE(Model):
 
     def encode(self, x: Array) -> tuple[Array, Array]:
         """μ and log σ² of q(z|x), (N, L) each, of images x (N, D)."""
+        self._check_images(x)
+        self.check_range("VAE.encode", x)
         mu, logvar, _ = self._posterior(x)
         return mu, logvar
 
@@ -136,9 +139,12 @@ class VAE(Model):
     def trace(self, x: Array, rng: np.random.Generator) -> Iterator[tuple[str, Array]]:
         yield from trace_layers("encoder", self.encoder, x)
         mu, logvar = self.encode(x)
+        yield "the log-variance", logvar
         z, _ = sample_gaussian(mu, logvar, self._noise(mu, rng, None))
         yield "the sample z = μ + σ ⊙ ε", z
-        yield from trace_layers("decoder", self.decoder, z)
+        *layers, (last, y) = trace_layers("decoder", self.decoder, z)
+        yield from layers
+        yield f"{last}, the logits" if self.pixels_are_probabilities else last, y
 
     def _posterior(self, x: Array):
         self._check_images(x)
