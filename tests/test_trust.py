@@ -538,9 +538,11 @@ def test_a_compressed_checkpoint_is_refused_since_it_may_be_longer_than_its_file
 
 THREADS = """
 import sys, numba, numpy as np, scratchnet as sn
+from scratchnet.kernels import compiled
 x = sn.data.mnist("test")[0][:500]
 def train(threads, epochs, checkpoint=None):
     numba.set_num_threads(threads)
+    compiled._THREADS = threads  # into as many shares work is cut in a process of so many threads
     rng = np.random.default_rng(0)
     vae = sn.VAE(
         sn.Sequential(sn.Dense(784, 100, rng=rng), sn.ReLU(), sn.Dense(100, 8, rng=rng)),
