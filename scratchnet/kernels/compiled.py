@@ -487,12 +487,12 @@ def gather(x, rows):
 # ---- images
 
 
-_weigh = Compiled(lanes.weigh, "mvvminiiiiiiin", "images", parallel=True)
-_correlate = Compiled(lanes.correlate, "mmmiiniin", "images", parallel=True)
+_weigh = Compiled(lanes.weigh, "mvvminiiiiiiinin", "images", parallel=True)
+_correlate = Compiled(lanes.correlate, "mmmiiniiin", "images", parallel=True)
 
 
 def _weighed(x: Array, W: Array, b: Any, shape: tuple[int, ...], tables: lanes.Tables) -> Array:
-    y = np.empty((len(x), *shape), W.dtype)
+    y = aligned((len(x), *shape), W.dtype)
     b = np.ascontiguousarray(np.broadcast_to(np.asarray(b, W.dtype), shape[0]))
     _weigh(_rows(x), _vector(W), b, _rows(y), *tables, get_num_threads())
     return y
@@ -521,7 +521,8 @@ def add_conv2d_weights(dW, x, dy, stride, padding):
     taps = tables.offsets[: math.prod(kernel)]  # those of the first channel
     dy = _rows(dy)
     straight = np.arange(dy.shape[1]) * lanes.count(dW)
-    _correlate(_rows(x), dy, sums, tables.places, straight, tables.size, taps, tables.at, get_num_threads())
+    how = tables.size, taps, tables.at, tables.heights
+    _correlate(_rows(x), dy, sums, tables.places, straight, *how, get_num_threads())
     dW += sums.reshape(dW.shape)
 
 
@@ -566,7 +567,7 @@ def _max_pool(x, y, B, Q, kh, kw, sh, sw):
 def max_pool(x, size, stride):
     N, C, H, B = x.shape
     P, Q = ((length - k) // s + 1 for length, k, s in zip((H, B), size, stride, strict=True))
-    y = np.empty((N, C, P, Q), x.dtype)
+    y = aligned((N, C, P, Q), x.dtype)
     _max_pool(_rows(x).reshape(N * C, H * B), y.reshape(N * C, P * Q), B, Q, *size, *stride)
     return y
 
@@ -593,7 +594,7 @@ def _max_pool_backward(dy, x, dx, B, Q, kh, kw, sh, sw):
 @twin
 def max_pool_backward(dy, x, size, stride):
     N, C, H, B = x.shape
-    dx = np.empty((N * C, H * B), x.dtype)
+    dx = aligned((N * C, H * B), x.dtype)
     dy = _rows(dy).reshape(N * C, math.prod(dy.shape[2:]))
     Q = (B - size[1]) // stride[1] + 1
     _max_pool_backward(dy, _rows(x).reshape(N * C, H * B), dx, B, Q, *size, *stride)

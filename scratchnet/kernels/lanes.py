@@ -43,11 +43,11 @@ from scratchnet.kernels.vectors import (
 )
 from scratchnet.types import Array
 
-PIXELS = 6 if TALLEST > 6 else 3
-"""Vectors of pixels in a tile, by OUTPUTS numbers each: 24 sums, 6 pixels and a weight fit into 32 registers, half as
-much into 16."""
+SUMS = 24 if TALLEST > 6 else 12
+"""Vectors in the largest tile: beside them 8 of the 32 registers are left for what is multiplied, or 4 of the 16."""
 
-OUTPUTS = 4
+HEIGHTS = (8, 4, 1) if SUMS == 24 else (4, 1)
+"""Outputs of a tile. It is SUMS // outputs wide, or, at an edge, half of that, or half of the half."""
 
 NEAR = 4
 
@@ -96,11 +96,25 @@ def _plus(builder, base, *numbers):
     return base
 
 
-def _for_each_tile(builder, pixels, outputs, emit):
+def _widths(outputs):
+    """The widths of the tiles with so many outputs."""
+    width = SUMS // outputs
+    return [width] + (_widths(2 * outputs) if width > 1 else [])
+
+
+def _for_each_tile(builder, width, outputs, emit):
     """Emits the code of every size of tile, and the choice between them."""
-    sizes = [(T, R) for T in range(1, PIXELS + 1) for R in range(1, OUTPUTS + 1)]
-    emits = {8 * T + R: functools.partial(emit, T, R) for T, R in sizes}
-    choose(builder, builder.add(builder.mul(pixels, constant(8)), outputs), emits)
+    emits = {SUMS * R + T: functools.partial(emit, T, R) for R in HEIGHTS for T in _widths(R)}
+    choose(builder, builder.add(builder.mul(outputs, constant(SUMS)), width), emits)
+
+
+@njit(error_model="numpy")
+def _width(left, outputs):
+    """The width of the next tile with so many outputs, if so many columns are left."""
+    width = SUMS // outputs
+    while width > left:
+        width //= 2
+    return width
 
 
 @intrinsic
@@ -306,19 +320,27 @@ def _followed_by_differences(X, size, steps):
 
 
 def weigh(
-    x, W, b, y, places, size, at, to, offsets, phases, steps, parts, order, threads
+    x, W, b, y, places, size, at, to, offsets, phases, steps, parts, order, across, heights, threads
 ):  # pragma: no cover  (runs as machine code)
     """y = b + Σ W x, for images x (N, D) and y (N, …), by its `Tables`."""
     N, channels, lanes = len(x), len(b), VECTOR // x.itemsize
-    blocks = (N + lanes - 1) // lanes
+    blocks, groups = (N + lanes - 1) // lanes, len(heights) - 1
     shares = min(threads, blocks)
     row, pixels = len(to) * lanes, y.shape[1] // channels
-    zeros = np.zeros_like(b)
-    w = np.zeros(len(order) // 4, x.dtype)
-    for i in prange(len(w)):
-        for k in order[4 * i : 4 * i + 4]:
-            if k >= 0:
-                w[i] += W[k]
+    zeros, w = np.zeros_like(b), np.zeros(channels * len(offsets), x.dtype)
+    for share in prange(threads):
+        for phase in range(0, len(phases) - 4, 4):
+            look, taken = phases[phase + 1], phases[phase + 2]
+            K = phases[phase + 5] - look
+            added = (phases[phase + 6] - taken) // max(1, K)
+            for group in range(share * groups // threads, (share + 1) * groups // threads):
+                m, outputs = heights[group], heights[group + 1] - heights[group]
+                for k in range(K):
+                    step = channels * look + m * K + k * outputs
+                    for i in order[taken + k * added : taken + (k + 1) * added]:
+                        for r in range(outputs):
+                            w[step + r] += W[(m + r) * across + i]
+    wide = SUMS // heights[1]  # pixels at a time, which the outputs below each other find in the cache
     for share in prange(shares):
         X, Y = _vectors((size << len(steps)) * lanes, x), _vectors(channels * row, x)
         Z = _vectors(y.shape[1] * lanes, x) if len(parts) else Y
@@ -328,15 +350,21 @@ def weigh(
             _to_lanes(x, block * lanes, places, X, 0)
             _followed_by_differences(X, size * lanes, steps)
             for phase in range(0, len(phases) - 4, 4):
-                first, last, weights = phases[phase], phases[phase + 4], phases[phase + 2]
-                looks = offsets[phases[phase + 1] : phases[phase + 5]]
+                last, look = phases[phase + 4], phases[phase + 1]
+                looks = offsets[look : phases[phase + 5]]
                 biases = b if phases[phase + 3] else zeros
-                for pixel in range(first, last, PIXELS):
-                    for m in range(0, channels, OUTPUTS):
-                        _weigh(
-                            min(PIXELS, last - pixel), min(OUTPUTS, channels - m), X, at, pixel, looks, len(looks),
-                            w, weights + m * len(looks), biases, m, Y, to, m * row, row,
-                        )  # fmt: skip
+                for first in range(phases[phase], last, wide):
+                    for group in range(groups):
+                        m, outputs = heights[group], heights[group + 1] - heights[group]
+                        weights = channels * look + m * len(looks)
+                        pixel, end = first, min(first + wide, last)
+                        while pixel < end:
+                            width = _width(end - pixel, outputs)
+                            _weigh(
+                                width, outputs, X, at, pixel, looks, len(looks),
+                                w, weights, biases, m, Y, to, m * row, row,
+                            )  # fmt: skip
+                            pixel += width
             if len(parts):
                 count = len(parts) // pixels
                 for m in range(channels):
@@ -345,7 +373,9 @@ def weigh(
             _from_lanes(Z, y, block * lanes)
 
 
-def correlate(x, dy, dw, x_places, dy_places, size, at, offsets, threads):  # pragma: no cover  (runs as machine code)
+def correlate(
+    x, dy, dw, x_places, dy_places, size, at, offsets, heights, threads
+):  # pragma: no cover  (runs as machine code)
     """dw[m, c, tap] = Σ dy x over images and pixels, for dw (M, C·taps), by its `Tables`."""
     N, M, taps, steps, lanes = len(x), len(dw), len(at), len(offsets), VECTOR // x.itemsize
     C = dw.shape[1] // taps
@@ -359,28 +389,33 @@ def correlate(x, dy, dw, x_places, dy_places, size, at, offsets, threads):  # pr
                 X[block * of_x : (block + 1) * of_x] = 0
             _to_lanes(x, block * lanes, x_places, X, block * of_x)
             _to_lanes(dy, block * lanes, dy_places, D, block * of_dy)
-    groups = (M + OUTPUTS - 1) // OUTPUTS
+    groups = len(heights) - 1
     for item in prange(groups * C):
         chunk = item // (groups * NEAR) * NEAR  # of channels, whose pixels stay in the second-level cache
         near = min(NEAR, C - chunk)
-        m, c = (item - chunk * groups) // near * OUTPUTS, chunk + (item - chunk * groups) % near
-        outputs = min(OUTPUTS, M - m)
+        group, c = (item - chunk * groups) // near, chunk + (item - chunk * groups) % near
+        m, outputs = heights[group], heights[group + 1] - heights[group]
         sums = _vectors(outputs * taps * lanes, x)
         sums[:] = 0
         for block in range(blocks):
             for k in range(0, steps, STEPS):
                 looks = offsets[k : k + STEPS]
-                for tap in range(0, taps, PIXELS):
+                tap = 0
+                while tap < taps:
+                    width = _width(taps - tap, outputs)
                     _correlate(
-                        min(PIXELS, taps - tap), outputs, X, block * of_x + c * (of_x // C), at, tap, looks, len(looks),
+                        width, outputs, X, block * of_x + c * (of_x // C), at, tap, looks, len(looks),
                         D, block * of_dy + (m * steps + k) * lanes, steps * lanes, sums, tap * outputs * lanes,
                     )  # fmt: skip
-        for tap in range(taps):
-            begin = tap // PIXELS * PIXELS  # of the tile that the tap is in
-            width = min(PIXELS, taps - begin)
+                    tap += width
+        tap = 0
+        while tap < taps:
+            width = _width(taps - tap, outputs)
             for r in range(outputs):
-                place = (begin * outputs + r * width + tap - begin) * lanes
-                dw[m + r, c * taps + tap] = _total(sums, place)
+                for t in range(width):
+                    total = _total(sums, (tap * outputs + r * width + t) * lanes)
+                    dw[m + r, c * taps + tap + t] = total
+            tap += width
 
 
 # ---- the tables
@@ -400,15 +435,18 @@ class Tables(NamedTuple):
     offsets : (K,)
         How much further step k looks.
     phases : (4 F + 4,)
-        The pixels come in F phases, each with steps of its own: where each begins in `at`, in `offsets` and in the
-        weights, and whether the bias is added; and where the last one ends.
+        The pixels come in F phases, each with steps of its own: where each begins in `at`, in `offsets` and in
+        `order`, and whether the bias is added; and where the last one ends.
     steps : (0,), (1,) or (2,)
         How far apart the pixels are whose differences are taken, for each axis that saves products.
     parts : (0,), (2 · pixels,) or (4 · pixels,)
         If products are saved: which pixels of the phases add up to one of y; −1 − part is subtracted.
-    order : (4 · P,)
-        Which weights, up to four, add up to that which comes when: for each phase, each OUTPUTS channels and each step,
-        that of each channel; −1 for none.
+    order : (K,) or more
+        Which weights of channel 0, as many for each step of a phase, add up to the one of that step.
+    across : int
+        How much further the weights of the next channel lie.
+    heights : (G + 1,)
+        The channels come in groups, each as many as a tile is high: where each begins, and where the last one ends.
     """
 
     places: Array
@@ -420,6 +458,8 @@ class Tables(NamedTuple):
     steps: Array
     parts: Array
     order: Array
+    across: int
+    heights: Array
 
 
 class _Way(NamedTuple):
@@ -495,20 +535,22 @@ def _ways(outputs: Array, at: Array, offsets: Array, weights: Array, saves: bool
 def forward(shape, C, M, kernel, stride, padding, lanes, saving=True) -> Tables:
     """The tables of y[m, p, q] = Σ W[m, c, i, j] x̃[c, s p + i, s q + j]."""
     rows, columns = (_forward(*axis, saving) for axis in zip(shape, kernel, stride, padding, strict=True))
-    return _tables(rows, columns, C, np.arange(M * C * math.prod(kernel)).reshape(M, C, *kernel), lanes)
+    W = np.arange(C * math.prod(kernel)).reshape(C, *kernel)
+    return _tables(rows, columns, W, M, W.size, lanes)
 
 
 @functools.lru_cache(maxsize=256)
 def adjoint(shape, C, M, kernel, stride, padding, lanes) -> Tables:
     """The tables of x[c, u, v] = Σ W[m, c, i, j] y[m, (u + padding − i) / s, (v + padding − j) / s]."""
     rows, columns = (_adjoint(*axis) for axis in zip(shape, kernel, stride, padding, strict=True))
-    W = np.arange(M * C * math.prod(kernel)).reshape(M, C, *kernel)
-    return _tables(rows, columns, M, W.swapaxes(0, 1), lanes)
+    W = np.arange(M * C * math.prod(kernel)).reshape(M, C, *kernel)[:, 0]
+    return _tables(rows, columns, W, C, math.prod(kernel), lanes)
 
 
-def _tables(rows: _Axis, columns: _Axis, channels: int, W: Array, lanes: int) -> Tables:
-    """The tables of an image from those of its axes; W (outputs, channels, kh, kw) says where each weight is."""
-    wide, plane = columns.length, rows.length * columns.length
+def _tables(rows: _Axis, columns: _Axis, W: Array, outputs: int, across: int, lanes: int) -> Tables:
+    """The tables of an image from those of its axes; W (channels, kh, kw) says where each weight of output 0 is."""
+    channels = len(W)
+    wide, plane = columns.length, rows.length * columns.length | 1  # odd, or the planes fall upon each other in a cache
     size = channels * plane
     at, offsets, order, phases = [], [], [], []
     parts: list[list[int]] = [[] for _ in range(rows.outputs * columns.outputs)]
@@ -521,13 +563,14 @@ def _tables(rows: _Axis, columns: _Axis, channels: int, W: Array, lanes: int) ->
                 parts[output].append(-1 - (pixels + t) * lanes if row.minus != column.minus else (pixels + t) * lanes)
         at.append(differences + _grid(row.at * wide, column.at))
         offsets.append(_grid(np.arange(channels) * plane, row.offsets * wide, column.offsets))
-        added = [W[:, :, i][..., j].reshape(len(W), -1) for i in row.weights for j in column.weights]
-        added += [np.full_like(added[0], -1)] * (4 - len(added))
-        added = np.stack(added, axis=2)  # (outputs, steps, 4)
-        order += [added[m : m + OUTPUTS].swapaxes(0, 1).ravel() for m in range(0, len(W), OUTPUTS)]
-        pixels, looks, weights = pixels + at[-1].size, looks + offsets[-1].size, weights + added.size // 4
+        added = [W[:, i][..., j].ravel() for i in row.weights for j in column.weights]
+        order.append(np.stack(added, axis=1).ravel())
+        pixels, looks, weights = pixels + at[-1].size, looks + offsets[-1].size, weights + order[-1].size
     phases += [pixels, looks, weights, False]
     joined = rows.saves or columns.saves
+    heights = [0]
+    while heights[-1] < outputs:
+        heights.append(heights[-1] + next(height for height in HEIGHTS if height <= outputs - heights[-1]))
     return Tables(
         _grid(np.arange(channels) * plane, rows.places * wide, columns.places) * lanes,
         size,
@@ -535,9 +578,11 @@ def _tables(rows: _Axis, columns: _Axis, channels: int, W: Array, lanes: int) ->
         np.arange(pixels) * lanes if joined else np.argsort(np.concatenate(parts)) * lanes,
         np.concatenate(offsets) * lanes,
         np.array(phases, np.int64),
-        np.array([a.step * across for a, across in ((rows, wide), (columns, 1)) if a.saves], np.int64) * lanes,
+        np.array([a.step * far for a, far in ((rows, wide), (columns, 1)) if a.saves], np.int64) * lanes,
         np.concatenate(parts) if joined else np.array([], np.int64),
         np.concatenate(order),
+        across,
+        np.array(heights),
     )
 
 
