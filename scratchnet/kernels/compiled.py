@@ -518,7 +518,7 @@ def add_conv2d_weights(dW, x, dy, stride, padding):
     M, C, *kernel = dW.shape
     tables = lanes.forward(x.shape[2:], C, M, tuple(kernel), stride, padding, lanes.count(dW), saving=False)
     sums = np.empty((M, math.prod(dW.shape[1:])), dW.dtype)
-    taps = tables.offsets[: math.prod(kernel)]  # those of the first channel
+    taps = tables.offsets[:: dW.shape[1]].copy()  # those of the first channel
     dy = _rows(dy)
     straight = np.arange(dy.shape[1]) * lanes.count(dW)
     how = tables.size, taps, tables.at, tables.heights

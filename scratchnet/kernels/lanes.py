@@ -536,7 +536,7 @@ def forward(shape, C, M, kernel, stride, padding, lanes, saving=True) -> Tables:
     """The tables of y[m, p, q] = Σ W[m, c, i, j] x̃[c, s p + i, s q + j]."""
     rows, columns = (_forward(*axis, saving) for axis in zip(shape, kernel, stride, padding, strict=True))
     W = np.arange(C * math.prod(kernel)).reshape(C, *kernel)
-    return _tables(rows, columns, W, M, W.size, lanes)
+    return _tables(rows, columns, W, M, W.size, lanes, planes=not saving)
 
 
 @functools.lru_cache(maxsize=256)
@@ -547,11 +547,12 @@ def adjoint(shape, C, M, kernel, stride, padding, lanes) -> Tables:
     return _tables(rows, columns, W, C, math.prod(kernel), lanes)
 
 
-def _tables(rows: _Axis, columns: _Axis, W: Array, outputs: int, across: int, lanes: int) -> Tables:
+def _tables(rows: _Axis, columns: _Axis, W: Array, outputs: int, across: int, lanes: int, planes=False) -> Tables:
     """The tables of an image from those of its axes; W (channels, kh, kw) says where each weight of output 0 is."""
-    channels = len(W)
-    wide, plane = columns.length, rows.length * columns.length | 1  # odd, or the planes fall upon each other in a cache
-    size = channels * plane
+    channels, plane = len(W), rows.length * columns.length
+    # From one pixel, row and channel to the next; odd, or what is loaded would fall upon each other in the cache.
+    right, far = (1, plane | 1) if planes else (channels | 1, 1)
+    down, size = right * columns.length, max(plane * right, channels * far)
     at, offsets, order, phases = [], [], [], []
     parts: list[list[int]] = [[] for _ in range(rows.outputs * columns.outputs)]
     pixels = looks = weights = 0
@@ -561,9 +562,9 @@ def _tables(rows: _Axis, columns: _Axis, W: Array, outputs: int, across: int, la
         for t, (u, v) in enumerate((u, v) for u in row.parts for v in column.parts):
             for output in _grid(u * columns.outputs, v):
                 parts[output].append(-1 - (pixels + t) * lanes if row.minus != column.minus else (pixels + t) * lanes)
-        at.append(differences + _grid(row.at * wide, column.at))
-        offsets.append(_grid(np.arange(channels) * plane, row.offsets * wide, column.offsets))
-        added = [W[:, i][..., j].ravel() for i in row.weights for j in column.weights]
+        at.append(differences + _grid(row.at * down, column.at * right))
+        offsets.append(_grid(row.offsets * down, column.offsets * right, np.arange(channels) * far))
+        added = [W[:, i][..., j].transpose(1, 2, 0).ravel() for i in row.weights for j in column.weights]
         order.append(np.stack(added, axis=1).ravel())
         pixels, looks, weights = pixels + at[-1].size, looks + offsets[-1].size, weights + order[-1].size
     phases += [pixels, looks, weights, False]
@@ -572,13 +573,13 @@ def _tables(rows: _Axis, columns: _Axis, W: Array, outputs: int, across: int, la
     while heights[-1] < outputs:
         heights.append(heights[-1] + next(height for height in HEIGHTS if height <= outputs - heights[-1]))
     return Tables(
-        _grid(np.arange(channels) * plane, rows.places * wide, columns.places) * lanes,
+        _grid(np.arange(channels) * far, rows.places * down, columns.places * right) * lanes,
         size,
         np.concatenate(at) * lanes,
         np.arange(pixels) * lanes if joined else np.argsort(np.concatenate(parts)) * lanes,
         np.concatenate(offsets) * lanes,
         np.array(phases, np.int64),
-        np.array([a.step * far for a, far in ((rows, wide), (columns, 1)) if a.saves], np.int64) * lanes,
+        np.array([a.step * way for a, way in ((rows, down), (columns, right)) if a.saves], np.int64) * lanes,
         np.concatenate(parts) if joined else np.array([], np.int64),
         np.concatenate(order),
         across,
