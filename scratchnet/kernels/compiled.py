@@ -520,9 +520,9 @@ def add_conv2d_weights(dW, x, dy, stride, padding):
     sums = np.empty((M, math.prod(dW.shape[1:])), dW.dtype)
     taps = tables.offsets[:: dW.shape[1]].copy()  # those of the first channel
     dy = _rows(dy)
-    straight = np.arange(dy.shape[1]) * lanes.count(dW)
+    beside = lanes.beside(len(dW), len(tables.at), lanes.count(dW))
     how = tables.size, taps, tables.at, tables.heights
-    _correlate(_rows(x), dy, sums, tables.places, straight, *how, get_num_threads())
+    _correlate(_rows(x), dy, sums, tables.places, beside, *how, get_num_threads())
     dW += sums.reshape(dW.shape)
 
 

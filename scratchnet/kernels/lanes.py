@@ -49,10 +49,9 @@ SUMS = 24 if TALLEST > 6 else 12
 HEIGHTS = (8, 4, 1) if SUMS == 24 else (4, 1)
 """Outputs of a tile. It is SUMS // outputs wide, or, at an edge, half of that, or half of the half."""
 
-NEAR = 4
-
-STEPS = 128
-"""Pixels at a time in a weight gradient, so that what the tiles of a channel share stays in the first-level cache."""
+STEPS, NEAR = 64, 8
+"""Pixels at a time in a weight gradient, and channels of x: dy at so many pixels stays in the first-level cache while
+the channels pass, and the channels of all blocks in the second-level cache while dy does."""
 
 
 def count(x: Array) -> int:
@@ -158,24 +157,24 @@ def _weigh(typingctx, pixels, outputs, x, at, first, offsets, steps, w, w_first,
 
 
 @intrinsic
-def _correlate(typingctx, taps, outputs, x, x_first, at, first, offsets, steps, dy, dy_first, row, sums, sums_first):
-    """sums[r, t] += Σₖ dy[k + r row] x[at[t] + offsets[k]], lane by lane, for a tile of taps t by outputs r."""
+def _correlate(typingctx, taps, outputs, x, x_first, at, first, offsets, steps, dy, dy_first, sums, sums_first):
+    """sums[r, t] += Σₖ dy[k, r] x[at[t] + offsets[k]], lane by lane, for a tile of taps t by outputs r."""
 
     def codegen(context, builder, signature, arguments):
         m = _Memory(context, builder, signature, arguments, x.dtype)
-        taps, outputs, x_, x_first, at, first, offsets, steps, dy, dy_first, row, sums, sums_first = m.values
+        taps, outputs, x_, x_first, at, first, offsets, steps, dy, dy_first, sums, sums_first = m.values
 
         def emit(T, R):
             places = [_plus(builder, x_first, m.load(at, _plus(builder, first, t))) for t in range(T)]
-            rows = [_plus(builder, dy_first, builder.mul(row, constant(r))) for r in range(R)]
             tile = [_plus(builder, sums_first, i * m.lanes) for i in range(R * T)]
 
             def add(k, totals):
                 offset = m.load(offsets, k)
+                step = _plus(builder, dy_first, builder.mul(k, constant(R * m.lanes)))
                 seen = [m.load_vector(x_, _plus(builder, place, offset)) for place in places]
                 after = []
                 for r in range(R):
-                    slope = m.load_vector(dy, _plus(builder, rows[r], builder.mul(k, constant(m.lanes))))
+                    slope = m.load_vector(dy, _plus(builder, step, r * m.lanes))
                     after += [multiply_add(builder, slope, seen[t], totals[r * T + t]) for t in range(T)]
                 return after
 
@@ -186,7 +185,7 @@ def _correlate(typingctx, taps, outputs, x, x_first, at, first, offsets, steps, 
         _for_each_tile(builder, taps, outputs, emit)
         return context.get_dummy_value()
 
-    arguments = taps, outputs, x, x_first, at, first, offsets, steps, dy, dy_first, row, sums, sums_first
+    arguments = taps, outputs, x, x_first, at, first, offsets, steps, dy, dy_first, sums, sums_first
     return types.void(*arguments), codegen
 
 
@@ -390,32 +389,37 @@ def correlate(
             _to_lanes(x, block * lanes, x_places, X, block * of_x)
             _to_lanes(dy, block * lanes, dy_places, D, block * of_dy)
     groups = len(heights) - 1
-    for item in prange(groups * C):
-        chunk = item // (groups * NEAR) * NEAR  # of channels, whose pixels stay in the second-level cache
-        near = min(NEAR, C - chunk)
-        group, c = (item - chunk * groups) // near, chunk + (item - chunk * groups) % near
+    pieces = (steps + STEPS - 1) // STEPS
+    for item in prange(groups * ((C + NEAR - 1) // NEAR)):
+        c, group = item // groups * NEAR, item % groups
+        channels = min(NEAR, C - c)
         m, outputs = heights[group], heights[group + 1] - heights[group]
-        sums = _vectors(outputs * taps * lanes, x)
+        sums = _vectors(channels * taps * outputs * lanes, x)
         sums[:] = 0
         for block in range(blocks):
-            for k in range(0, steps, STEPS):
-                looks = offsets[k : k + STEPS]
-                tap = 0
-                while tap < taps:
-                    width = _width(taps - tap, outputs)
-                    _correlate(
-                        width, outputs, X, block * of_x + c * (of_x // C), at, tap, looks, len(looks),
-                        D, block * of_dy + (m * steps + k) * lanes, steps * lanes, sums, tap * outputs * lanes,
-                    )  # fmt: skip
-                    tap += width
-        tap = 0
-        while tap < taps:
-            width = _width(taps - tap, outputs)
-            for r in range(outputs):
-                for t in range(width):
-                    total = _total(sums, (tap * outputs + r * width + t) * lanes)
-                    dw[m + r, c * taps + tap + t] = total
-            tap += width
+            for piece in range(pieces):
+                k = piece * steps // pieces
+                looks = offsets[k : (piece + 1) * steps // pieces]
+                for channel in range(channels):
+                    seen = block * of_x + (c + channel) * (of_x // C)
+                    tap = 0
+                    while tap < taps:
+                        width = _width(taps - tap, outputs)
+                        _correlate(
+                            width, outputs, X, seen, at, tap, looks, len(looks),
+                            D, block * of_dy + (m * steps + k * outputs) * lanes,
+                            sums, (channel * taps + tap) * outputs * lanes,
+                        )  # fmt: skip
+                        tap += width
+        for channel in range(channels):
+            tap = 0
+            while tap < taps:
+                width = _width(taps - tap, outputs)
+                for r in range(outputs):
+                    for t in range(width):
+                        place = ((channel * taps + tap) * outputs + r * width + t) * lanes
+                        dw[m + r, (c + channel) * taps + tap + t] = _total(sums, place)
+                tap += width
 
 
 # ---- the tables
@@ -569,9 +573,6 @@ def _tables(rows: _Axis, columns: _Axis, W: Array, outputs: int, across: int, la
         pixels, looks, weights = pixels + at[-1].size, looks + offsets[-1].size, weights + order[-1].size
     phases += [pixels, looks, weights, False]
     joined = rows.saves or columns.saves
-    heights = [0]
-    while heights[-1] < outputs:
-        heights.append(heights[-1] + next(height for height in HEIGHTS if height <= outputs - heights[-1]))
     return Tables(
         _grid(np.arange(channels) * far, rows.places * down, columns.places * right) * lanes,
         size,
@@ -583,8 +584,25 @@ def _tables(rows: _Axis, columns: _Axis, W: Array, outputs: int, across: int, la
         np.concatenate(parts) if joined else np.array([], np.int64),
         np.concatenate(order),
         across,
-        np.array(heights),
+        _heights(outputs),
     )
+
+
+def _heights(outputs: int) -> Array:
+    """Where each group of outputs begins, and where the last one ends."""
+    heights = [0]
+    while heights[-1] < outputs:
+        heights.append(heights[-1] + next(height for height in HEIGHTS if height <= outputs - heights[-1]))
+    return np.array(heights)
+
+
+@functools.lru_cache(maxsize=256)
+def beside(outputs: int, pixels: int, lanes: int) -> Array:
+    """Where each number of an image (outputs, pixels) goes, for the outputs of a group to lie beside each other."""
+    heights = _heights(outputs)
+    starts, sizes = (np.repeat(each, np.diff(heights)) for each in (heights[:-1], np.diff(heights)))
+    first = starts * pixels + np.arange(outputs) - starts
+    return (first[:, None] + sizes[:, None] * np.arange(pixels)).ravel() * lanes
 
 
 def _grid(*axes: Array) -> Array:
