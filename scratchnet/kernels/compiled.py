@@ -488,7 +488,7 @@ def gather(x, rows):
 
 
 _weigh = Compiled(lanes.weigh, "mvvminiiiiiiinin", "images", parallel=True)
-_correlate = Compiled(lanes.correlate, "mmmiiniiin", "images", parallel=True)
+_correlate = Compiled(lanes.correlate, "mmvnnininiiiiinn", "images", parallel=True)
 
 
 def _weighed(x: Array, W: Array, b: Any, shape: tuple[int, ...], tables: lanes.Tables) -> Array:
@@ -516,13 +516,11 @@ def conv2d_transpose(y, W, b, stride, padding, size):
 @twin
 def add_conv2d_weights(dW, x, dy, stride, padding):
     M, C, *kernel = dW.shape
-    tables = lanes.forward(x.shape[2:], C, M, tuple(kernel), stride, padding, lanes.count(dW), saving=False)
-    sums = np.empty((M, math.prod(dW.shape[1:])), dW.dtype)
-    taps = tables.offsets[:: dW.shape[1]].copy()  # those of the first channel
-    dy = _rows(dy)
-    beside = lanes.beside(len(dW), len(tables.at), lanes.count(dW))
-    how = tables.size, taps, tables.at, tables.heights
-    _correlate(_rows(x), dy, sums, tables.places, beside, *how, get_num_threads())
+    pairs = lanes.pairs(x.shape[2:], C, M, tuple(kernel), stride, padding, lanes.count(dW))
+    a, b = (dy, x) if M >= C else (x, dy)
+    sums = np.empty(dW.size, dW.dtype)
+    a = np.ascontiguousarray(a).reshape(-1, math.prod(a.shape[2:]))
+    _correlate(a, _rows(b), sums, *pairs, get_num_threads())
     dW += sums.reshape(dW.shape)
 
 

@@ -29,14 +29,12 @@ from numba.extending import intrinsic
 
 from scratchnet.kernels.gemm import TALLEST
 from scratchnet.kernels.vectors import (
-    I32,
     VECTOR,
     address,
     choose,
     constant,
     multiply_add,
     scalar,
-    shuffled,
     spread,
     summed,
     transposed,
@@ -49,9 +47,11 @@ SUMS = 24 if TALLEST > 6 else 12
 HEIGHTS = (8, 4, 1) if SUMS == 24 else (4, 1)
 """Outputs of a tile. It is SUMS // outputs wide, or, at an edge, half of that, or half of the half."""
 
-STEPS, NEAR = 64, 8
-"""Pixels at a time in a weight gradient, and channels of x: dy at so many pixels stays in the first-level cache while
-the channels pass, and the channels of all blocks in the second-level cache while dy does."""
+STEPS, COLUMNS = 160, 96
+"""Pixels and columns at a time in a weight gradient, so that what its tiles share stays in the first-level cache."""
+
+FEW, PARTS = 16, 4
+"""With so few shares of a weight gradient the batch is cut too, and the sums over its parts are added up."""
 
 
 def count(x: Array) -> int:
@@ -95,22 +95,22 @@ def _plus(builder, base, *numbers):
     return base
 
 
-def _widths(outputs):
-    """The widths of the tiles with so many outputs."""
-    width = SUMS // outputs
-    return [width] + (_widths(2 * outputs) if width > 1 else [])
+def _widths(part):
+    """The widths of tiles, each half of the one before."""
+    width = SUMS // part
+    return [width, *_widths(2 * part)] if width else []
 
 
-def _for_each_tile(builder, width, outputs, emit):
+def _for_each_tile(builder, width, height, sizes, emit):
     """Emits the code of every size of tile, and the choice between them."""
-    emits = {SUMS * R + T: functools.partial(emit, T, R) for R in HEIGHTS for T in _widths(R)}
-    choose(builder, builder.add(builder.mul(outputs, constant(SUMS)), width), emits)
+    emits = {SUMS * R + T: functools.partial(emit, T, R) for T, R in sizes}
+    choose(builder, builder.add(builder.mul(height, constant(SUMS)), width), emits)
 
 
 @njit(error_model="numpy")
-def _width(left, outputs):
-    """The width of the next tile with so many outputs, if so many columns are left."""
-    width = SUMS // outputs
+def _width(left, part):
+    """The first of the `_widths` that is no more than what is left."""
+    width = SUMS // part
     while width > left:
         width //= 2
     return width
@@ -148,7 +148,7 @@ def _weigh(typingctx, pixels, outputs, x, at, first, offsets, steps, w, w_first,
                 for r in range(R):
                     m.store_vector(sums[r * T + t], y, _plus(builder, place, builder.mul(row, constant(r))))
 
-        _for_each_tile(builder, pixels, outputs, emit)
+        _for_each_tile(builder, pixels, outputs, [(T, R) for R in HEIGHTS for T in _widths(R)], emit)
         return context.get_dummy_value()
 
     return types.void(
@@ -157,35 +157,39 @@ def _weigh(typingctx, pixels, outputs, x, at, first, offsets, steps, w, w_first,
 
 
 @intrinsic
-def _correlate(typingctx, taps, outputs, x, x_first, at, first, offsets, steps, dy, dy_first, sums, sums_first):
-    """sums[r, t] += Σₖ dy[k, r] x[at[t] + offsets[k]], lane by lane, for a tile of taps t by outputs r."""
+def _correlate(
+    typingctx, columns, vectors, a, a_first, a_looks, b, b_first, at, first, b_looks, k_first, steps, sums, sums_first
+):
+    """sums[t, v] += Σₖ b[at[t] + b_looks[k]] a[a_looks[k], v], for a tile of columns t by vectors v of a."""
 
     def codegen(context, builder, signature, arguments):
-        m = _Memory(context, builder, signature, arguments, x.dtype)
-        taps, outputs, x_, x_first, at, first, offsets, steps, dy, dy_first, sums, sums_first = m.values
+        m = _Memory(context, builder, signature, arguments, a.dtype)
+        columns, vectors, a_, a_first, a_looks, b_, b_first, at, first, b_looks, k_first, steps, sums, sums_first = (
+            m.values
+        )
 
-        def emit(T, R):
-            places = [_plus(builder, x_first, m.load(at, _plus(builder, first, t))) for t in range(T)]
-            tile = [_plus(builder, sums_first, i * m.lanes) for i in range(R * T)]
+        def emit(T, V):
+            places = [_plus(builder, b_first, m.load(at, _plus(builder, first, t))) for t in range(T)]
+            tile = [_plus(builder, sums_first, i * m.lanes) for i in range(T * V)]
 
             def add(k, totals):
-                offset = m.load(offsets, k)
-                step = _plus(builder, dy_first, builder.mul(k, constant(R * m.lanes)))
-                seen = [m.load_vector(x_, _plus(builder, place, offset)) for place in places]
+                k = builder.add(k_first, k)
+                start, offset = builder.add(a_first, m.load(a_looks, k)), m.load(b_looks, k)
+                seen = [m.load_vector(a_, _plus(builder, start, v * m.lanes)) for v in range(V)]
                 after = []
-                for r in range(R):
-                    slope = m.load_vector(dy, _plus(builder, step, r * m.lanes))
-                    after += [multiply_add(builder, slope, seen[t], totals[r * T + t]) for t in range(T)]
+                for t in range(T):
+                    number = spread(builder, m.vector, m.load(b_, _plus(builder, places[t], offset)))
+                    after += [multiply_add(builder, number, seen[v], totals[t * V + v]) for v in range(V)]
                 return after
 
             totals = summed(builder, steps, [m.load_vector(sums, i) for i in tile], add)
             for i, total in zip(tile, totals, strict=True):
                 m.store_vector(total, sums, i)
 
-        _for_each_tile(builder, taps, outputs, emit)
+        _for_each_tile(builder, columns, vectors, [(T, V) for V in (2, 1) for T in _widths(3)], emit)
         return context.get_dummy_value()
 
-    arguments = taps, outputs, x, x_first, at, first, offsets, steps, dy, dy_first, sums, sums_first
+    arguments = columns, vectors, a, a_first, a_looks, b, b_first, at, first, b_looks, k_first, steps, sums, sums_first
     return types.void(*arguments), codegen
 
 
@@ -209,24 +213,6 @@ def _join(typingctx, y, y_first, parts, first, count, z, z_first):
         return context.get_dummy_value()
 
     return types.void(y, y_first, parts, first, count, z, z_first), codegen
-
-
-@intrinsic
-def _total(typingctx, sums, first):
-    """The sum of the vector that begins at `first`."""
-
-    def codegen(context, builder, signature, arguments):
-        m = _Memory(context, builder, signature, arguments, sums.dtype)
-        sums_, first = m.values
-        block = m.load_vector(sums_, first)
-        lanes = m.lanes
-        while lanes > 1:  # the upper half is added to the lower
-            lanes //= 2
-            halves = (shuffled(builder, block, block, half) for half in (range(lanes), range(lanes, 2 * lanes)))
-            block = builder.fadd(*halves)
-        return builder.extract_element(block, ir.Constant(I32, 0))
-
-    return sums.dtype(sums, first), codegen
 
 
 @intrinsic
@@ -373,53 +359,60 @@ def weigh(
 
 
 def correlate(
-    x, dy, dw, x_places, dy_places, size, at, offsets, heights, threads
+    a, b, dw, width, wide, a_places, of_a, b_places, of_b, a_offsets, a_looks, b_looks, at, to, across, threads
 ):  # pragma: no cover  (runs as machine code)
-    """dw[m, c, tap] = Σ dy x over images and pixels, for dw (M, C·taps), by its `Tables`."""
-    N, M, taps, steps, lanes = len(x), len(dw), len(at), len(offsets), VECTOR // x.itemsize
-    C = dw.shape[1] // taps
-    blocks = (N + lanes - 1) // lanes
-    shares = min(threads, blocks)
-    of_x, of_dy = size * lanes, M * steps * lanes  # numbers in a block
-    X, D = _vectors(blocks * of_x, x), _vectors(blocks * of_dy, x)
-    for share in prange(shares):
-        for block in range(share * blocks // shares, (share + 1) * blocks // shares):
-            if size > len(x_places):  # there is padding
-                X[block * of_x : (block + 1) * of_x] = 0
-            _to_lanes(x, block * lanes, x_places, X, block * of_x)
-            _to_lanes(dy, block * lanes, dy_places, D, block * of_dy)
-    groups = len(heights) - 1
-    pieces = (steps + STEPS - 1) // STEPS
-    for item in prange(groups * ((C + NEAR - 1) // NEAR)):
-        c, group = item // groups * NEAR, item % groups
-        channels = min(NEAR, C - c)
-        m, outputs = heights[group], heights[group + 1] - heights[group]
-        sums = _vectors(channels * taps * outputs * lanes, x)
-        sums[:] = 0
-        for block in range(blocks):
+    """dw = Σ a b over images and pixels, for a (N · width, pixels), b (N, D) and all of dw in a row, by `Pairs`."""
+    N, pixels, lanes = len(b), len(a_looks), VECTOR // a.itemsize
+    vectors, taps, strips = wide // lanes, len(a_offsets), (width + wide - 1) // wide
+    A, B = _vectors(strips * N * of_a, a), _vectors(N * of_b, a)
+    for share in prange(threads):
+        for n in range(share * N // threads, (share + 1) * N // threads):
+            for strip in range(strips):
+                first = (strip * N + n) * of_a
+                if of_a > len(a_places) * wide:  # there is padding
+                    A[first : first + of_a] = 0
+                for m in range(0, wide, lanes):  # beyond the last channel comes what nobody looks at
+                    _to_lanes(a, n * width + strip * wide + m, a_places, A, first + m)
+            if of_b > len(b_places):
+                B[n * of_b : (n + 1) * of_b] = 0
+            for i in range(len(b_places)):
+                B[n * of_b + b_places[i]] = b[n, i]
+    run = max(1, STEPS // pixels)  # images at a time
+    a_run, b_run = np.empty(run * pixels, np.int64), np.empty(run * pixels, np.int64)
+    for n in range(run):
+        for k in range(pixels):
+            a_run[n * pixels + k], b_run[n * pixels + k] = n * of_a + a_looks[k], n * of_b + b_looks[k]
+    chunks, of_part = (len(at) + COLUMNS - 1) // COLUMNS, strips * taps * len(at) * wide
+    parts = PARTS if strips * chunks < FEW else 1
+    sums = _vectors(parts * of_part, a)
+    for item in prange(parts * strips * chunks):
+        part, strip, first = item % parts, item // parts % strips, item // parts // strips * COLUMNS
+        last, after = min(first + COLUMNS, len(at)), (part + 1) * N // parts
+        begin = part * of_part + strip * taps * len(at) * wide
+        for tap in range(taps):
+            sums[begin + (tap * len(at) + first) * wide : begin + (tap * len(at) + last) * wide] = 0
+        for n in range(part * N // parts, after, run):
+            image, steps = (strip * N + n) * of_a, min(run, after - n) * pixels
+            pieces = (steps + STEPS - 1) // STEPS
             for piece in range(pieces):
-                k = piece * steps // pieces
-                looks = offsets[k : (piece + 1) * steps // pieces]
-                for channel in range(channels):
-                    seen = block * of_x + (c + channel) * (of_x // C)
-                    tap = 0
-                    while tap < taps:
-                        width = _width(taps - tap, outputs)
+                k, end = piece * steps // pieces, (piece + 1) * steps // pieces
+                for tap in range(taps):
+                    column = first
+                    while column < last:
+                        columns = _width(last - column, 3)
                         _correlate(
-                            width, outputs, X, seen, at, tap, looks, len(looks),
-                            D, block * of_dy + (m * steps + k * outputs) * lanes,
-                            sums, (channel * taps + tap) * outputs * lanes,
+                            columns, vectors, A, image + a_offsets[tap], a_run, B, n * of_b, at, column,
+                            b_run, k, end - k, sums, begin + (tap * len(at) + column) * wide,
                         )  # fmt: skip
-                        tap += width
-        for channel in range(channels):
-            tap = 0
-            while tap < taps:
-                width = _width(taps - tap, outputs)
-                for r in range(outputs):
-                    for t in range(width):
-                        place = ((channel * taps + tap) * outputs + r * width + t) * lanes
-                        dw[m + r, (c + channel) * taps + tap + t] = _total(sums, place)
-                tap += width
+                        column += columns
+    for channel in prange(width):
+        begin = channel // wide * taps * len(at) * wide + channel % wide
+        for tap in range(taps):
+            for column in range(len(at)):
+                total = sums[begin + (tap * len(at) + column) * wide]
+                for part in range(1, parts):
+                    total += sums[part * of_part + begin + (tap * len(at) + column) * wide]
+                dw[channel * across + to[column] + tap] = total
 
 
 # ---- the tables
@@ -488,10 +481,10 @@ class _Axis(NamedTuple):
     saves: bool
 
 
-def _forward(length: int, kernel: int, stride: int, padding: int, saving: bool = True) -> _Axis:
+def _forward(length: int, kernel: int, stride: int, padding: int) -> _Axis:
     """y[p] = Σ W[i] x̃[s p + i]."""
     P = (length + 2 * padding - kernel) // stride + 1
-    saves = saving and kernel == 2 * stride and P > 1
+    saves = kernel == 2 * stride and P > 1
     i = np.arange(kernel)
     ways = _ways(np.arange(P), stride * np.arange(P), i, i, saves)
     return _Axis(np.arange(length) + padding, length + 2 * padding, stride, [ways], P, saves)
@@ -536,11 +529,11 @@ def _ways(outputs: Array, at: Array, offsets: Array, weights: Array, saves: bool
 
 
 @functools.lru_cache(maxsize=256)
-def forward(shape, C, M, kernel, stride, padding, lanes, saving=True) -> Tables:
+def forward(shape, C, M, kernel, stride, padding, lanes) -> Tables:
     """The tables of y[m, p, q] = Σ W[m, c, i, j] x̃[c, s p + i, s q + j]."""
-    rows, columns = (_forward(*axis, saving) for axis in zip(shape, kernel, stride, padding, strict=True))
+    rows, columns = (_forward(*axis) for axis in zip(shape, kernel, stride, padding, strict=True))
     W = np.arange(C * math.prod(kernel)).reshape(C, *kernel)
-    return _tables(rows, columns, W, M, W.size, lanes, planes=not saving)
+    return _tables(rows, columns, W, M, W.size, lanes)
 
 
 @functools.lru_cache(maxsize=256)
@@ -551,12 +544,11 @@ def adjoint(shape, C, M, kernel, stride, padding, lanes) -> Tables:
     return _tables(rows, columns, W, C, math.prod(kernel), lanes)
 
 
-def _tables(rows: _Axis, columns: _Axis, W: Array, outputs: int, across: int, lanes: int, planes=False) -> Tables:
+def _tables(rows: _Axis, columns: _Axis, W: Array, outputs: int, across: int, lanes: int) -> Tables:
     """The tables of an image from those of its axes; W (channels, kh, kw) says where each weight of output 0 is."""
     channels, plane = len(W), rows.length * columns.length
-    # From one pixel, row and channel to the next; odd, or what is loaded would fall upon each other in the cache.
-    right, far = (1, plane | 1) if planes else (channels | 1, 1)
-    down, size = right * columns.length, max(plane * right, channels * far)
+    right = channels | 1  # from one pixel to the next; odd, or they would fall upon each other in the cache
+    down, size = right * columns.length, plane * right
     at, offsets, order, phases = [], [], [], []
     parts: list[list[int]] = [[] for _ in range(rows.outputs * columns.outputs)]
     pixels = looks = weights = 0
@@ -567,14 +559,14 @@ def _tables(rows: _Axis, columns: _Axis, W: Array, outputs: int, across: int, la
             for output in _grid(u * columns.outputs, v):
                 parts[output].append(-1 - (pixels + t) * lanes if row.minus != column.minus else (pixels + t) * lanes)
         at.append(differences + _grid(row.at * down, column.at * right))
-        offsets.append(_grid(row.offsets * down, column.offsets * right, np.arange(channels) * far))
+        offsets.append(_grid(row.offsets * down, column.offsets * right, np.arange(channels)))
         added = [W[:, i][..., j].transpose(1, 2, 0).ravel() for i in row.weights for j in column.weights]
         order.append(np.stack(added, axis=1).ravel())
         pixels, looks, weights = pixels + at[-1].size, looks + offsets[-1].size, weights + order[-1].size
     phases += [pixels, looks, weights, False]
     joined = rows.saves or columns.saves
     return Tables(
-        _grid(np.arange(channels) * far, rows.places * down, columns.places * right) * lanes,
+        _grid(np.arange(channels), rows.places * down, columns.places * right) * lanes,
         size,
         np.concatenate(at) * lanes,
         np.arange(pixels) * lanes if joined else np.argsort(np.concatenate(parts)) * lanes,
@@ -596,13 +588,63 @@ def _heights(outputs: int) -> Array:
     return np.array(heights)
 
 
+class Pairs(NamedTuple):
+    """Which numbers of x and dy meet in a weight gradient. One of the two, a, has its channels in lanes, the other, b,
+    has each number in all lanes. Places are counted in numbers.
+
+    Attributes
+    ----------
+    width, wide : int
+        Channels of a, and how many of them lie side by side: those of a strip, which is one or two vectors wide.
+    a_places : (pixels of a,)
+        Where each pixel of an image of a goes; what nothing goes to is the padding.
+    of_a, of_b : int
+        Numbers of an image, with its padding; in a, of a strip of it.
+    b_places : (D,)
+        Where each number of an image of b goes.
+    a_offsets : (1,) or (taps,)
+        How much further in a another tap looks.
+    a_looks, b_looks : (pixels of dy,)
+        Where each step of the sum looks.
+    at, to : (columns,)
+        How much further in b a column of sums looks, and where it goes.
+    across : int
+        How much further that of the next channel of a goes.
+    """
+
+    width: int
+    wide: int
+    a_places: Array
+    of_a: int
+    b_places: Array
+    of_b: int
+    a_offsets: Array
+    a_looks: Array
+    b_looks: Array
+    at: Array
+    to: Array
+    across: int
+
+
 @functools.lru_cache(maxsize=256)
-def beside(outputs: int, pixels: int, lanes: int) -> Array:
-    """Where each number of an image (outputs, pixels) goes, for the outputs of a group to lie beside each other."""
-    heights = _heights(outputs)
-    starts, sizes = (np.repeat(each, np.diff(heights)) for each in (heights[:-1], np.diff(heights)))
-    first = starts * pixels + np.arange(outputs) - starts
-    return (first[:, None] + sizes[:, None] * np.arange(pixels)).ravel() * lanes
+def pairs(shape, C, M, kernel, stride, padding, lanes) -> Pairs:
+    """The tables of dW[m, c, i, j] = Σ dy[m, p, q] x̃[c, s p + i, s q + j]; the lanes are for whichever has more."""
+    (H, B), (top, left) = shape, padding
+    down, plane = B + 2 * left, (H + 2 * top) * (B + 2 * left)
+    P, Q = ((length + 2 * a - k) // s + 1 for length, k, s, a in zip(shape, kernel, stride, padding, strict=True))
+    inside = _grid((np.arange(H) + top) * down, np.arange(B) + left)
+    seen = _grid(np.arange(P) * stride[0] * down, np.arange(Q) * stride[1])
+    taps, pixels = _grid(np.arange(kernel[0]) * down, np.arange(kernel[1])), np.arange(P * Q)
+    channels, outputs = np.arange(C), np.arange(M)
+    strip = lanes if max(C, M) <= lanes else 2 * lanes
+    if M >= C:  # a is dy
+        places, at = _grid(channels * plane, inside), _grid(channels * plane, taps)
+        of_a, of_b, looks = P * Q * strip, C * plane, (pixels * strip, seen)
+        to = np.arange(at.size)
+        return Pairs(M, strip, pixels * strip, of_a, places, of_b, np.zeros(1, int), *looks, at, to, at.size)
+    of_a, of_b, looks = plane * strip, M * P * Q, (seen * strip, pixels)
+    at, to = outputs * P * Q, outputs * C * taps.size
+    return Pairs(C, strip, inside * strip, of_a, np.arange(of_b), of_b, taps * strip, *looks, at, to, taps.size)
 
 
 def _grid(*axes: Array) -> Array:
