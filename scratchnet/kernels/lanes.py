@@ -4,15 +4,18 @@ A vector of floats holds the same pixel of as many images. Then every step of a 
 stride or its channels, is a vector of pixels times a number that all images share, a weight, and no step reaches from
 one lane into another. Three ideas carry it.
 
-- The block. As many images as there are lanes are turned into that layout, (C, H, W, lanes), and their result is
+- The block. As many images as there are lanes are turned into that layout, (H, W, C, lanes), and their result is
   turned back. Padding is written there as zeros, once, and so are the lanes that a short batch leaves over.
 - The table. A convolution, its adjoint and its strides differ in where they look, and in nothing else. So the places
   are computed beforehand: output t reads from `at[t]`, step k of every output looks `offsets[k]` further on.
 - The tile. A few pixels by a few channels of the output stand in registers while k runs, so that each number that is
   loaded is used several times. `_weigh` and `_correlate` emit that loop.
 
-A number is computed by one thread, in the order of k, so the result is the same to the last bit for any number of
-threads. The sums are those of docs/06-convolution.md.
+A weight gradient is a sum over the images, and would leave the lanes to be added up. So there it is channels that stand
+in the lanes, those of x or of dy, whichever has more; the other is read number by number, each for all lanes.
+
+A number is computed by one thread, in an order that the shapes fix, so the result is the same to the last bit for any
+number of threads. The sums are those of docs/06-convolution.md.
 """
 
 # An intrinsic is called without its first argument, which numba hands in:
@@ -97,8 +100,7 @@ def _plus(builder, base, *numbers):
 
 def _widths(part):
     """The widths of tiles, each half of the one before."""
-    width = SUMS // part
-    return [width, *_widths(2 * part)] if width else []
+    return [SUMS // part, *_widths(2 * part)] if part <= SUMS else []
 
 
 def _for_each_tile(builder, width, height, sizes, emit):
