@@ -1,4 +1,4 @@
-"""How fast is it? Its kernels against NumPy, a training epoch against PyTorch and JAX: about three minutes.
+"""How fast is it? Its kernels against NumPy, its training against PyTorch and JAX: about four minutes.
 
 Neither PyTorch nor JAX is needed; those that are installed take part. First the same weights and the same noise must
 give the same loss and gradient in each; then all are timed in turn, each in a process of its own.
@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 from benchmark_kernels import compare_kernels
+from benchmark_networks import compare_networks
 from common import Number, Run, options, run
 from peers import LATENT, PEERS, Here, Peer, Products, beginning
 from workers import Worker, in_turn, times_as_fast
@@ -39,10 +40,12 @@ def main() -> None:
     given = {"theta": beginning(x.shape[1], rng), "x": x[:N], "eps": rng.standard_normal((N, LATENT), np.float32)}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        np.savez(folder / "given.npz", seed=arguments.seed, samples=1 if arguments.quick else 5, **given)
+        much = {"samples": 1, "steps": 2} if arguments.quick else {"samples": 5, "steps": 12}
+        np.savez(folder / "given.npz", seed=arguments.seed, **much, **given)
         np.save(folder / "images.npy", x[: steps * N])  # whole batches: a scanned epoch has no short one
         numba = importlib.util.find_spec("numba")
         panels = compare_kernels(folder, arguments.epochs, arguments.quick, results) if numba else []
+        panels += compare_networks(folder, arguments.epochs, arguments.quick, results)
         answers, interrupted = compare_epochs(folder, given, arguments, results)
     seconds = {name: statistics.median(answer[name] for answer in answers) for name in answers[0]}
     ours = [name for name in seconds if PEERS[name].make is Here]

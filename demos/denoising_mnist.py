@@ -109,7 +109,7 @@ def main() -> None:
     demo.finish(results, history)
 
 
-def build(name: str, corrupt: Callable, rng: np.random.Generator) -> sn.Autoencoder:
+def build(name: str, corrupt: Callable | None, rng: np.random.Generator) -> sn.Autoencoder:
     """The network of that name, not yet trained."""
     if H := DENSE.get(name):
         down, up = [sn.Dense(784, H, rng=rng), sn.ReLU()], [sn.Dense(H, 784, rng=rng), sn.Sigmoid()]

@@ -112,9 +112,15 @@ def main() -> None:
     try:
         with np.load(folder / "given.npz") as file:
             given = dict(file)
+        from image_peers import NETWORKS, network_requests
         from kernel_calls import kernel_requests
 
-        requests = kernel_requests(given) if name == "kernels" else peer_requests(name, given, folder)
+        if name == "kernels":
+            requests = kernel_requests(given)
+        elif name.partition(",")[0] in NETWORKS:
+            requests = network_requests(name, given, folder)
+        else:
+            requests = peer_requests(name, given, folder)
         for line in sys.stdin:
             print(json.dumps({"is": requests[line.strip()]()}), file=answers, flush=True)
     except Exception as error:

@@ -19,7 +19,7 @@ from tests.demo_runs import ENVIRONMENT, PATIENCE, few_digits, refused
 
 DEMOS = Path(__file__).parent.parent / "demos"
 FEW = """
-benchmark.compare_kernels = lambda *arguments: []
+benchmark.compare_kernels = benchmark.compare_networks = lambda *arguments: []
 benchmark.PEERS = {name: benchmark.PEERS[name] for name in ("scratchnet numpy", "its products by BLAS")}
 """
 
@@ -54,12 +54,12 @@ def results_of(out: Path) -> dict[str, dict]:
     return json.loads((out / "metrics.json").read_text(encoding="utf-8"))["results"]
 
 
-def planted(tmp_path: Path, old: str, new: str) -> Path:
-    """A copy of the demos with a mistake in peers.py."""
+def planted(tmp_path: Path, old: str, new: str, file: str = "peers.py") -> Path:
+    """A copy of the demos with a mistake in a file."""
     demos = shutil.copytree(DEMOS, tmp_path / "demos")
-    text = (demos / "peers.py").read_text(encoding="utf-8")
+    text = (demos / file).read_text(encoding="utf-8")
     assert old in text
-    (demos / "peers.py").write_text(text.replace(old, new), encoding="utf-8")
+    (demos / file).write_text(text.replace(old, new), encoding="utf-8")
     return demos
 
 
@@ -201,6 +201,55 @@ def test_how_many_times_as_fast_is_the_median_of_the_rounds(monkeypatch):
     monkeypatch.syspath_prepend(str(DEMOS))
     answers = [{"a": 1.0, "b": 2.0}, {"a": 2.0, "b": 20.0}, {"a": 1.0, "b": 3.0}]
     assert importlib.import_module("workers").times_as_fast(answers, "a", "b") == 3.0
+
+
+# ---- the convolutional networks
+
+
+@pytest.mark.parametrize("network", ["udacity", "denoiser", "dl4g"])
+def test_every_network_has_the_same_loss_and_gradient_in_pytorch(network, monkeypatch, rng):
+    pytest.importorskip("torch")
+    monkeypatch.syspath_prepend(str(DEMOS))
+    peers = importlib.import_module("image_peers")
+    here, torch = peers.Here(network, 0), peers.Torch(network, 0)
+    torch.start(here.theta)
+    x = rng.random((5, 784), np.float32)
+    (loss, dtheta), (other, dother) = here.gradient(x), torch.gradient(x)
+    assert other == pytest.approx(loss, rel=1e-5)
+    assert np.linalg.norm(dother - dtheta) < 1e-5 * np.linalg.norm(dtheta)
+
+
+@pytest.mark.parametrize("network", ["udacity", "denoiser", "dl4g"])
+def test_a_step_of_every_network_is_the_same_in_pytorch(network, monkeypatch, rng):
+    pytest.importorskip("torch")
+    monkeypatch.syspath_prepend(str(DEMOS))
+    peers = importlib.import_module("image_peers")
+    here, torch = peers.Here(network, 0), peers.Torch(network, 0)
+    torch.start(here.theta)
+    x = np.tile(rng.random((1, 784), np.float32), (12, 1))  # one image, and so the order does not matter
+    losses = []
+    for peer in (here, torch):
+        peer.epoch(x, 4)
+        losses.append(peer.gradient(x)[0])
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+
+
+def test_a_network_that_computes_something_else_in_pytorch_is_not_timed(tmp_path):
+    pytest.importorskip("torch")
+    pytest.importorskip("numba")
+    demos = planted(tmp_path, "(y - x) ** 2", "(y - x).abs()", "image_peers.py")
+    code = FEW.replace("benchmark.compare_networks = ", "")
+    done = run("--out", str(tmp_path / "out"), code=code, demos=demos, expect=1)
+    assert "expected the loss of udacity in PyTorch within 2e-05 of ours" in done.stderr
+
+
+def test_networks_are_timed_against_pytorch(quick):
+    pytest.importorskip("torch")
+    pytest.importorskip("numba")
+    results = results_of(quick[0])
+    ratio = results["udacity, scratchnet against PyTorch"]["value"]
+    assert ratio > 0
+    assert f"{ratio:6.2f} × as fast  udacity" in quick[1]
 
 
 # ---- how it ends

@@ -292,10 +292,10 @@ def relu_backward(dy, y):
     return dx
 
 
-@compiled("vv")
+@compiled("vv", parallel=True)
 def _sigmoid(x, y):
     zero, one = x.dtype.type(0), x.dtype.type(1)
-    for i in range(x.size):
+    for i in prange(x.size):
         e = elementary.exp(-abs(x[i]))
         y[i] = (one if x[i] > zero else e) / (one + e)
 
@@ -305,10 +305,10 @@ def sigmoid(x):
     return _map(_sigmoid, x)
 
 
-@compiled("vvv", fastmath={"contract"})
+@compiled("vvv", parallel=True, fastmath={"contract"})
 def _sigmoid_backward(dy, y, dx):
     one = y.dtype.type(1)
-    for i in range(dy.size):
+    for i in prange(dy.size):
         dx[i] = dy[i] * y[i] * (one - y[i])
 
 
@@ -317,9 +317,9 @@ def sigmoid_backward(dy, y):
     return _map(_sigmoid_backward, dy, y)
 
 
-@compiled("vv")
+@compiled("vv", parallel=True)
 def _tanh(x, y):
-    for i in range(x.size):
+    for i in prange(x.size):
         y[i] = elementary.tanh(x[i])
 
 
@@ -328,10 +328,10 @@ def tanh(x):
     return _map(_tanh, x)
 
 
-@compiled("vvv", fastmath={"contract"})
+@compiled("vvv", parallel=True, fastmath={"contract"})
 def _tanh_backward(dy, y, dx):
     one = y.dtype.type(1)
-    for i in range(dy.size):
+    for i in prange(dy.size):
         dx[i] = dy[i] * (one - y[i] * y[i])
 
 
@@ -554,12 +554,12 @@ def gather(x, rows):
 # ---- images
 
 
-_weigh = Compiled(lanes.weigh, "mvvminiiiiiiin", "images", parallel=True)
-_correlate = Compiled(lanes.correlate, "mmmiiniin", "images", parallel=True)
+_weigh = Compiled(lanes.weigh, "mvvminiiiiiiinin", "images", parallel=True)
+_correlate = Compiled(lanes.correlate, "mmvnnininiiiiinn", "images", parallel=True)
 
 
 def _weighed(x: Array, W: Array, b: Any, shape: tuple[int, ...], tables: lanes.Tables) -> Array:
-    y = np.empty((len(x), *shape), W.dtype)
+    y = aligned((len(x), *shape), W.dtype)
     b = np.ascontiguousarray(np.broadcast_to(np.asarray(b, W.dtype), shape[0]))
     _weigh(_rows(x), _vector(W), b, _rows(y), *tables, _THREADS)
     return y
@@ -583,12 +583,11 @@ def conv2d_transpose(y, W, b, stride, padding, size):
 @twin
 def add_conv2d_weights(dW, x, dy, stride, padding):
     M, C, *kernel = dW.shape
-    tables = lanes.forward(x.shape[2:], C, M, tuple(kernel), stride, padding, lanes.count(dW), saving=False)
-    sums = np.empty((M, math.prod(dW.shape[1:])), dW.dtype)
-    taps = tables.offsets[: math.prod(kernel)]  # those of the first channel
-    dy = _rows(dy)
-    straight = np.arange(dy.shape[1]) * lanes.count(dW)
-    _correlate(_rows(x), dy, sums, tables.places, straight, tables.size, taps, tables.at, _THREADS)
+    pairs = lanes.pairs(x.shape[2:], C, M, tuple(kernel), stride, padding, lanes.count(dW))
+    a, b = (dy, x) if M >= C else (x, dy)
+    sums = np.empty(dW.size, dW.dtype)
+    a = np.ascontiguousarray(a).reshape(-1, math.prod(a.shape[2:]))
+    _correlate(a, _rows(b), sums, *pairs, _THREADS)
     dW += sums.reshape(dW.shape)
 
 
@@ -633,7 +632,7 @@ def _max_pool(x, y, B, Q, kh, kw, sh, sw):
 def max_pool(x, size, stride):
     N, C, H, B = x.shape
     P, Q = ((length - k) // s + 1 for length, k, s in zip((H, B), size, stride, strict=True))
-    y = np.empty((N, C, P, Q), x.dtype)
+    y = aligned((N, C, P, Q), x.dtype)
     _max_pool(_rows(x).reshape(N * C, H * B), y.reshape(N * C, P * Q), B, Q, *size, *stride)
     return y
 
@@ -660,7 +659,7 @@ def _max_pool_backward(dy, x, dx, B, Q, kh, kw, sh, sw):
 @twin
 def max_pool_backward(dy, x, size, stride):
     N, C, H, B = x.shape
-    dx = np.empty((N * C, H * B), x.dtype)
+    dx = aligned((N * C, H * B), x.dtype)
     dy = _rows(dy).reshape(N * C, math.prod(dy.shape[2:]))
     Q = (B - size[1]) // stride[1] + 1
     _max_pool_backward(dy, _rows(x).reshape(N * C, H * B), dx, B, Q, *size, *stride)

@@ -4,15 +4,18 @@ A vector of floats holds the same pixel of as many images. Then every step of a 
 stride or its channels, is a vector of pixels times a number that all images share, a weight, and no step reaches from
 one lane into another. Three ideas carry it.
 
-- The block. As many images as there are lanes are turned into that layout, (C, H, W, lanes), and their result is
+- The block. As many images as there are lanes are turned into that layout, (H, W, C, lanes), and their result is
   turned back. Padding is written there as zeros, once, and so are the lanes that a short batch leaves over.
 - The table. A convolution, its adjoint and its strides differ in where they look, and in nothing else. So the places
   are computed beforehand: output t reads from `at[t]`, step k of every output looks `offsets[k]` further on.
 - The tile. A few pixels by a few channels of the output stand in registers while k runs, so that each number that is
   loaded is used several times. `_weigh` and `_correlate` emit that loop.
 
-A number is computed by one thread, in the order of k, so the result is the same to the last bit for any number of
-threads. The sums are those of docs/06-convolution.md.
+A weight gradient is a sum over the images, and would leave the lanes to be added up. So there it is channels that stand
+in the lanes, those of x or of dy, whichever has more; the other is read number by number, each for all lanes.
+
+A number is computed by one thread, in an order that the shapes fix, so the result is the same to the last bit for any
+number of threads. The sums are those of docs/06-convolution.md.
 """
 
 # An intrinsic is called without its first argument, which numba hands in:
@@ -29,30 +32,29 @@ from numba.extending import intrinsic
 
 from scratchnet.kernels.gemm import TALLEST
 from scratchnet.kernels.vectors import (
-    I32,
     VECTOR,
     address,
     choose,
     constant,
     multiply_add,
     scalar,
-    shuffled,
     spread,
     summed,
     transposed,
 )
 from scratchnet.types import Array
 
-PIXELS = 6 if TALLEST > 6 else 3
-"""Vectors of pixels in a tile, by OUTPUTS numbers each: 24 sums, 6 pixels and a weight fit into 32 registers, half as
-much into 16."""
+SUMS = 24 if TALLEST > 6 else 12
+"""Vectors in the largest tile: beside them 8 of the 32 registers are left for what is multiplied, or 4 of the 16."""
 
-OUTPUTS = 4
+HEIGHTS = (8, 4, 1) if SUMS == 24 else (4, 1)
+"""Outputs of a tile. It is SUMS // outputs wide, or, at an edge, half of that, or half of the half."""
 
-NEAR = 4
+STEPS, COLUMNS = 160, 96
+"""Pixels and columns at a time in a weight gradient, so that what its tiles share stays in the first-level cache."""
 
-STEPS = 128
-"""Pixels at a time in a weight gradient, so that what the tiles of a channel share stays in the first-level cache."""
+FEW, PARTS = 16, 4
+"""With so few shares of a weight gradient the batch is cut too, and the sums over its parts are added up."""
 
 
 def count(x: Array) -> int:
@@ -96,11 +98,24 @@ def _plus(builder, base, *numbers):
     return base
 
 
-def _for_each_tile(builder, pixels, outputs, emit):
+def _widths(part):
+    """The widths of tiles, each half of the one before."""
+    return [SUMS // part, *_widths(2 * part)] if part <= SUMS else []
+
+
+def _for_each_tile(builder, width, height, sizes, emit):
     """Emits the code of every size of tile, and the choice between them."""
-    sizes = [(T, R) for T in range(1, PIXELS + 1) for R in range(1, OUTPUTS + 1)]
-    emits = {8 * T + R: functools.partial(emit, T, R) for T, R in sizes}
-    choose(builder, builder.add(builder.mul(pixels, constant(8)), outputs), emits)
+    emits = {SUMS * R + T: functools.partial(emit, T, R) for T, R in sizes}
+    choose(builder, builder.add(builder.mul(height, constant(SUMS)), width), emits)
+
+
+@njit(error_model="numpy")
+def _width(left, part):
+    """The first of the `_widths` that is no more than what is left."""
+    width = SUMS // part
+    while width > left:
+        width //= 2
+    return width
 
 
 @intrinsic
@@ -135,7 +150,7 @@ def _weigh(typingctx, pixels, outputs, x, at, first, offsets, steps, w, w_first,
                 for r in range(R):
                     m.store_vector(sums[r * T + t], y, _plus(builder, place, builder.mul(row, constant(r))))
 
-        _for_each_tile(builder, pixels, outputs, emit)
+        _for_each_tile(builder, pixels, outputs, [(T, R) for R in HEIGHTS for T in _widths(R)], emit)
         return context.get_dummy_value()
 
     return types.void(
@@ -144,35 +159,39 @@ def _weigh(typingctx, pixels, outputs, x, at, first, offsets, steps, w, w_first,
 
 
 @intrinsic
-def _correlate(typingctx, taps, outputs, x, x_first, at, first, offsets, steps, dy, dy_first, row, sums, sums_first):
-    """sums[r, t] += Σₖ dy[k + r row] x[at[t] + offsets[k]], lane by lane, for a tile of taps t by outputs r."""
+def _correlate(
+    typingctx, columns, vectors, a, a_first, a_looks, b, b_first, at, first, b_looks, k_first, steps, sums, sums_first
+):
+    """sums[t, v] += Σₖ b[at[t] + b_looks[k]] a[a_looks[k], v], for a tile of columns t by vectors v of a."""
 
     def codegen(context, builder, signature, arguments):
-        m = _Memory(context, builder, signature, arguments, x.dtype)
-        taps, outputs, x_, x_first, at, first, offsets, steps, dy, dy_first, row, sums, sums_first = m.values
+        m = _Memory(context, builder, signature, arguments, a.dtype)
+        columns, vectors, a_, a_first, a_looks, b_, b_first, at, first, b_looks, k_first, steps, sums, sums_first = (
+            m.values
+        )
 
-        def emit(T, R):
-            places = [_plus(builder, x_first, m.load(at, _plus(builder, first, t))) for t in range(T)]
-            rows = [_plus(builder, dy_first, builder.mul(row, constant(r))) for r in range(R)]
-            tile = [_plus(builder, sums_first, i * m.lanes) for i in range(R * T)]
+        def emit(T, V):
+            places = [_plus(builder, b_first, m.load(at, _plus(builder, first, t))) for t in range(T)]
+            tile = [_plus(builder, sums_first, i * m.lanes) for i in range(T * V)]
 
             def add(k, totals):
-                offset = m.load(offsets, k)
-                seen = [m.load_vector(x_, _plus(builder, place, offset)) for place in places]
+                k = builder.add(k_first, k)
+                start, offset = builder.add(a_first, m.load(a_looks, k)), m.load(b_looks, k)
+                seen = [m.load_vector(a_, _plus(builder, start, v * m.lanes)) for v in range(V)]
                 after = []
-                for r in range(R):
-                    slope = m.load_vector(dy, _plus(builder, rows[r], builder.mul(k, constant(m.lanes))))
-                    after += [multiply_add(builder, slope, seen[t], totals[r * T + t]) for t in range(T)]
+                for t in range(T):
+                    number = spread(builder, m.vector, m.load(b_, _plus(builder, places[t], offset)))
+                    after += [multiply_add(builder, number, seen[v], totals[t * V + v]) for v in range(V)]
                 return after
 
             totals = summed(builder, steps, [m.load_vector(sums, i) for i in tile], add)
             for i, total in zip(tile, totals, strict=True):
                 m.store_vector(total, sums, i)
 
-        _for_each_tile(builder, taps, outputs, emit)
+        _for_each_tile(builder, columns, vectors, [(T, V) for V in (2, 1) for T in _widths(3)], emit)
         return context.get_dummy_value()
 
-    arguments = taps, outputs, x, x_first, at, first, offsets, steps, dy, dy_first, row, sums, sums_first
+    arguments = columns, vectors, a, a_first, a_looks, b, b_first, at, first, b_looks, k_first, steps, sums, sums_first
     return types.void(*arguments), codegen
 
 
@@ -196,24 +215,6 @@ def _join(typingctx, y, y_first, parts, first, count, z, z_first):
         return context.get_dummy_value()
 
     return types.void(y, y_first, parts, first, count, z, z_first), codegen
-
-
-@intrinsic
-def _total(typingctx, sums, first):
-    """The sum of the vector that begins at `first`."""
-
-    def codegen(context, builder, signature, arguments):
-        m = _Memory(context, builder, signature, arguments, sums.dtype)
-        sums_, first = m.values
-        block = m.load_vector(sums_, first)
-        lanes = m.lanes
-        while lanes > 1:  # the upper half is added to the lower
-            lanes //= 2
-            halves = (shuffled(builder, block, block, half) for half in (range(lanes), range(lanes, 2 * lanes)))
-            block = builder.fadd(*halves)
-        return builder.extract_element(block, ir.Constant(I32, 0))
-
-    return sums.dtype(sums, first), codegen
 
 
 @intrinsic
@@ -306,19 +307,27 @@ def _followed_by_differences(X, size, steps):
 
 
 def weigh(
-    x, W, b, y, places, size, at, to, offsets, phases, steps, parts, order, threads
+    x, W, b, y, places, size, at, to, offsets, phases, steps, parts, order, across, heights, threads
 ):  # pragma: no cover  (runs as machine code)
     """y = b + Σ W x, for images x (N, D) and y (N, …), by its `Tables`."""
     N, channels, lanes = len(x), len(b), VECTOR // x.itemsize
-    blocks = (N + lanes - 1) // lanes
+    blocks, groups = (N + lanes - 1) // lanes, len(heights) - 1
     shares = min(threads, blocks)
     row, pixels = len(to) * lanes, y.shape[1] // channels
-    zeros = np.zeros_like(b)
-    w = np.zeros(len(order) // 4, x.dtype)
-    for i in prange(len(w)):
-        for k in order[4 * i : 4 * i + 4]:
-            if k >= 0:
-                w[i] += W[k]
+    zeros, w = np.zeros_like(b), np.zeros(channels * len(offsets), x.dtype)
+    for share in prange(threads):
+        for phase in range(0, len(phases) - 4, 4):
+            look, taken = phases[phase + 1], phases[phase + 2]
+            K = phases[phase + 5] - look
+            added = (phases[phase + 6] - taken) // max(1, K)
+            for group in range(share * groups // threads, (share + 1) * groups // threads):
+                m, outputs = heights[group], heights[group + 1] - heights[group]
+                for k in range(K):
+                    step = channels * look + m * K + k * outputs
+                    for i in order[taken + k * added : taken + (k + 1) * added]:
+                        for r in range(outputs):
+                            w[step + r] += W[(m + r) * across + i]
+    wide = SUMS // heights[1]  # pixels at a time, which the outputs below each other find in the cache
     for share in prange(shares):
         X, Y = _vectors((size << len(steps)) * lanes, x), _vectors(channels * row, x)
         Z = _vectors(y.shape[1] * lanes, x) if len(parts) else Y
@@ -328,15 +337,21 @@ def weigh(
             _to_lanes(x, block * lanes, places, X, 0)
             _followed_by_differences(X, size * lanes, steps)
             for phase in range(0, len(phases) - 4, 4):
-                first, last, weights = phases[phase], phases[phase + 4], phases[phase + 2]
-                looks = offsets[phases[phase + 1] : phases[phase + 5]]
+                last, look = phases[phase + 4], phases[phase + 1]
+                looks = offsets[look : phases[phase + 5]]
                 biases = b if phases[phase + 3] else zeros
-                for pixel in range(first, last, PIXELS):
-                    for m in range(0, channels, OUTPUTS):
-                        _weigh(
-                            min(PIXELS, last - pixel), min(OUTPUTS, channels - m), X, at, pixel, looks, len(looks),
-                            w, weights + m * len(looks), biases, m, Y, to, m * row, row,
-                        )  # fmt: skip
+                for first in range(phases[phase], last, wide):
+                    for group in range(groups):
+                        m, outputs = heights[group], heights[group + 1] - heights[group]
+                        weights = channels * look + m * len(looks)
+                        pixel, end = first, min(first + wide, last)
+                        while pixel < end:
+                            width = _width(end - pixel, outputs)
+                            _weigh(
+                                width, outputs, X, at, pixel, looks, len(looks),
+                                w, weights, biases, m, Y, to, m * row, row,
+                            )  # fmt: skip
+                            pixel += width
             if len(parts):
                 count = len(parts) // pixels
                 for m in range(channels):
@@ -345,42 +360,61 @@ def weigh(
             _from_lanes(Z, y, block * lanes)
 
 
-def correlate(x, dy, dw, x_places, dy_places, size, at, offsets, threads):  # pragma: no cover  (runs as machine code)
-    """dw[m, c, tap] = Σ dy x over images and pixels, for dw (M, C·taps), by its `Tables`."""
-    N, M, taps, steps, lanes = len(x), len(dw), len(at), len(offsets), VECTOR // x.itemsize
-    C = dw.shape[1] // taps
-    blocks = (N + lanes - 1) // lanes
-    shares = min(threads, blocks)
-    of_x, of_dy = size * lanes, M * steps * lanes  # numbers in a block
-    X, D = _vectors(blocks * of_x, x), _vectors(blocks * of_dy, x)
-    for share in prange(shares):
-        for block in range(share * blocks // shares, (share + 1) * blocks // shares):
-            if size > len(x_places):  # there is padding
-                X[block * of_x : (block + 1) * of_x] = 0
-            _to_lanes(x, block * lanes, x_places, X, block * of_x)
-            _to_lanes(dy, block * lanes, dy_places, D, block * of_dy)
-    groups = (M + OUTPUTS - 1) // OUTPUTS
-    for item in prange(groups * C):
-        chunk = item // (groups * NEAR) * NEAR  # of channels, whose pixels stay in the second-level cache
-        near = min(NEAR, C - chunk)
-        m, c = (item - chunk * groups) // near * OUTPUTS, chunk + (item - chunk * groups) % near
-        outputs = min(OUTPUTS, M - m)
-        sums = _vectors(outputs * taps * lanes, x)
-        sums[:] = 0
-        for block in range(blocks):
-            for k in range(0, steps, STEPS):
-                looks = offsets[k : k + STEPS]
-                for tap in range(0, taps, PIXELS):
-                    _correlate(
-                        min(PIXELS, taps - tap), outputs, X, block * of_x + c * (of_x // C), at, tap, looks, len(looks),
-                        D, block * of_dy + (m * steps + k) * lanes, steps * lanes, sums, tap * outputs * lanes,
-                    )  # fmt: skip
+def correlate(
+    a, b, dw, width, wide, a_places, of_a, b_places, of_b, a_offsets, a_looks, b_looks, at, to, across, threads
+):  # pragma: no cover  (runs as machine code)
+    """dw = Σ a b over images and pixels, for a (N · width, pixels), b (N, D) and all of dw in a row, by `Pairs`."""
+    N, pixels, lanes = len(b), len(a_looks), VECTOR // a.itemsize
+    vectors, taps, strips = wide // lanes, len(a_offsets), (width + wide - 1) // wide
+    A, B = _vectors(strips * N * of_a, a), _vectors(N * of_b, a)
+    for share in prange(threads):
+        for n in range(share * N // threads, (share + 1) * N // threads):
+            for strip in range(strips):
+                first = (strip * N + n) * of_a
+                if of_a > len(a_places) * wide:  # there is padding
+                    A[first : first + of_a] = 0
+                for m in range(0, wide, lanes):  # beyond the last channel comes what nobody looks at
+                    _to_lanes(a, n * width + strip * wide + m, a_places, A, first + m)
+            if of_b > len(b_places):
+                B[n * of_b : (n + 1) * of_b] = 0
+            for i in range(len(b_places)):
+                B[n * of_b + b_places[i]] = b[n, i]
+    run = max(1, STEPS // pixels)  # images at a time
+    a_run, b_run = np.empty(run * pixels, np.int64), np.empty(run * pixels, np.int64)
+    for n in range(run):
+        for k in range(pixels):
+            a_run[n * pixels + k], b_run[n * pixels + k] = n * of_a + a_looks[k], n * of_b + b_looks[k]
+    chunks, of_part = (len(at) + COLUMNS - 1) // COLUMNS, strips * taps * len(at) * wide
+    parts = PARTS if strips * chunks < FEW else 1
+    sums = _vectors(parts * of_part, a)
+    for item in prange(parts * strips * chunks):
+        part, strip, first = item % parts, item // parts % strips, item // parts // strips * COLUMNS
+        last, after = min(first + COLUMNS, len(at)), (part + 1) * N // parts
+        begin = part * of_part + strip * taps * len(at) * wide
         for tap in range(taps):
-            begin = tap // PIXELS * PIXELS  # of the tile that the tap is in
-            width = min(PIXELS, taps - begin)
-            for r in range(outputs):
-                place = (begin * outputs + r * width + tap - begin) * lanes
-                dw[m + r, c * taps + tap] = _total(sums, place)
+            sums[begin + (tap * len(at) + first) * wide : begin + (tap * len(at) + last) * wide] = 0
+        for n in range(part * N // parts, after, run):
+            image, steps = (strip * N + n) * of_a, min(run, after - n) * pixels
+            pieces = (steps + STEPS - 1) // STEPS
+            for piece in range(pieces):
+                k, end = piece * steps // pieces, (piece + 1) * steps // pieces
+                for tap in range(taps):
+                    column = first
+                    while column < last:
+                        columns = _width(last - column, 3)
+                        _correlate(
+                            columns, vectors, A, image + a_offsets[tap], a_run, B, n * of_b, at, column,
+                            b_run, k, end - k, sums, begin + (tap * len(at) + column) * wide,
+                        )  # fmt: skip
+                        column += columns
+    for channel in prange(width):
+        begin = channel // wide * taps * len(at) * wide + channel % wide
+        for tap in range(taps):
+            for column in range(len(at)):
+                total = sums[begin + (tap * len(at) + column) * wide]
+                for part in range(1, parts):
+                    total += sums[part * of_part + begin + (tap * len(at) + column) * wide]
+                dw[channel * across + to[column] + tap] = total
 
 
 # ---- the tables
@@ -400,15 +434,18 @@ class Tables(NamedTuple):
     offsets : (K,)
         How much further step k looks.
     phases : (4 F + 4,)
-        The pixels come in F phases, each with steps of its own: where each begins in `at`, in `offsets` and in the
-        weights, and whether the bias is added; and where the last one ends.
+        The pixels come in F phases, each with steps of its own: where each begins in `at`, in `offsets` and in
+        `order`, and whether the bias is added; and where the last one ends.
     steps : (0,), (1,) or (2,)
         How far apart the pixels are whose differences are taken, for each axis that saves products.
     parts : (0,), (2 · pixels,) or (4 · pixels,)
         If products are saved: which pixels of the phases add up to one of y; −1 − part is subtracted.
-    order : (4 · P,)
-        Which weights, up to four, add up to that which comes when: for each phase, each OUTPUTS channels and each step,
-        that of each channel; −1 for none.
+    order : (K,) or more
+        Which weights of channel 0, as many for each step of a phase, add up to the one of that step.
+    across : int
+        How much further the weights of the next channel lie.
+    heights : (G + 1,)
+        The channels come in groups, each as many as a tile is high: where each begins, and where the last one ends.
     """
 
     places: Array
@@ -420,6 +457,8 @@ class Tables(NamedTuple):
     steps: Array
     parts: Array
     order: Array
+    across: int
+    heights: Array
 
 
 class _Way(NamedTuple):
@@ -444,10 +483,10 @@ class _Axis(NamedTuple):
     saves: bool
 
 
-def _forward(length: int, kernel: int, stride: int, padding: int, saving: bool = True) -> _Axis:
+def _forward(length: int, kernel: int, stride: int, padding: int) -> _Axis:
     """y[p] = Σ W[i] x̃[s p + i]."""
     P = (length + 2 * padding - kernel) // stride + 1
-    saves = saving and kernel == 2 * stride and P > 1
+    saves = kernel == 2 * stride and P > 1
     i = np.arange(kernel)
     ways = _ways(np.arange(P), stride * np.arange(P), i, i, saves)
     return _Axis(np.arange(length) + padding, length + 2 * padding, stride, [ways], P, saves)
@@ -492,24 +531,26 @@ def _ways(outputs: Array, at: Array, offsets: Array, weights: Array, saves: bool
 
 
 @functools.lru_cache(maxsize=256)
-def forward(shape, C, M, kernel, stride, padding, lanes, saving=True) -> Tables:
+def forward(shape, C, M, kernel, stride, padding, lanes) -> Tables:
     """The tables of y[m, p, q] = Σ W[m, c, i, j] x̃[c, s p + i, s q + j]."""
-    rows, columns = (_forward(*axis, saving) for axis in zip(shape, kernel, stride, padding, strict=True))
-    return _tables(rows, columns, C, np.arange(M * C * math.prod(kernel)).reshape(M, C, *kernel), lanes)
+    rows, columns = (_forward(*axis) for axis in zip(shape, kernel, stride, padding, strict=True))
+    W = np.arange(C * math.prod(kernel)).reshape(C, *kernel)
+    return _tables(rows, columns, W, M, W.size, lanes)
 
 
 @functools.lru_cache(maxsize=256)
 def adjoint(shape, C, M, kernel, stride, padding, lanes) -> Tables:
     """The tables of x[c, u, v] = Σ W[m, c, i, j] y[m, (u + padding − i) / s, (v + padding − j) / s]."""
     rows, columns = (_adjoint(*axis) for axis in zip(shape, kernel, stride, padding, strict=True))
-    W = np.arange(M * C * math.prod(kernel)).reshape(M, C, *kernel)
-    return _tables(rows, columns, M, W.swapaxes(0, 1), lanes)
+    W = np.arange(M * C * math.prod(kernel)).reshape(M, C, *kernel)[:, 0]
+    return _tables(rows, columns, W, C, math.prod(kernel), lanes)
 
 
-def _tables(rows: _Axis, columns: _Axis, channels: int, W: Array, lanes: int) -> Tables:
-    """The tables of an image from those of its axes; W (outputs, channels, kh, kw) says where each weight is."""
-    wide, plane = columns.length, rows.length * columns.length
-    size = channels * plane
+def _tables(rows: _Axis, columns: _Axis, W: Array, outputs: int, across: int, lanes: int) -> Tables:
+    """The tables of an image from those of its axes; W (channels, kh, kw) says where each weight of output 0 is."""
+    channels, plane = len(W), rows.length * columns.length
+    right = channels | 1  # from one pixel to the next; odd, or they would fall upon each other in the cache
+    down, size = right * columns.length, plane * right
     at, offsets, order, phases = [], [], [], []
     parts: list[list[int]] = [[] for _ in range(rows.outputs * columns.outputs)]
     pixels = looks = weights = 0
@@ -519,26 +560,93 @@ def _tables(rows: _Axis, columns: _Axis, channels: int, W: Array, lanes: int) ->
         for t, (u, v) in enumerate((u, v) for u in row.parts for v in column.parts):
             for output in _grid(u * columns.outputs, v):
                 parts[output].append(-1 - (pixels + t) * lanes if row.minus != column.minus else (pixels + t) * lanes)
-        at.append(differences + _grid(row.at * wide, column.at))
-        offsets.append(_grid(np.arange(channels) * plane, row.offsets * wide, column.offsets))
-        added = [W[:, :, i][..., j].reshape(len(W), -1) for i in row.weights for j in column.weights]
-        added += [np.full_like(added[0], -1)] * (4 - len(added))
-        added = np.stack(added, axis=2)  # (outputs, steps, 4)
-        order += [added[m : m + OUTPUTS].swapaxes(0, 1).ravel() for m in range(0, len(W), OUTPUTS)]
-        pixels, looks, weights = pixels + at[-1].size, looks + offsets[-1].size, weights + added.size // 4
+        at.append(differences + _grid(row.at * down, column.at * right))
+        offsets.append(_grid(row.offsets * down, column.offsets * right, np.arange(channels)))
+        added = [W[:, i][..., j].transpose(1, 2, 0).ravel() for i in row.weights for j in column.weights]
+        order.append(np.stack(added, axis=1).ravel())
+        pixels, looks, weights = pixels + at[-1].size, looks + offsets[-1].size, weights + order[-1].size
     phases += [pixels, looks, weights, False]
     joined = rows.saves or columns.saves
     return Tables(
-        _grid(np.arange(channels) * plane, rows.places * wide, columns.places) * lanes,
+        _grid(np.arange(channels), rows.places * down, columns.places * right) * lanes,
         size,
         np.concatenate(at) * lanes,
         np.arange(pixels) * lanes if joined else np.argsort(np.concatenate(parts)) * lanes,
         np.concatenate(offsets) * lanes,
         np.array(phases, np.int64),
-        np.array([a.step * across for a, across in ((rows, wide), (columns, 1)) if a.saves], np.int64) * lanes,
+        np.array([a.step * way for a, way in ((rows, down), (columns, right)) if a.saves], np.int64) * lanes,
         np.concatenate(parts) if joined else np.array([], np.int64),
         np.concatenate(order),
+        across,
+        _heights(outputs),
     )
+
+
+def _heights(outputs: int) -> Array:
+    """Where each group of outputs begins, and where the last one ends."""
+    heights = [0]
+    while heights[-1] < outputs:
+        heights.append(heights[-1] + next(height for height in HEIGHTS if height <= outputs - heights[-1]))
+    return np.array(heights)
+
+
+class Pairs(NamedTuple):
+    """Which numbers of x and dy meet in a weight gradient. One of the two, a, has its channels in lanes, the other, b,
+    has each number in all lanes. Places are counted in numbers.
+
+    Attributes
+    ----------
+    width, wide : int
+        Channels of a, and how many of them lie side by side: those of a strip, which is one or two vectors wide.
+    a_places : (pixels of a,)
+        Where each pixel of an image of a goes; what nothing goes to is the padding.
+    of_a, of_b : int
+        Numbers of an image, with its padding; in a, of a strip of it.
+    b_places : (D,)
+        Where each number of an image of b goes.
+    a_offsets : (1,) or (taps,)
+        How much further in a another tap looks.
+    a_looks, b_looks : (pixels of dy,)
+        Where each step of the sum looks.
+    at, to : (columns,)
+        How much further in b a column of sums looks, and where it goes.
+    across : int
+        How much further that of the next channel of a goes.
+    """
+
+    width: int
+    wide: int
+    a_places: Array
+    of_a: int
+    b_places: Array
+    of_b: int
+    a_offsets: Array
+    a_looks: Array
+    b_looks: Array
+    at: Array
+    to: Array
+    across: int
+
+
+@functools.lru_cache(maxsize=256)
+def pairs(shape, C, M, kernel, stride, padding, lanes) -> Pairs:
+    """The tables of dW[m, c, i, j] = Σ dy[m, p, q] x̃[c, s p + i, s q + j]; the lanes are for whichever has more."""
+    (H, B), (top, left) = shape, padding
+    down, plane = B + 2 * left, (H + 2 * top) * (B + 2 * left)
+    P, Q = ((length + 2 * a - k) // s + 1 for length, k, s, a in zip(shape, kernel, stride, padding, strict=True))
+    inside = _grid((np.arange(H) + top) * down, np.arange(B) + left)
+    seen = _grid(np.arange(P) * stride[0] * down, np.arange(Q) * stride[1])
+    taps, pixels = _grid(np.arange(kernel[0]) * down, np.arange(kernel[1])), np.arange(P * Q)
+    channels, outputs = np.arange(C), np.arange(M)
+    strip = lanes if max(C, M) <= lanes else 2 * lanes
+    if M >= C:  # a is dy
+        places, at = _grid(channels * plane, inside), _grid(channels * plane, taps)
+        of_a, of_b, looks = P * Q * strip, C * plane, (pixels * strip, seen)
+        to = np.arange(at.size)
+        return Pairs(M, strip, pixels * strip, of_a, places, of_b, np.zeros(1, int), *looks, at, to, at.size)
+    of_a, of_b, looks = plane * strip, M * P * Q, (seen * strip, pixels)
+    at, to = outputs * P * Q, outputs * C * taps.size
+    return Pairs(C, strip, inside * strip, of_a, np.arange(of_b), of_b, taps * strip, *looks, at, to, taps.size)
 
 
 def _grid(*axes: Array) -> Array:
