@@ -410,7 +410,7 @@ def bce_with_logits(logits, target):
 
 
 def _loss(kernel: Compiled, y: Array, target: Array) -> tuple[Array, Array]:
-    value, dy = np.empty(len(y)), np.empty(y.shape, y.dtype)
+    value, dy = np.empty(len(y)), aligned(y.shape, y.dtype)
     kernel(_rows(y), _rows(target), value, dy.reshape(len(y), -1))
     return value, dy
 
