@@ -59,8 +59,8 @@ def test_the_chains_add_up_what_they_are_told():
 
 
 def test_adam_at_the_limit_would_need_what_the_page_says():
-    assert "about 200 GB/s" in TEXT
-    assert 150 < LIMIT * 28 / 15 < 250
+    assert "about 400 GB/s" in TEXT
+    assert 350 < LIMIT * 28 / 15 < 450
 
 
 def test_latency_times_throughput_is_what_one_chain_lacks():

@@ -42,7 +42,7 @@ WIDEST = 7
 NEAR = 49152
 """Bytes of a strip of B, if there is a choice: not much more than the first-level cache holds."""
 
-DENSEST = 0.35
+DENSEST = 0.5
 """The share of numbers in A, not zero, up to which skipping pays: they are read from lists, and B not from a panel."""
 
 
