@@ -150,7 +150,7 @@ def test_the_scale_of_a_network_is_our_loss_over_the_published_one(demo, network
 def test_udacitys_network_starts_with_codes_above_the_bend_and_with_dark_images(demo, digits, seed):
     model = demo["udacity"](np.random.default_rng(seed))
     assert np.mean(model.encode(digits[1]) > 0) > 0.9999
-    assert model.reconstruct(digits[1]).mean() < 0.3
+    assert 0.08 < model.reconstruct(digits[1]).mean() < 0.3  # 0.12 of the images
 
 
 def test_udacitys_network_takes_the_mean_pixel_to_be_that_of_mnist(demo):

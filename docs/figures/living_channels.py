@@ -1,4 +1,4 @@
-"""Which numbers of a code die behind a ReLU, from which start; write living_channels.json (half an hour on two cores).
+"""Which numbers of a code die behind a ReLU, from which start; write living_channels.json (a quarter of an hour).
 
 A number or channel lives if some test image moves it. One part is Udacity's convolutional network, from three starts;
 one is 784-32-784 from the start of its layers, and with a bias that draws the mean image.
