@@ -13,12 +13,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from common import (
+    PIXEL,
     Number,
     Run,
     cosine,
     options,
     principal_components,
     run,
+    squared_error,
     started_for_relu,
     table,
     verdict,
@@ -33,7 +35,7 @@ from scratchnet.optim import Schedule
 SMALL, MSE, BCE = "32, small start", "32, by squared error", "32, by cross-entropy"
 LINEAR, SHALLOW, DEEP = "30, linear", "30, shallow", "30, deep"
 PEAK, DEEP_BATCH = 1e-3, 128  # Adam's learning rate; with 30 numbers it falls from there to 0, in steps of 128 images
-PIXEL, IMAGE = "squared error/pixel", "squared error/image"
+IMAGE = "squared error/image"
 UDACITY = round(0.2356 / 20, 4)  # squared error/pixel, the mean over the 20th epoch; printed times the batch of 20
 HINTON = {"30, PCA": 13.87, DEEP: 3.00}  # squared error/image, on test images
 SPREAD = 0.0004  # squared error/pixel, how far one seed's result may lie from another's
@@ -161,11 +163,6 @@ def by_components(x: np.ndarray, x_test: np.ndarray) -> dict[str, np.ndarray]:
     """The test images through the first 32, and 30, principal components of the training images, and back."""
     mean, components = principal_components(x)
     return {f"{L}, PCA": (x_test - mean) @ components[:, :L] @ components[:, :L].T + mean for L in (32, 30)}
-
-
-def squared_error(images: np.ndarray, x: np.ndarray) -> float:
-    """Per pixel."""
-    return np.mean((images - x) ** 2).item()
 
 
 def error_of(model: sn.Autoencoder, x: np.ndarray) -> float:

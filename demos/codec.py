@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from common import squared_error
 
 Curve = tuple[np.ndarray, np.ndarray]  # bits/pixel, and squared error/pixel there
 
@@ -83,11 +84,6 @@ def best_choices(found: list[np.ndarray], mean_val: float, mean_test: float) -> 
 def slope(a: np.ndarray, b: np.ndarray) -> float:
     """How the validation error changes with the rate, from choice a to choice b."""
     return (b[2] - a[2]) / (b[1] - a[1])
-
-
-def squared_error(images: np.ndarray, x: np.ndarray) -> float:
-    """Per pixel."""
-    return np.mean((images - x) ** 2).item()
 
 
 def psnr(error: float) -> float:

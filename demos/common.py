@@ -8,7 +8,7 @@ import re
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from scratchnet import plots
 from scratchnet.storage import write_whole
 
 QUICK_EPOCHS, QUICK_TRAIN, QUICK_TEST = 3, 6_000, 1_000
+PIXEL = "squared error/pixel"  # of pixels in [0, 1]
 
 
 def options(
@@ -105,6 +106,32 @@ def verdict(number: Number, spread: float, changed: list[str], *, lower: bool = 
         return f"Good: {apart} from the published {number.published}, no more than seeds differ."
     better = "Better than" if (gap < 0) == lower else "Not good: worse than"
     return f"{better} the published {number.published} by {apart}, more than seeds differ."
+
+
+def squared_error(images: np.ndarray, x: np.ndarray) -> float:
+    """Per pixel."""
+    return np.mean((images - x) ** 2).item()
+
+
+def epoch_line(record: dict[str, float], epochs: int, x: np.ndarray, pytorch: Sequence[float]) -> str:
+    """One epoch's errors on test and training images, beside PyTorch's where it was measured."""
+    epoch, test, training = int(record["epoch"]), record["val_loss"] / x.shape[1], record["loss"] / x.shape[1]
+    beside = f" (PyTorch {pytorch[epoch - 1]:g})" if epoch <= len(pytorch) else ""
+    speed = f"{len(x) / record['seconds']:,.0f} images/s"
+    return f"epoch {epoch:>2}/{epochs}  test {test:.5f}{beside}, training {training:.5f} {PIXEL}   {speed}"
+
+
+def epoch_curves(records: list[dict[str, float]], D: int, pytorch: Sequence[float]) -> Figure:
+    """The errors of `epoch_line` as curves, PyTorch's as dots."""
+    training, test = (np.array([record[key] for record in records]) / D for key in ("loss", "val_loss"))
+    epochs, both = np.arange(len(test)) + 1, min(len(test), len(pytorch))
+    curves = {"training": (epochs, training), "test": (epochs, test)}
+    title = f"{len(test)} epochs: {test[-1]:.5f} {PIXEL} on test images"
+    if both:
+        curves["test, PyTorch"] = (epochs[:both], np.array(pytorch[:both]))
+        title += f"; after {both}, {test[both - 1]:.5f} here and {pytorch[both - 1]:g} in a run of PyTorch"
+    dots = list(curves) if len(test) == 1 else ["test, PyTorch"]  # a line needs two epochs
+    return plots.lines(curves, title, x_label="epoch", y_label=PIXEL, dots=dots)
 
 
 def agreement(results: dict[str, Number], most: float = 4.0) -> str:

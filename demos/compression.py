@@ -11,8 +11,8 @@ import math
 import zlib
 
 import numpy as np
-from codec import Codec, Curve, best_choices, measured, psnr, squared_error
-from common import Number, Run, cosine, options, principal_components, run, started_for_relu, table
+from codec import Codec, Curve, best_choices, measured, psnr
+from common import Number, Run, cosine, options, principal_components, run, squared_error, started_for_relu, table
 
 import scratchnet as sn
 from scratchnet import plots

@@ -12,19 +12,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from common import Number, Run, in_parts, options, run, table, verdict
+from common import PIXEL, Number, Run, epoch_curves, epoch_line, in_parts, options, run, squared_error, table, verdict
 from tqdm import tqdm
 
 import scratchnet as sn
 from scratchnet import plots
 from scratchnet.corruption import Downsample, GaussianNoise, Masking, SaltAndPepper
 
-UNIT = "squared error/pixel"
 QUICK_TRAIN = 500
 PUBLISHED_EPOCHS = 20
-PUBLISHED = 0.0261  # UNIT, the mean over the 20th epoch's training images; printed as 0.5222, times the batch of 20
-SPREAD = 0.0008  # UNIT, how far one seed's result may lie from another's
-PYTORCH = (0.0369, 0.0333, 0.0321, 0.0299)  # UNIT, on test images after 1, 2, … epochs of the same network in PyTorch
+PUBLISHED = 0.0261  # PIXEL, the mean over the 20th epoch's training images; printed as 0.5222, times the batch of 20
+SPREAD = 0.0008  # PIXEL, how far one seed's result may lie from another's
+PYTORCH = (0.0369, 0.0333, 0.0321, 0.0299)  # PIXEL, on test images after 1, 2, … epochs of the same network in PyTorch
 CONV = "convolutional"  # 9,585 parameters, 1,842,880 products an image
 DENSE = {"dense, 6 hidden": 6, "dense, 1175 hidden": 1175}  # about as many parameters; about as many products
 SEEN = "seen"  # nothing done
@@ -76,7 +75,7 @@ def main() -> None:
             rng=rng,
             validation=x_test,
             after_epoch=lambda record, name=name: tqdm.write(
-                epoch_line(record, arguments.epochs, x.shape[1], pytorch if name == CONV else ())
+                epoch_line(record, arguments.epochs, x, pytorch if name == CONV else ())
             ),
             checkpoint=demo.checkpoint(name),
         )
@@ -92,13 +91,13 @@ def main() -> None:
         mended[name] = {level: in_parts(model.reconstruct, images) for level, images in seen.items()}
         errors[name] = [squared_error(images, x_test) for images in mended[name].values()]
     results = {
-        f"{name} at {level:g}": Number(error, UNIT, digits=5)
+        f"{name} at {level:g}": Number(error, PIXEL, digits=5)
         for name in errors
         for level, error in zip(kind.levels, errors[name], strict=True)
     }
     losses = [record["loss"] / x.shape[1] for record in history.epochs if record["network"] == CONV]
     published = PUBLISHED if arguments.corruption == "gaussian" else None
-    training = Number(losses[-1] if losses else float("inf"), UNIT, digits=5, published=published)
+    training = Number(losses[-1] if losses else float("inf"), PIXEL, digits=5, published=published)
     if losses:
         results["convolutional, training"] = training
     said = conclusion(kind, errors)
@@ -122,18 +121,6 @@ def build(name: str, corrupt: Callable | None, rng: np.random.Generator) -> sn.A
         up += [sn.ConvTranspose2D(a, b, kernel, stride=2, rng=rng), sn.ReLU()]
     up += [sn.Conv2D(32, 1, 3, padding=1, rng=rng), sn.Sigmoid(), sn.Flatten()]
     return sn.Autoencoder(sn.Sequential(*down, sn.Flatten()), sn.Sequential(*up), corrupt=corrupt)
-
-
-def squared_error(images: np.ndarray, x: np.ndarray) -> float:
-    """Per pixel."""
-    return np.mean((images - x) ** 2).item()
-
-
-def epoch_line(record: dict[str, float], epochs: int, D: int, pytorch: tuple[float, ...]) -> str:
-    """One epoch's errors, beside PyTorch's where it was measured."""
-    epoch, test, training = int(record["epoch"]), record["val_loss"] / D, record["loss"] / D
-    beside = f" (PyTorch {pytorch[epoch - 1]:.4f})" if epoch <= len(pytorch) else ""
-    return f"epoch {epoch:>2}/{epochs}  test {test:.5f}{beside}, training {training:.5f} {UNIT}"
 
 
 def conclusion(kind: Kind, errors: dict[str, list[float]]) -> str:
@@ -160,21 +147,13 @@ def draw(demo: Run, kind: Kind, x_test, labels, seen, mended, errors, history: s
     demo.figure("mended.png", plots.image_rows(rows, title))
 
     curves = {name: (np.array(kind.levels), np.array(error)) for name, error in errors.items()}
-    demo.figure("levels.png", plots.lines(curves, said.rstrip("."), x_label=kind.level, y_label=f"{UNIT}, test images"))
+    demo.figure(
+        "levels.png", plots.lines(curves, said.rstrip("."), x_label=kind.level, y_label=f"{PIXEL}, test images")
+    )
 
     course = [record for record in history.epochs if record["network"] == CONV]
     if course:
-        training, test = (
-            np.array([record[key] for record in course]) / x_test.shape[1] for key in ("loss", "val_loss")
-        )
-        epochs, both = np.arange(len(test)) + 1, min(len(test), len(pytorch))
-        curves = {"training": (epochs, training), "test": (epochs, test)}
-        title = f"{len(test)} epochs of the convolutional network: {test[-1]:.4f} {UNIT} on test images"
-        if both:
-            curves["test, PyTorch"] = (epochs[:both], np.array(pytorch[:both]))
-            title += f"; after {both}, {test[both - 1]:.4f} here and {pytorch[both - 1]:.4f} in PyTorch"
-        figure = plots.lines(curves, title, x_label="epoch", y_label=UNIT, dots=["test, PyTorch"])
-        demo.figure("curves.png", figure)
+        demo.figure("curves.png", epoch_curves(course, x_test.shape[1], pytorch))
 
 
 if __name__ == "__main__":

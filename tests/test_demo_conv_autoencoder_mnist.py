@@ -113,7 +113,11 @@ def test_the_share_of_draws_near_digits_follows_the_stated_rule(demo, rng):
 
 def test_a_quick_run_is_compared_with_nothing(quick_udacity):
     assert "(changed: quick, epochs)" in quick_udacity[1]
-    assert "PyTorch" not in quick_udacity[1]
+    assert "(PyTorch" not in quick_udacity[1]
+
+
+def test_it_is_said_whose_start_it_is(quick_udacity):
+    assert "The start: Ours, as none is published" in quick_udacity[1]
 
 
 def test_the_larger_network_codes_in_ten_numbers_with_a_batch_size_of_its_own(quick_dl4g):
@@ -142,16 +146,24 @@ def test_the_scale_of_a_network_is_our_loss_over_the_published_one(demo, network
     assert demo["NETWORKS"][network].scale == pytest.approx(sn.mse(y, x)[0] / published)
 
 
-def test_udacitys_network_starts_as_pytorch_starts_it(demo):
-    torch = pytest.importorskip("torch")
-    model = demo["udacity"](np.random.default_rng(0))
-    ours = [layer for layer in (*model.encoder.layers, *model.decoder.layers) if hasattr(layer, "W")]
-    theirs = [torch.nn.Conv2d(1, 16, 3), torch.nn.Conv2d(16, 4, 3)]
-    theirs += [torch.nn.ConvTranspose2d(4, 16, 2), torch.nn.ConvTranspose2d(16, 1, 2)]
-    for layer, other in zip(ours, theirs, strict=True):
-        assert layer.W.std() == pytest.approx(other.weight.std().item(), rel=0.3)  # 64 numbers in the smallest
-        assert abs(layer.b).max() <= other.weight[0].numel() ** -0.5
-        assert layer.b.all()
+@pytest.mark.parametrize("seed", range(8))
+def test_udacitys_network_starts_with_codes_above_the_bend_and_with_dark_images(demo, digits, seed):
+    model = demo["udacity"](np.random.default_rng(seed))
+    assert np.mean(model.encode(digits[1]) > 0) > 0.9999
+    assert 0.08 < model.reconstruct(digits[1]).mean() < 0.3  # 0.12 of the images
+
+
+def test_udacitys_network_takes_the_mean_pixel_to_be_that_of_mnist(demo):
+    assert demo["LIT"] == pytest.approx(sn.data.mnist("train")[0].mean(), abs=5e-5)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_background_asks_for_more_of_every_code_at_udacitys_start(demo, seed):
+    model = demo["udacity"](np.random.default_rng(seed))
+    black = np.zeros((1, 784), np.float32)
+    y, back = model.decoder.forward(model.encode(black))
+    dz = back(sn.mse(y, black)[1]).reshape(4, 49)
+    assert np.sum(dz.mean(axis=1) < 0) >= 3
 
 
 @pytest.mark.parametrize(

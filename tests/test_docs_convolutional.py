@@ -5,14 +5,20 @@ import re
 import runpy
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import scratchnet as sn
+
 ROOT = Path(__file__).parent.parent
-CHAPTER_06, CHAPTER_09 = (
+CHAPTER_06, CHAPTER_07, CHAPTER_09 = (
     re.sub(r"\s+", " ", (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8"))
-    for name in ("06-convolution", "09-denoising")
+    for name in ("06-convolution", "07-autoencoder", "09-denoising")
 )
-FOUND = json.loads((ROOT / "docs" / "figures" / "convolutional.json").read_text(encoding="utf-8"))
+FOUND, LIVING, PAIRS = (
+    json.loads((ROOT / "docs" / "figures" / f"{name}.json").read_text(encoding="utf-8"))
+    for name in ("convolutional", "living_channels", "beside_pytorch")
+)
 RESULTS = {name: one["results"] for name, one in FOUND.items()}
 EPOCHS = {name: one["test error by epoch, squared error/pixel"] for name, one in FOUND.items()}
 
@@ -41,6 +47,24 @@ def test_the_table_of_the_denoiser_holds_the_measured_numbers(demos, epoch):
     assert f"| {epoch} | {EPOCHS['denoising'][epoch - 1]:.4f} | {pytorch:.4f} |" in CHAPTER_09
 
 
+def test_the_table_of_pairs_holds_the_measured_numbers():
+    for seed in PAIRS["here"]:
+        for epoch, (here, there) in enumerate(zip(PAIRS["here"][seed], PAIRS["PyTorch"][seed], strict=True), 1):
+            assert f"| {seed} | {epoch} | {here:.4f} | {there:.4f} |" in CHAPTER_09
+
+
+def test_what_09_says_of_pairs_is_what_was_found(demos):
+    apart = [
+        abs(here - there) / there
+        for seed in PAIRS["here"]
+        for here, there in zip(PAIRS["here"][seed], PAIRS["PyTorch"][seed], strict=True)
+    ]
+    of_pytorch = [*(errors[0] for errors in PAIRS["PyTorch"].values()), demos["denoising_mnist"]["PYTORCH"][0]]
+    assert f"Two runs from one start differ by up to {100 * max(apart):.1f} %" in CHAPTER_09
+    assert f"by {100 * (max(of_pytorch) / min(of_pytorch) - 1):.0f} % after the first epoch" in CHAPTER_09
+    assert f"agree to {1e7 * PAIRS['apart in the first steps']:.0f} parts in ten million" in CHAPTER_09
+
+
 @pytest.mark.parametrize("level", ["0", "0.25", "0.5", "0.75", "1"])
 def test_the_table_of_levels_holds_the_measured_numbers(level):
     methods = ("seen", "convolutional", "dense, 6 hidden", "dense, 1175 hidden")
@@ -57,7 +81,53 @@ def test_what_06_says_of_the_error_at_the_end_is_what_was_found():
     assert f"Ten components leave {dl4g['test error by PCA']:.4f}" in CHAPTER_06
     assert f"and dl4g's ten numbers {dl4g['test error']:.4f}" in CHAPTER_06
     assert 784 * 196 + 784 == 154_448  # the components and the mean
-    assert 0.2 < udacity["test error by PCA"] / udacity["test error"] < 0.3  # about a quarter
+    assert 0.25 < udacity["test error by PCA"] / udacity["test error"] < 1 / 3
+
+
+def test_the_best_linear_code_of_a_block_leaves_what_07_says():
+    left = LIVING["blocks, squared error/pixel"]
+    assert f"four components leave {left['4']:.4f} per pixel, three {left['3']:.4f}, two {left['2']:.4f}" in CHAPTER_07
+
+
+@pytest.mark.parametrize("start", ["demo", "PyTorch's", "layers' own"])
+def test_the_table_of_starts_holds_what_was_found_after_one_epoch(start):
+    runs = LIVING[start].values()
+    living = sorted((run["living channels"][0] for run in runs), reverse=True)
+    errors = [run["test error, squared error/pixel"][0] for run in runs]
+    assert f"| {start} | {', '.join(map(str, living))} | {min(errors):.4f} to {max(errors):.4f} |" in CHAPTER_07
+
+
+def test_from_the_start_of_the_demo_every_channel_lives_and_the_error_is_what_07_says():
+    runs = LIVING["demo"].values()
+    assert all(run["living channels"] == [4] * 6 for run in runs)
+    errors = [f"{run['test error, squared error/pixel'][5]:.4f}" for run in runs]
+    assert f"{', '.join(errors[:-1])} and {errors[-1]}" in CHAPTER_07
+
+
+def test_an_error_can_be_as_high_as_07_says_while_all_channels_live():
+    runs = [*LIVING["PyTorch's"].values(), *LIVING["layers' own"].values()]
+    errors = [run["test error, squared error/pixel"][0] for run in runs if run["living channels"][0] == 4]
+    assert f"{max(errors):.4f} was left with all four" in CHAPTER_07
+
+
+def test_numbers_that_die_are_those_that_lighten():
+    of_layers, of_mean = ([*LIVING[start].values()] for start in ("dense", "mean image"))
+    lighten, dead, both = (sum(run[name] for run in of_layers) for name in ("lighten", "dead", "dead that lighten"))
+    assert f"{lighten} of them lighten. After three epochs {dead} are dead, all of them among these" in CHAPTER_07
+    assert both == dead
+    assert f"{sum(run['dead'] for run in of_mean)} of the 64 die" in CHAPTER_07
+
+
+def test_the_starts_that_are_compared_are_as_wide_as_is_said():
+    script = runpy.run_path(str(ROOT / "docs" / "figures" / "living_channels.py"))
+    rng = np.random.default_rng(0)
+    for start, bounds in (("layers' own", (3, 12, 2, 4)), ("PyTorch's", (3, 12, 8, 2))):
+        down = [sn.Conv2D(1, 16, 3, rng=rng), sn.Conv2D(16, 4, 3, rng=rng)]
+        up = [sn.ConvTranspose2D(4, 16, 2, stride=2, rng=rng), sn.ConvTranspose2D(16, 1, 2, stride=2, rng=rng)]
+        script["STARTS"][start][0](sn.Autoencoder(sn.Sequential(*down), sn.Sequential(*up)), rng)
+        for layer, bound in zip((*down, *up), bounds, strict=True):
+            assert 0.9 / bound < np.abs(layer.W).max() <= 1 / bound
+            assert layer.b.any() == (start == "PyTorch's")
 
 
 def test_what_06_says_of_draws_is_what_was_found():
