@@ -2,11 +2,15 @@
 
 import gc
 import os
+import signal
 import subprocess
 import sys
 
 os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
 # Test processes share the cores. NumPy's products stay on one, and a thread that waits for another gives its core away.
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background job; tests press Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import numpy as np
 import pytest

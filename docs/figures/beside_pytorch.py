@@ -20,7 +20,7 @@ from scratchnet.storage import write_whole
 
 HERE = Path(__file__).parent
 DEMOS = HERE.parent.parent / "demos"
-SEEDS, EPOCHS, BATCH, FIRST_STEPS = (0, 1, 2), 1, 20, 10
+SEEDS, EPOCHS, BATCH, FIRST_STEPS = (0, 1), 4, 20, 10
 NOISE, SEED_OF_TEST_NOISE = GaussianNoise(0.5), 12345
 
 

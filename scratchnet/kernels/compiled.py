@@ -50,7 +50,7 @@ class Compiled:
         A letter for each argument: v or m, a vector or a matrix in C order; a, a matrix of any strides; d, a vector of
         float64; i, one of int64; s, a number; n, a whole number. The arrays are all of one type but for d and i.
     family : str
-        The functions of a family are compiled together, when the first of them is called.
+        The functions of a family are compiled together, when one of them is called that is not on disk.
     """
 
     every: ClassVar[list["Compiled"]] = []
@@ -67,7 +67,7 @@ class Compiled:
         char = arguments[0].dtype.char
         with _LOCK:
             if char not in self._entries:
-                _compile(self.family, char)
+                _load(self, char)
             self._entries[char](*arguments)
 
     def compile(self, char: str) -> bool:
@@ -117,15 +117,16 @@ def _start_threads() -> None:
         del os.environ["GOMP_SPINCOUNT"]
 
 
-def _compile(family: str, char: str) -> None:
+def _load(one: Compiled, char: str) -> None:
+    """Load this function's machine code for the type; if there is none, make that of its whole family, and say so."""
     _start_threads()
-    started, made = time.perf_counter(), False
-    for one in Compiled.every:
-        if one.family == family and one.compile(char) and not made:
-            made = True
-            name = f"{np.dtype(char).name}{family and f' {family}'}"
-            print(f"scratchnet compiles its kernels for {name}, once on this machine …", file=sys.stderr, flush=True)
-    if made:
+    started = time.perf_counter()
+    if one.compile(char):
+        name = f"{np.dtype(char).name}{one.family and f' {one.family}'}"
+        print(f"scratchnet compiles its kernels for {name}, once on this machine …", file=sys.stderr, flush=True)
+        for other in Compiled.every:
+            if other.family == one.family:
+                other.compile(char)
         print(f"… compiled in {time.perf_counter() - started:.0f} s.", file=sys.stderr, flush=True)
 
 
