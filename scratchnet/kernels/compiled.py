@@ -225,7 +225,7 @@ def _multiply_images(x: Array, transposed: bool, B: Array, start: Array, C: Arra
 _LINE = 16
 """Numbers of float32 in a line of the cache."""
 
-_THREADS = config.NUMBA_NUM_THREADS
+_THREADS: int = config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]  (numba sets its names while it runs)
 """Into how many shares work is cut: as many as there are threads at most. Fewer threads take several each."""
 
 _MANY = 2**22
