@@ -4,9 +4,10 @@ An image of MNIST is zero in four pixels of five, and so is four fifths of the w
 y = x W, and again in dW = xᵀ dy. What a zero multiplies adds nothing, so that leaving it out changes no result, as
 long as B is finite (0 · ∞ is NaN).
 
-The numbers that are not zero are listed, row of A by row of A, each with its column. A row of C is then the sum of the
-rows of B at these columns, each times its number; it stands in registers while the list is read. Rows of C are cut into
-strips of columns, for registers and for threads, and each number is added up by one thread in the order of the list.
+The numbers that are not zero are listed, each with its column: for some columns of A at a time, so that the rows of
+B at these stay near, row of A by row. A row of C is then the sum of the rows of B at the listed columns, each times its
+number; it stands in registers while the list is read. Rows of C are cut into strips of columns, for registers and for
+threads, and each number is added up by one thread in the order of the list.
 """
 
 # An intrinsic is called without its first argument, which numba hands in:
@@ -40,7 +41,7 @@ WIDEST = 7
 """Vectors of a row of C that are added up at a time, in as many registers."""
 
 NEAR = 49152
-"""Bytes of a strip of B, if there is a choice: not much more than the first-level cache holds."""
+"""Bytes of the rows of B, in a strip, that are read at a time: not much more than the first-level cache holds."""
 
 DENSEST = 0.5
 """The share of numbers in A, not zero, up to which skipping pays: they are read from lists, and B not from a panel."""
