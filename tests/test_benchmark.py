@@ -206,26 +206,27 @@ def test_how_many_times_as_fast_is_the_median_of_the_rounds(monkeypatch):
 # ---- the convolutional networks
 
 
-@pytest.mark.parametrize("network", ["udacity", "denoiser", "dl4g"])
-def test_every_network_has_the_same_loss_and_gradient_in_pytorch(network, monkeypatch, rng):
+@pytest.fixture(params=["udacity", "denoiser", "dl4g"])
+def in_both(request, monkeypatch):
+    """A network here and in PyTorch, from one start."""
     pytest.importorskip("torch")
     monkeypatch.syspath_prepend(str(DEMOS))
     peers = importlib.import_module("image_peers")
-    here, torch = peers.Here(network, 0), peers.Torch(network, 0)
+    here, torch = peers.Here(request.param, 0), peers.Torch(request.param, 0)
     torch.start(here.theta)
+    return here, torch
+
+
+def test_every_network_has_the_same_loss_and_gradient_in_pytorch(in_both, rng):
+    here, torch = in_both
     x = rng.random((5, 784), np.float32)
     (loss, dtheta), (other, dother) = here.gradient(x), torch.gradient(x)
     assert other == pytest.approx(loss, rel=1e-5)
     assert np.linalg.norm(dother - dtheta) < 1e-5 * np.linalg.norm(dtheta)
 
 
-@pytest.mark.parametrize("network", ["udacity", "denoiser", "dl4g"])
-def test_a_step_of_every_network_is_the_same_in_pytorch(network, monkeypatch, rng):
-    pytest.importorskip("torch")
-    monkeypatch.syspath_prepend(str(DEMOS))
-    peers = importlib.import_module("image_peers")
-    here, torch = peers.Here(network, 0), peers.Torch(network, 0)
-    torch.start(here.theta)
+def test_a_step_of_every_network_is_the_same_in_pytorch(in_both, rng):
+    here, torch = in_both
     x = np.tile(rng.random((1, 784), np.float32), (12, 1))  # one image, and so the order does not matter
     losses = []
     for peer in (here, torch):

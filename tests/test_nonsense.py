@@ -51,6 +51,18 @@ def history() -> sn.History:
     return sn.History([{"epoch": 1, "seconds": 1.0, "loss": 2.0, "kl": 2.0}], "nats/image")
 
 
+LAYERS = (
+    ("Dense", dense, X),
+    ("Conv2D", lambda: sn.Conv2D(1, 2, 2, rng=rng()), IMAGES),
+    ("ConvTranspose2D", lambda: sn.ConvTranspose2D(1, 2, 2, rng=rng()), IMAGES),
+    ("MaxPool2D", lambda: sn.MaxPool2D(2), IMAGES),
+    ("Reshape", lambda: sn.Reshape((2, 2)), X),
+    ("Flatten", sn.Flatten, IMAGES),
+    ("ReLU", sn.ReLU, X),
+    ("Sigmoid", sn.Sigmoid, X),
+    ("Tanh", sn.Tanh, X),
+    ("Sequential", lambda: sn.Sequential(dense(), sn.Tanh()), X),
+)
 CONV = {"c_in": 1, "c_out": 2, "kernel_size": 2, "stride": 1, "padding": 0, "dtype": np.float32}
 MODEL = {"encoder": dense, "decoder": lambda: dense(2, 4)}
 FIT = {
@@ -94,35 +106,10 @@ TABLE: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "Tanh": (sn.Tanh, {}),
     "Sequential": (lambda **layers: sn.Sequential(*layers.values()), {"layers": sn.Tanh, "another": dense}),
     "Parameters": (sn.Parameters, {"layers": dense, "another": dense}),
-    **{
-        f"{name}.forward": (called(lambda make=make: make().forward, "x"), {"x": x})
-        for name, make, x in (
-            ("Dense", dense, X),
-            ("Conv2D", lambda: sn.Conv2D(1, 2, 2, rng=rng()), IMAGES),
-            ("ConvTranspose2D", lambda: sn.ConvTranspose2D(1, 2, 2, rng=rng()), IMAGES),
-            ("MaxPool2D", lambda: sn.MaxPool2D(2), IMAGES),
-            ("Reshape", lambda: sn.Reshape((2, 2)), X),
-            ("Flatten", sn.Flatten, IMAGES),
-            ("ReLU", sn.ReLU, X),
-            ("Sigmoid", sn.Sigmoid, X),
-            ("Tanh", sn.Tanh, X),
-            ("Sequential", lambda: sn.Sequential(dense(), sn.Tanh()), X),
-        )
-    },
+    **{f"{name}.forward": (called(lambda make=make: make().forward, "x"), {"x": x}) for name, make, x in LAYERS},
     **{
         f"{name}.backward": (way_back(make, x), {"dy": lambda make=make, x=x: make().forward(x)[0]})
-        for name, make, x in (
-            ("Dense", dense, X),
-            ("Conv2D", lambda: sn.Conv2D(1, 2, 2, rng=rng()), IMAGES),
-            ("ConvTranspose2D", lambda: sn.ConvTranspose2D(1, 2, 2, rng=rng()), IMAGES),
-            ("MaxPool2D", lambda: sn.MaxPool2D(2), IMAGES),
-            ("Reshape", lambda: sn.Reshape((2, 2)), X),
-            ("Flatten", sn.Flatten, IMAGES),
-            ("ReLU", sn.ReLU, X),
-            ("Sigmoid", sn.Sigmoid, X),
-            ("Tanh", sn.Tanh, X),
-            ("Sequential", lambda: sn.Sequential(dense(), sn.Tanh()), X),
-        )
+        for name, make, x in LAYERS
     },
     "mse": (sn.mse, {"y": X, "target": X}),
     "bce": (sn.bce, {"p": X, "target": X}),
