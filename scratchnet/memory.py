@@ -5,46 +5,66 @@ large memory anew in pages, and each of them, when it is first written to, costs
 """
 
 import collections
+import functools
 import math
+from sys import getrefcount
+from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from scratchnet.types import Array
 
 LINE = 64
 """Bytes of a line of the cache, and of the longest vector register."""
 
-LEAST, MOST = 2**16, 2**24
-"""Bytes from which on memory is kept for the next array, and up to which: what is smaller is used again by NumPy, and
-what is larger goes back to the system."""
+MOST = 2**24
+"""Bytes up to which memory is kept for the next array; what is larger goes back to the system."""
 
-_kept: dict[int, collections.deque[Array]] = collections.defaultdict(lambda: collections.deque(maxlen=16))
-"""Memory that nobody uses, by its bytes."""
+_LARGE, _IN_LARGE_PAGES = 2**20, 2**22
+"""Bytes from which on an array is worth large pages, and for which NumPy asks the system for them."""
 
+_Type = np.dtype[Any] | type[np.generic]
 
-class _Loan:
-    """Memory that goes back to where it is kept when the last array in it is gone."""
+_Kept = collections.deque[tuple[Array, int]]
+"""Memory of one size, and where its first line begins. Who takes a piece out of here has it alone."""
 
-    def __init__(self, memory: Array, home: collections.deque[Array]):
-        self.memory, self.home = memory, home
-        self.__array_interface__ = memory.__array_interface__
-
-    def __del__(self):
-        self.home.append(self.memory)
+_kept: dict[int, _Kept] = collections.defaultdict(lambda: collections.deque(maxlen=16))
+"""All memory that is kept, by its bytes, whether an array lies in it or not."""
 
 
-def aligned(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
-    """An array like that of np.empty, but beginning at a line of the cache; np.empty promises 16 bytes."""
+@functools.lru_cache(maxsize=4096)
+def _place(shape: tuple[int, ...], dtype: _Type) -> tuple[int, _Kept]:
+    """The bytes to ask for, and where such memory is kept: sizes are rounded up by an eighth at most, to be few."""
     size = math.prod(shape) * np.dtype(dtype).itemsize + LINE
-    if LEAST <= size <= MOST:
-        step = 2 ** (size.bit_length() - 4)  # sizes are rounded up by an eighth at most, so that few are kept
-        home = _kept[-(-size // step) * step]
+    step = max(LINE, 2 ** (size.bit_length() - 4))
+    size = -(-size // step) * step
+    return size, _kept[size] if size <= MOST else collections.deque(maxlen=0)
+
+
+def aligned(shape: tuple[int, ...], dtype: _Type) -> Array:
+    """An array like that of np.empty, but beginning at a line of the cache; np.empty promises 16 bytes."""
+    size, kept = _place(shape, dtype)
+    for _ in range(len(kept)):
         try:
-            memory = home.pop()
-        except IndexError:
-            memory = np.empty(-(-size // step) * step, np.uint8)
-        memory = np.asarray(_Loan(memory, home))
-    else:
-        memory = np.empty(size, np.uint8)
-    return np.ndarray(shape, dtype, memory, -memory.__array_interface__["data"][0] % LINE)
+            memory, line = kept.pop()  # first what was used last, since it is still in the cache
+        except IndexError:  # another thread has it
+            break
+        if getrefcount(memory) == _UNUSED:
+            array = np.ndarray(shape, dtype, memory, line)
+            kept.append((memory, line))
+            return array
+        kept.appendleft((memory, line))
+    memory = np.empty(max(size, _IN_LARGE_PAGES) if size >= _LARGE else size, np.uint8)
+    line = -memory.__array_interface__["data"][0] % LINE
+    kept.append((memory, line))
+    return np.ndarray(shape, dtype, memory, line)
+
+
+def _count_unused() -> int:
+    """How many references `aligned` counts, on this Python, to memory in which no array lies."""
+    kept: _Kept = collections.deque([(np.empty(0, np.uint8), 0)])
+    memory, _ = kept.pop()
+    return getrefcount(memory)
+
+
+_UNUSED = _count_unused()
