@@ -30,8 +30,8 @@ from llvmlite import ir
 from numba import njit, prange, types
 from numba.extending import intrinsic
 
-from scratchnet.kernels.gemm import TALLEST
 from scratchnet.kernels.vectors import (
+    SUMS,
     VECTOR,
     address,
     choose,
@@ -43,9 +43,6 @@ from scratchnet.kernels.vectors import (
     transposed,
 )
 from scratchnet.types import Array
-
-SUMS = 24 if TALLEST > 6 else 12
-"""Vectors in the largest tile: beside them 8 of the 32 registers are left for what is multiplied, or 4 of the 16."""
 
 HEIGHTS = (8, 4, 1) if SUMS == 24 else (4, 1)
 """Outputs of a tile. It is SUMS // outputs wide, or, at an edge, half of that, or half of the half."""

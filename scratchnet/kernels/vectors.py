@@ -7,17 +7,20 @@ An address is a number of bytes, as a 64-bit whole number; a load or a store say
 # pyright: reportCallIssue=false
 
 import llvmlite.binding as llvm
+import numpy as np
 from llvmlite import ir
-from numba import types
+from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 _CPU = llvm.get_host_cpu_features()
 AVX512 = bool(_CPU.get("avx512f"))
-NEON = bool(_CPU.get("neon"))
 
 VECTOR = 64 if AVX512 else 32 if _CPU.get("avx2") and _CPU.get("fma") else 16
 """Bytes in a vector register."""
+
+SUMS = 24 if AVX512 or _CPU.get("neon") else 12
+"""Vector registers that hold sums, of 32 or 16; the others are for what is loaded."""
 
 I64, I32 = ir.IntType(64), ir.IntType(32)
 
@@ -54,6 +57,58 @@ def address(typingctx, array):
         return builder.ptrtoint(data, I64)
 
     return types.int64(array), codegen
+
+
+@intrinsic
+def in_full_vectors(typingctx):
+    """Has LLVM use the whole of the vector registers in the function around this; of 64 bytes it would take 32."""
+
+    def codegen(context, builder, signature, arguments):
+        set.add(builder.function.attributes, f'"prefer-vector-width"="{8 * VECTOR}"')  # llvmlite has no word for it
+        return context.get_dummy_value()
+
+    return types.void(), codegen
+
+
+@njit(error_model="numpy")
+def aligned_vector(size, like):
+    """A new vector of that array's type, empty, that begins at a line of the cache; np.empty's may begin within one."""
+    array = np.empty(size + VECTOR // like.itemsize, like.dtype)
+    first = -address(array) % VECTOR // array.itemsize
+    return array[first : first + size]
+
+
+def _fetch(builder, begin, size, to_write):
+    """Asks for the lines of the cache from this address on, so many bytes; what lies beyond an array does no harm."""
+    pointer = ir.IntType(8).as_pointer()
+    kind = ir.FunctionType(ir.VoidType(), [pointer, I32, I32, I32])
+    function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+    options = [ir.Constant(I32, option) for option in (to_write, 3, 1)]  # as near as can be, as data
+    with cgutils.for_range(builder, builder.sdiv(builder.add(size, constant(63)), constant(64))) as line:
+        at = builder.add(begin, builder.mul(line.index, constant(64)))
+        builder.call(function, [builder.inttoptr(at, pointer), *options])
+
+
+@intrinsic
+def fetch(typingctx, begin, size):
+    """Asks for memory that will soon be read, to have it near by then."""
+
+    def codegen(context, builder, signature, arguments):
+        _fetch(builder, *arguments, 0)
+        return context.get_dummy_value()
+
+    return types.void(begin, size), codegen
+
+
+@intrinsic
+def fetch_to_write(typingctx, begin, size):
+    """Asks for memory that will soon be written, alone: a core that has a copy of it gives that up beforehand."""
+
+    def codegen(context, builder, signature, arguments):
+        _fetch(builder, *arguments, 1)
+        return context.get_dummy_value()
+
+    return types.void(begin, size), codegen
 
 
 def spread(builder, vector, number):
