@@ -27,8 +27,11 @@ from scratchnet.kernels.vectors import (
     I64,
     VECTOR,
     address,
+    aligned_vector,
     choose,
     constant,
+    fetch,
+    fetch_to_write,
     load,
     multiply_add,
     scalar,
@@ -117,10 +120,10 @@ def _add_rows(typingctx, vectors, numbers, columns, first, count, b, b_row, star
 
 
 @njit(error_model="numpy")
-def _count(x, first, last):
-    """How many numbers are not zero in these rows of x."""
+def _count(x):
+    """How many numbers of x are not zero."""
     count = 0
-    for n in range(first, last):
+    for n in range(len(x)):
         row = x[n]
         for k in range(row.size):
             count += row[k] != 0
@@ -146,11 +149,11 @@ def _list(x, transposed, first, last, depth, numbers, columns, spans):
     """Lists what is not zero in the rows of A from first to last, where A is x, or xᵀ.
 
     Block of `depth` columns by block, and in each row by row: in the order in which it is read. The numbers of a row
-    in a block begin and end at its `spans`.
+    in a block begin and end at its `spans`. Returns how many there are.
     """
     lanes = VECTOR // x.itemsize
     K = x.shape[0] if transposed else x.shape[1]
-    turned = np.empty(lanes * min(depth, K) if transposed else 0, x.dtype)
+    turned = aligned_vector(lanes * min(depth, K) if transposed else 0, x)
     e = first * K
     for block in range(spans.shape[0]):
         k_first, k_last = block * depth, min((block + 1) * depth, K)
@@ -168,49 +171,61 @@ def _list(x, transposed, first, last, depth, numbers, columns, spans):
                     numbers[e], columns[e] = row[k], k_first + k
                     e += 1
             spans[block, i, 1] = e
+    return e - first * K
 
 
 @njit(error_model="numpy", fastmath={"reassoc"})
 def _finite(B, first, last):
-    """Whether these columns of B hold no NaN and no infinity."""
+    """Whether these rows of B hold no NaN and no infinity."""
     zero = B.dtype.type(0)
     total = zero
-    for k in range(B.shape[0]):
-        row = B[k][first:last]
+    for k in range(first, last):
+        row = B[k]
         for j in range(row.size):
             total += zero * row[j]  # NaN, if a number is not finite
     return total == 0
 
 
 @njit(error_model="numpy")
-def _strips(rows, vectors, threads):
+def _strips(rows, vectors):
     """Into how many strips of columns B, of so many rows, is cut: narrow ones if they stay near, or wide ones."""
     width = NEAR // (VECTOR * max(rows, 1))
     width = WIDEST if width < 3 else min(width, WIDEST)
-    strips = (max(vectors, 1) + width - 1) // width
-    return min(max(vectors, 1), (strips + threads - 1) // threads * threads)
+    return (max(vectors, 1) + width - 1) // width
 
 
 @njit(error_model="numpy")
-def _multiply(numbers, columns, spans, B, start, C, first, last, end):
-    """The columns of C from vector first to vector last, and those after it up to the end, which fill no vector.
+def _multiply(numbers, columns, spans, B, start, C, low, high, depth, strips):
+    """Rows of C from low to high.
 
-    As many rows of B at a time as stay near: each list is read as far as these go, and then the next.
+    As many rows of B at a time as stay near, in a strip: each list is read as far as these go. Meanwhile the next rows
+    of B are fetched, a little with each list.
     """
     lanes = VECTOR // C.itemsize
-    b, of_start, c = address(B) + first * VECTOR, address(start) + first * VECTOR, address(C) + first * VECTOR
+    vectors = C.shape[1] // lanes
+    of_start, c = address(start), address(C)
     for block in range(spans.shape[0]):
-        for i in range(C.shape[0]):
-            begin, stop = spans[block, i]
-            if begin == stop and block > 0:
-                continue
-            if first < last:
-                at_c = c + i * C.strides[0]
-                before = of_start + i % len(start) * start.strides[0] if block == 0 else at_c
-                _add_rows(last - first, numbers, columns, begin, stop - begin, b, B.strides[0], before, at_c)
-            for j in range(last * lanes, end):
+        next_row = min((block + 1) * depth, len(B))
+        ahead, end = address(B) + next_row * B.strides[0], address(B) + min(next_row + depth, len(B)) * B.strides[0]
+        little = ((end - ahead) // (strips * max(1, high - low)) // VECTOR + 1) * VECTOR
+        for strip in range(strips):
+            first, last = vectors * strip // strips, vectors * (strip + 1) // strips
+            offset = first * VECTOR
+            for i in range(low, high):
+                fetch(ahead, min(little, end - ahead))
+                ahead = min(ahead + little, end)
+                if block == 0 and i + 4 < high:
+                    fetch_to_write(c + (i + 4) * C.strides[0] + offset, (last - first) * VECTOR)
+                begin, stop = spans[block, i]
+                if first < last and (begin < stop or block == 0):
+                    at_c = c + i * C.strides[0] + offset
+                    before = of_start + i % len(start) * start.strides[0] + offset if block == 0 else at_c
+                    b = address(B) + offset
+                    _add_rows(last - first, numbers, columns, begin, stop - begin, b, B.strides[0], before, at_c)
+        for i in range(low, high):
+            for j in range(vectors * lanes, C.shape[1]):  # what fills no vector
                 total = start[i % len(start), j] if block == 0 else C[i, j]
-                for e in range(begin, stop):
+                for e in range(spans[block, i, 0], spans[block, i, 1]):
                     total += numbers[e] * B[columns[e], j]
                 C[i, j] = total
 
@@ -222,26 +237,23 @@ def product(x, transposed, B, start, C, done, threads):  # pragma: no cover  (ru
     """
     M, N = C.shape
     K = B.shape[0]
-    lanes, vectors = VECTOR // C.itemsize, N // (VECTOR // C.itemsize)
-    counts = np.empty(threads, np.int64)
-    for part in prange(threads):
-        counts[part] = _count(x, part * len(x) // threads, (part + 1) * len(x) // threads)
-    if counts.sum() > DENSEST * x.size:
+    lanes = VECTOR // C.itemsize
+    few = x[:: max(1, len(x) // 4)]  # of what is dense throughout, some rows show it
+    if _count(few) > DENSEST * few.size:
         return
-    strips = _strips(K, vectors, threads)
-    width = (vectors + strips - 1) // strips
+    strips = _strips(K, N // lanes)
+    width = (N // lanes + strips - 1) // strips
     depth = max(1, NEAR // (VECTOR * max(1, width) * lanes)) * lanes  # rows of a strip of B that stay near
     numbers, columns = np.empty(M * K, x.dtype), np.empty(M * K, np.int32)
     spans = np.empty((max(1, (K + depth - 1) // depth), M, 2), np.int64)
-    finite = np.empty(threads, np.bool_)
+    counts, finite = np.empty(threads, np.int64), np.empty(threads, np.bool_)
     for part in prange(threads):
-        _list(x, transposed, part * M // threads, (part + 1) * M // threads, depth, numbers, columns, spans)
-        first, last = part * strips // threads, (part + 1) * strips // threads
-        first, last = vectors * first // strips * lanes, vectors * last // strips * lanes
-        finite[part] = _finite(B, first, N if part == threads - 1 else last)
-    if not finite.all():
+        low, high = part * M // threads, (part + 1) * M // threads
+        counts[part] = _list(x, transposed, low, high, depth, numbers, columns, spans)
+        finite[part] = _finite(B, K * part // threads, K * (part + 1) // threads)
+    if counts.sum() > DENSEST * x.size or not finite.all():
         return
-    for strip in prange(strips):
-        first, last = vectors * strip // strips, vectors * (strip + 1) // strips
-        _multiply(numbers, columns, spans, B, start, C, first, last, N if strip == strips - 1 else 0)
+    for part in prange(threads):
+        low, high = part * M // threads, (part + 1) * M // threads
+        _multiply(numbers, columns, spans, B, start, C, low, high, depth, strips)
     done[0] = 1
