@@ -4,6 +4,7 @@ A loss sums over an example's features and takes the mean over the batch. The 1/
 `batch_mean`, and nowhere else in this library: layers and optimizers know nothing of a batch's size.
 """
 
+import cmath
 from typing import Any
 
 from scratchnet import kernels
@@ -132,16 +133,18 @@ def bce_with_logits(logits: Array, target: Array) -> tuple[float, Array]:
     (10000.0, array([[1.]]))
     """
     _check_pair("bce_with_logits", "logits", logits, target)
-    check_pixels("bce_with_logits", "target", target)
-    return batch_mean(*kernels.bce_with_logits(logits, target))
+    value, dlogits = batch_mean(*kernels.bce_with_logits(logits, target))
+    if not cmath.isfinite(value):  # as it is with a target that is no probability
+        check_pixels("bce_with_logits", "target", target)
+    return value, dlogits
 
 
 def batch_mean(per_example: Array, *derivatives: Array) -> Any:
     """The mean of (N,) numbers over the batch, and the derivatives of that mean, in the place of those of their sum."""
     N = len(per_example)
     for derivative in derivatives:
-        derivative /= N
-    return (per_example.sum() / N).item(), *derivatives
+        kernels.divide(derivative, N)
+    return sum(per_example.tolist()) / N, *derivatives
 
 
 def _check_pair(where: str, name: str, y: Array, target: Array) -> None:

@@ -448,6 +448,7 @@ def kernel_arguments(N: int, D: int, M: int, rng: np.random.Generator) -> dict[s
         "adam_step": (theta, dtheta, normal(D), v, 3, 0.1, 0.9, 0.999, 1e-8, 0.01),
         "all_finite": (x,),
         "clear": (theta,),
+        "divide": (x, M),
         "gather": (x, rng.integers(N, size=M)),
     }
 

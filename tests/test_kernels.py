@@ -465,6 +465,17 @@ def test_other_types_are_computed_by_the_reference(dtype):
     np.testing.assert_array_equal(compiled.sigmoid(x), reference.sigmoid(x))
 
 
+@pytest.mark.parametrize("engine", kernels._ENGINES)
+@pytest.mark.parametrize("target", [-0.01, 1.01, np.nan, np.inf])
+def test_a_target_that_is_no_probability_has_no_cross_entropy(engine, target):
+    targets = np.full((3, 20), 0.5, np.float32)
+    targets[1, 7] = target
+    with kernels.use(engine):
+        value, dlogits = kernels.bce_with_logits(np.ones_like(targets), targets)
+    assert np.argwhere(np.isnan(value)).tolist() == [[1]]
+    assert np.argwhere(np.isnan(dlogits)).tolist() == [[1, 7]]
+
+
 @FLOATS
 def test_extreme_arguments_give_what_the_formula_gives(dtype):
     x = np.array([0.0, -0.0, 1e-45, 80.0, -80.0, 200.0, -200.0, 1e4, -1e4, np.inf, -np.inf, np.nan]).astype(dtype)[None]

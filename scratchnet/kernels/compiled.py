@@ -27,6 +27,7 @@ from numba import config, float32, float64, get_num_threads, int64, njit, prange
 
 from scratchnet.kernels import elementary, gemm, lanes, reference, sparse
 from scratchnet.kernels.reference import __all__ as __all__
+from scratchnet.kernels.vectors import address, aligned_vector, fetch, fetch_to_write, in_full_vectors
 from scratchnet.memory import aligned
 from scratchnet.types import Array
 
@@ -138,30 +139,24 @@ def compiled(kinds: str, family: str = "", **options: Any) -> Callable[[Callable
 _TYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
 
-def twin(function: Callable[..., Any]) -> Callable[..., Any]:
+def twin(function: Callable[..., Any], in_place: bool = False) -> Callable[..., Any]:
     """The kernel where all its arrays are of float32, or all of float64; elsewhere the reference of that name."""
     formula = getattr(reference, function.__name__)
 
     @functools.wraps(function)
     def kernel(*arguments):
-        dtypes = [a.dtype for a in arguments if isinstance(a, np.ndarray)]
-        alike = dtypes[0] in _TYPES and dtypes.count(dtypes[0]) == len(dtypes)
-        return function(*arguments) if alike else formula(*arguments)
+        dtype = arguments[0].dtype
+        suits = dtype in _TYPES
+        for a in arguments:
+            if isinstance(a, np.ndarray) and (a.dtype != dtype or (in_place and not a.flags.c_contiguous)):
+                suits = False
+        return function(*arguments) if suits else formula(*arguments)
 
     return kernel
 
 
-def twin_in_place(function: Callable[..., None]) -> Callable[..., None]:
-    """The same for a kernel whose arrays, some of which it writes into, have to lie in order."""
-    formula = getattr(reference, function.__name__)
-    kernel = twin(function)
-
-    @functools.wraps(function)
-    def in_place(*arguments):
-        ordered = all(a.flags.c_contiguous for a in arguments if isinstance(a, np.ndarray))
-        return (kernel if ordered else formula)(*arguments)
-
-    return in_place
+twin_in_place = functools.partial(twin, in_place=True)
+"""The same for a kernel whose arrays, some of which it writes into, have to lie in order."""
 
 
 def _vector(x: Array) -> Array:
@@ -169,7 +164,8 @@ def _vector(x: Array) -> Array:
 
 
 def _rows(x: Array) -> Array:
-    return np.ascontiguousarray(x).reshape(math.prod(x.shape[:1]), math.prod(x.shape[1:]))
+    x = np.ascontiguousarray(x)
+    return x if x.ndim == 2 else x.reshape(math.prod(x.shape[:1]), math.prod(x.shape[1:]))
 
 
 # ---- matrix products, and sums over the batch
@@ -177,10 +173,7 @@ def _rows(x: Array) -> Array:
 
 @njit(error_model="numpy")
 def _share(columns, part, parts):
-    """From where to where a thread's part of the columns goes.
-
-    Matrices are cut as a product cuts them, into columns, so that a thread finds in its own cache what it wrote there.
-    """
+    """From where to where a thread's part of the columns goes: whole lines of the cache, as far as they last."""
     first, last = columns * part // parts // _LINE * _LINE, columns * (part + 1) // parts // _LINE * _LINE
     return first, columns if part == parts - 1 else last
 
@@ -198,9 +191,10 @@ def _add_column_sums(db, dy, threads):
 
 @twin
 def add_column_sums(db, dy):
-    sums = np.zeros(len(db), db.dtype)
-    _add_column_sums(sums, _rows(dy), _THREADS)
-    db += sums
+    if db.flags.c_contiguous:
+        _add_column_sums(db, _rows(dy), _THREADS)
+    else:
+        reference.add_column_sums(db, dy)
 
 
 _product = Compiled(gemm.product, "aaaan", parallel=True)
@@ -257,39 +251,35 @@ def add_matmul_tn(dW, x, dy):
 # ---- activations
 
 
-@compiled("mmn", parallel=True)
-def _relu(x, y, threads):
+@compiled("mm", parallel=True)
+def _relu(x, y):
     zero = x.dtype.type(0)
-    for part in prange(threads):
-        first, last = _share(x.shape[1], part, threads)
-        for n in range(x.shape[0]):
-            of_x, of_y = x[n, first:last], y[n, first:last]
-            for j in range(of_x.size):
-                of_y[j] = zero if of_x[j] <= zero else of_x[j]  # a NaN stays
+    for n in prange(x.shape[0]):
+        of_x, of_y = x[n], y[n]
+        for j in range(of_x.size):
+            of_y[j] = zero if of_x[j] <= zero else of_x[j]  # a NaN stays
 
 
 @twin
 def relu(x):
     y = aligned(x.shape, x.dtype)
-    _relu(_rows(x), _rows(y), _THREADS)
+    _relu(_rows(x), _rows(y))
     return y
 
 
-@compiled("mmmn", parallel=True)
-def _relu_backward(dy, y, dx, threads):
+@compiled("mmm", parallel=True)
+def _relu_backward(dy, y, dx):
     zero = dy.dtype.type(0)
-    for part in prange(threads):
-        first, last = _share(y.shape[1], part, threads)
-        for n in range(y.shape[0]):
-            of_dy, of_y, of_dx = dy[n, first:last], y[n, first:last], dx[n, first:last]
-            for j in range(of_y.size):
-                of_dx[j] = of_dy[j] if of_y[j] > zero else zero * of_dy[j]
+    for n in prange(y.shape[0]):
+        of_dy, of_y, of_dx = dy[n], y[n], dx[n]
+        for j in range(of_y.size):
+            of_dx[j] = of_dy[j] if of_y[j] > zero else zero * of_dy[j]
 
 
 @twin
 def relu_backward(dy, y):
     dx = aligned(dy.shape, dy.dtype)
-    _relu_backward(_rows(dy), _rows(y), _rows(dx), _THREADS)
+    _relu_backward(_rows(dy), _rows(y), _rows(dx))
     return dx
 
 
@@ -297,6 +287,7 @@ def relu_backward(dy, y):
 def _sigmoid(x, y):
     zero, one = x.dtype.type(0), x.dtype.type(1)
     for i in prange(x.size):
+        in_full_vectors()
         e = elementary.exp(-abs(x[i]))
         y[i] = (one if x[i] > zero else e) / (one + e)
 
@@ -321,6 +312,7 @@ def sigmoid_backward(dy, y):
 @compiled("vv", parallel=True)
 def _tanh(x, y):
     for i in prange(x.size):
+        in_full_vectors()
         y[i] = elementary.tanh(x[i])
 
 
@@ -362,7 +354,7 @@ def _total(terms):
 @compiled("mmdm", parallel=True, fastmath=_SUMS)
 def _squared_error(y, target, value, dy):
     for n in prange(y.shape[0]):
-        terms = np.empty(y.shape[1], y.dtype)
+        terms = aligned_vector(y.shape[1], y)
         for i in range(y.shape[1]):
             difference = y[n, i] - target[n, i]
             terms[i] = difference * difference
@@ -379,7 +371,8 @@ def squared_error(y, target):
 def _bce(p, target, value, dp):
     one = p.dtype.type(1)
     for n in prange(p.shape[0]):
-        terms = np.empty(p.shape[1], p.dtype)
+        in_full_vectors()
+        terms = aligned_vector(p.shape[1], p)
         for i in range(p.shape[1]):
             q, t = p[n, i], target[n, i]
             terms[i] = -t * elementary.log(q) - (one - t) * elementary.log1m(q)
@@ -394,11 +387,13 @@ def bce(p, target):
 
 @compiled("mmdm", parallel=True, fastmath=_SUMS)
 def _bce_with_logits(logits, target, value, dlogits):
-    zero, one = logits.dtype.type(0), logits.dtype.type(1)
+    zero, one, nan = logits.dtype.type(0), logits.dtype.type(1), logits.dtype.type(np.nan)
     for n in prange(logits.shape[0]):
-        terms = np.empty(logits.shape[1], logits.dtype)
+        in_full_vectors()
+        terms = aligned_vector(logits.shape[1], logits)
         for i in range(logits.shape[1]):
             x, t = logits[n, i], target[n, i]
+            t = t if (t >= zero) & (t <= one) else nan
             e = elementary.exp(-abs(x))
             terms[i] = (x if x > zero else zero * x) - x * t + elementary.log1p(e)
             dlogits[n, i] = (one if x > zero else e) / (one + e) - t
@@ -408,6 +403,19 @@ def _bce_with_logits(logits, target, value, dlogits):
 @twin
 def bce_with_logits(logits, target):
     return _loss(_bce_with_logits, logits, target)
+
+
+@compiled("ms", parallel=True)
+def _divide(x, divisor):
+    for n in prange(x.shape[0]):
+        row = x[n]
+        for i in range(row.size):
+            row[i] /= divisor
+
+
+@twin_in_place
+def divide(x, divisor):
+    _divide(_rows(x), divisor)
 
 
 def _loss(kernel: Compiled, y: Array, target: Array) -> tuple[Array, Array]:
@@ -422,6 +430,7 @@ def _loss(kernel: Compiled, y: Array, target: Array) -> tuple[Array, Array]:
 @compiled("mmdmm", fastmath=_SUMS)
 def _kl_standard_normal(mu, logvar, value, dmu, dlogvar):
     half = mu.dtype.type(0.5)
+    in_full_vectors()
     for n in range(mu.shape[0]):
         total = 0.0
         for i in range(mu.shape[1]):
@@ -443,6 +452,7 @@ def kl_standard_normal(mu, logvar):
 @compiled("vvvvv", fastmath={"contract"})
 def _sample_gaussian(mu, logvar, eps, z, sigma):
     half = mu.dtype.type(0.5)
+    in_full_vectors()
     for i in range(mu.size):
         sigma[i] = elementary.exp(half * logvar[i])
         z[i] = mu[i] + sigma[i] * eps[i]
@@ -473,31 +483,56 @@ def sample_gaussian_backward(dz, sigma, eps):
 # ---- optimizers
 
 
-@compiled("vv", parallel=True, fastmath=_SUMS)
-def _times_zero(x, total):
+_TURNS = 2
+"""How often the threads take turns along θ: once in an encoder and once in a decoder of about that size, so that each
+finds in its cache what it computed of their gradients."""
+
+
+@njit(error_model="numpy")
+def _part(size, turn, part, parts):
+    """From where to where a thread's part of a flat vector goes."""
+    number, count = turn * parts + part, _TURNS * parts
+    first, last = size * number // count // _LINE * _LINE, size * (number + 1) // count // _LINE * _LINE
+    return first, size if number == count - 1 else last
+
+
+@njit(error_model="numpy", fastmath=_SUMS)
+def _sum_of_zeros(x):
     zero = x.dtype.type(0)
-    products = zero
-    for i in prange(x.size):
-        products += zero * x[i]  # NaN, if x is not finite
-    total[0] = products
+    total = zero
+    for i in range(x.size):
+        total += zero * x[i]  # NaN, if x is not finite
+    return total
+
+
+@compiled("vvn", parallel=True, fastmath=_SUMS)
+def _times_zero(x, products, threads):
+    total = x.dtype.type(0)
+    for part in prange(threads):
+        for turn in range(_TURNS):
+            first, last = _part(x.size, turn, part, threads)
+            total += _sum_of_zeros(x[first:last])
+    products[0] = total
 
 
 @twin
 def all_finite(x):
-    total = np.empty(1, x.dtype)
-    _times_zero(_vector(x), total)
-    return total[0] == 0
+    products = np.empty(1, x.dtype)
+    _times_zero(_vector(x), products, _THREADS)
+    return products[0] == 0
 
 
-@compiled("v", parallel=True)
-def _clear(dtheta):
-    for i in prange(dtheta.size):
-        dtheta[i] = 0
+@compiled("vn", parallel=True)
+def _clear(dtheta, threads):
+    for part in prange(threads):
+        for turn in range(_TURNS):
+            first, last = _part(dtheta.size, turn, part, threads)
+            dtheta[first:last] = 0
 
 
 @twin_in_place
 def clear(dtheta):
-    _clear(dtheta)
+    _clear(dtheta, _THREADS)
 
 
 @compiled("vvvss", fastmath={"contract"})
@@ -512,10 +547,10 @@ def sgd_step(theta, dtheta, velocity, learning_rate, momentum):
     _sgd_step(theta, dtheta, velocity, learning_rate, momentum)
 
 
-@compiled("vvvvsssssss", parallel=True, fastmath={"contract"})
-def _adam_step(theta, dtheta, m, v, rate, beta1, beta2, root, epsilon, weight_decay, tiny):
+@njit(error_model="numpy", fastmath={"contract"})
+def _adam(theta, dtheta, m, v, rate, beta1, beta2, root, epsilon, weight_decay, tiny):
     zero, one = theta.dtype.type(0), theta.dtype.type(1)
-    for i in prange(theta.size):
+    for i in range(theta.size):
         g = dtheta[i] + weight_decay * theta[i]
         mean = m[i] + (one - beta1) * (g - m[i])
         mean = zero if abs(mean) < tiny else mean  # a CPU is slow with subnormal numbers, and fading it would make some
@@ -524,32 +559,59 @@ def _adam_step(theta, dtheta, m, v, rate, beta1, beta2, root, epsilon, weight_de
         theta[i] -= rate * mean / (np.sqrt(square * root) + epsilon)
 
 
+_STRETCH = 512
+"""Numbers of θ whose lines are fetched ahead: the way forward left copies of them with every thread."""
+
+
+@compiled("vvvvsssssssn", parallel=True)
+def _adam_step(theta, dtheta, m, v, rate, beta1, beta2, root, epsilon, weight_decay, tiny, threads):
+    for part in prange(threads):
+        for turn in range(_TURNS):
+            first, last = _part(theta.size, turn, part, threads)
+            for i in range(first, last, _STRETCH):
+                j = min(i + _STRETCH, last)
+                fetch_to_write(address(theta) + j * theta.itemsize, min(_STRETCH, last - j) * theta.itemsize)
+                _adam(theta[i:j], dtheta[i:j], m[i:j], v[i:j], rate, beta1, beta2, root, epsilon, weight_decay, tiny)
+
+
+_LIMITS = {dtype.char: (float(np.finfo(dtype).tiny), float(np.finfo(dtype).eps)) for dtype in _TYPES}
+"""The smallest normal number, and the distance from 1 to the next."""
+
+
 @twin_in_place
 def adam_step(theta, dtheta, m, v, t, learning_rate, beta1, beta2, epsilon, weight_decay):
     rate, root = learning_rate / (1 - beta1**t), 1 / (1 - beta2**t)
-    least = max(min(rate, 1 - beta1), np.finfo(theta.dtype).eps)  # of what a mean is multiplied by
-    tiny = np.finfo(theta.dtype).tiny / least
-    _adam_step(theta, dtheta, m, v, rate, beta1, beta2, root, epsilon, weight_decay, tiny)
+    smallest, precision = _LIMITS[theta.dtype.char]
+    tiny = smallest / max(min(rate, 1 - beta1), precision)  # by these a mean is multiplied
+    _adam_step(theta, dtheta, m, v, rate, beta1, beta2, root, epsilon, weight_decay, tiny, _THREADS)
 
 
 # ---- data
 
 
-@compiled("mim", parallel=True)
-def _gather(x, rows, y):
-    for n in prange(rows.size):
-        source, target = x[rows[n]], y[n]
-        for j in range(source.size):
-            target[j] = source[j]
+@compiled("mimin", parallel=True)
+def _gather(x, rows, y, outside, threads):
+    size = x.shape[1] * x.itemsize
+    for part in prange(threads):
+        first, last = part * rows.size // threads, (part + 1) * rows.size // threads
+        for n in range(first, last):
+            if n + 1 < last and 0 <= rows[n + 1] < len(x):
+                fetch(address(x) + rows[n + 1] * size, size)
+            if 0 <= rows[n] < len(x):
+                source, target = x[rows[n]], y[n]
+                for j in range(source.size):
+                    target[j] = source[j]
+            else:
+                outside[0] = 1
 
 
 def gather(x, rows):
-    there = rows.dtype == np.int64 and rows.size > 0 and rows.view(np.uint64).max() < len(x)  # below zero is far beyond
-    if not there or x.ndim != 2 or x.dtype not in _TYPES or not x.flags.c_contiguous:
-        return reference.gather(x, rows)
-    y = aligned((len(rows), x.shape[1]), x.dtype)
-    _gather(x, np.ascontiguousarray(rows), y)
-    return y
+    if rows.dtype == np.int64 and x.ndim == 2 and x.dtype in _TYPES and x.flags.c_contiguous:
+        y, outside = aligned((len(rows), x.shape[1]), x.dtype), np.zeros(1, np.int64)
+        _gather(x, np.ascontiguousarray(rows), y, outside, _THREADS)
+        if not outside[0]:
+            return y
+    return reference.gather(x, rows)
 
 
 # ---- images

@@ -2,7 +2,8 @@
 
 A kernel is a formula on whole arrays: it checks nothing and owns nothing. It works for any float type, and for
 complex numbers wherever the formula is analytic, so that a derivative can be taken by a complex step. Functions
-named `add_…`, `clear` and the optimizers' steps write into their first arguments; all others return new arrays.
+named `add_…`, `clear`, `divide` and the optimizers' steps write into their first arguments; all others return new
+arrays.
 
 Shapes: N batch, D in, M out, L latent, P parameters, … any further axes.
 """
@@ -22,6 +23,7 @@ __all__ = [
     "clear",
     "conv2d",
     "conv2d_transpose",
+    "divide",
     "gather",
     "kl_standard_normal",
     "matmul_nt",
@@ -102,11 +104,16 @@ def bce(p, target):
 
 
 def bce_with_logits(logits, target):
+    target = np.where((target >= 0) & (target <= 1), target, np.nan)  # what is no probability has no cross-entropy
     softplus_less_relu = np.log1p(np.exp(-_magnitude(logits)))  # log(1 + e^−|l|): nothing overflows
     return (
         _sum_per_example(np.maximum(logits, 0) - logits * target + softplus_less_relu),
         sigmoid(logits) - target,
     )
+
+
+def divide(x, divisor):
+    x /= divisor
 
 
 # ---- Gaussians: docs/12-vae-gradients.md
