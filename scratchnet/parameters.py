@@ -4,6 +4,7 @@ So an optimizer is a line of arithmetic on two vectors, a model is saved and com
 says `self.W`.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -87,7 +88,7 @@ class Parameters:
         self.theta, self.dtheta = (
             _in_a_row([getattr(part, f"{d}{attribute}") for _, part, attribute in self.slots]) for d in ("", "d")
         )
-        self._views = self._hand_out_views()
+        self._views = list(self._hand_out_views())
 
     def zero_grad(self) -> None:
         """dθ = 0, before the gradients of a new step add up."""
@@ -99,27 +100,27 @@ class Parameters:
         self._check_views()
         return {name: getattr(part, attribute) for name, part, attribute in self.slots}
 
-    def _hand_out_views(self) -> list[tuple[Array, Array]]:
-        views, start = [], 0
+    def _hand_out_views(self) -> Iterator[tuple[Layer, str, Array]]:
+        """Each layer, the name of an attribute, and the view that it now holds there."""
+        start = 0
         for _, part, attribute in self.slots:
             own = getattr(part, attribute)
             stop = start + own.size
-            view, dview = self.theta[start:stop].reshape(own.shape), self.dtheta[start:stop].reshape(own.shape)
-            setattr(part, attribute, view)
-            setattr(part, f"d{attribute}", dview)
-            views.append((view, dview))
+            for held, flat in ((attribute, self.theta), (f"d{attribute}", self.dtheta)):
+                view = flat[start:stop].reshape(own.shape)
+                setattr(part, held, view)
+                yield part, held, view
             start = stop
-        return views
 
     def _check_views(self) -> None:
-        for (name, part, attribute), (view, dview) in zip(self.slots, self._views, strict=True):
-            for held, handed_out in ((attribute, view), (f"d{attribute}", dview)):
-                if getattr(part, held) is not handed_out:
-                    raise ValueError(
-                        f"{name.removesuffix(attribute)}{held} is no longer part of this model's θ: it was replaced by "
-                        f"another array, or its layer was given to another model; write values with {held}[...] = …, "
-                        "and give each model layers of its own."
-                    )
+        for part, held, view in self._views:
+            if getattr(part, held) is not view:
+                path = next(name.removesuffix(attribute) for name, owner, attribute in self.slots if owner is part)
+                raise ValueError(
+                    f"{path}{held} is no longer part of this model's θ: it was replaced by another array, or its layer "
+                    f"was given to another model; write values with {held}[...] = …, and give each model layers of its "
+                    "own."
+                )
 
     def __len__(self) -> int:
         return self.theta.size
