@@ -167,7 +167,7 @@ def fma_rate(chains: int, threads: int = 1) -> float:
 
 def limit(threads: int = 1) -> float:
     """GFLOP/s of float32 that no product can pass here: as many chains as the library's largest tile has."""
-    return fma_rate(2 * gemm.TALLEST, threads)
+    return fma_rate(gemm.SUMS, threads)
 
 
 def best(calls: list[Callable[[], Any]], rounds: int) -> list[float]:
@@ -201,20 +201,27 @@ def rung_rates(rng: np.random.Generator) -> dict[str, float]:
 
 
 @njit
-def _tiles(rows, panel, A, C, steps, count):
+def _tiles(rows, halves, panel, A, C, steps, count):
     a, c = gemm.address(A), gemm.address(C)
+    a_row, a_k = A.strides
     for _ in range(count):
-        gemm._tile(rows, 4, panel, a, A.strides[0], 4, c, C.strides[0], c, C.strides[0], steps)
+        gemm._tile(rows, halves, panel, a, a_row, a_k, c, C.strides[0], c, C.strides[0], steps)
 
 
-def tile_rates(steps: int, rng: np.random.Generator) -> dict[str, float]:
-    """GFLOP/s of the tiles of the library, rows × 2 vectors, over a panel of so many steps."""
-    across, count = gemm.VECTOR // 2, 200_000 // steps
-    panel, A = rng.standard_normal(steps * across, np.float32), rng.standard_normal((gemm.TALLEST, steps), np.float32)
-    C = np.zeros((gemm.TALLEST, across), np.float32)
-    calls = [partial(_tiles, rows, panel, A, C, steps, count) for rows in gemm.HEIGHTS]
-    flop = [2e-9 * rows * across * steps * count for rows in gemm.HEIGHTS]
-    return {str(rows): f / t for rows, f, t in zip(gemm.HEIGHTS, flop, best(calls, 15), strict=True)}
+def tile_rates(size: int, rng: np.random.Generator, transposed: bool = False) -> dict[str, float]:
+    """GFLOP/s of the tiles of the library, rows × vectors, over a panel of so many bytes; of A, or of one like Aᵀ."""
+    calls, flop = {}, {}
+    for halves in sorted({4, gemm.WIDEST}):
+        across = gemm.VECTOR // 8 * halves
+        steps = size // (4 * across)
+        panel, C = aligned((steps * across,), np.float32), np.zeros((gemm.HEIGHTS[0], across), np.float32)
+        A = aligned((steps, 400) if transposed else (gemm.HEIGHTS[0], steps), np.float32)
+        panel[...], A[...] = rng.standard_normal(panel.shape), rng.standard_normal(A.shape)
+        for rows in sorted(height for height in gemm.HEIGHTS if height <= gemm._tallest(halves)):
+            name, count = f"{rows} × {halves // 2}", 200_000 // steps
+            calls[name] = partial(_tiles, rows, halves, panel, A.T if transposed else A, C, steps, count)
+            flop[name] = 2e-9 * rows * across * steps * count
+    return {name: flop[name] / t for name, t in zip(calls, best(list(calls.values()), 15), strict=True)}
 
 
 @njit(parallel=True)
@@ -315,8 +322,9 @@ def measure(seed: int = SEED) -> dict[str, Any]:
         "rungs": rung_rates(rng),
         "BLAS": {str(threads): apart("blas_rate", threads) for threads in sorted({1, THREADS})},
         "chains": {str(chains): fma_rate(chains) for chains in CHAINS},
-        "tile, panel of 8 KiB": tile_rates(8192 // (2 * gemm.VECTOR), rng),
-        "tile, panel of 64 KiB": tile_rates(65536 // (2 * gemm.VECTOR), rng),
+        "tile, panel of 8 KiB": tile_rates(8192, rng),
+        "tile, panel of 64 KiB": tile_rates(65536, rng),
+        "tile, panel of 64 KiB, A transposed": tile_rates(65536, rng, transposed=True),
         "adam": adam(rng),
         "zeros": zeros(rng),
         "pools in µs": apart("pools", THREADS),
@@ -345,8 +353,8 @@ def tables(found: dict[str, Any]) -> dict[str, str]:
         rate = found["BLAS"][str(threads)]
         rungs.append(f"| NumPy's BLAS, threads: {threads} | {rate:.3g} | {100 * rate / limit:.3g} % |")
     chains = [f"| {count} | {rate:.3g} | {rate / one:.2f} |" for count, rate in found["chains"].items()]
-    near, far = found["tile, panel of 8 KiB"], found["tile, panel of 64 KiB"]
-    tiles = [f"| {rows} × 2 | {near[rows]:.3g} | {far[rows]:.3g} |" for rows in reversed(near)]
+    ways = [rates for name, rates in found.items() if name.startswith("tile")]
+    tiles = [f"| {tile} | " + " | ".join(f"{rates[tile]:.3g}" for rates in ways) + " |" for tile in ways[0]]
     zeros = found["zeros"]
     shares = [
         f"| {share} | {us:.3g} | {us / zeros['dense in µs']:.2f} |" for share, us in zeros["skipping in µs"].items()
@@ -391,11 +399,10 @@ def draw(found: dict[str, Any]) -> None:
     title = f"From {rates}: "
     title += "the large steps are compiling, running along rows, and keeping sums in registers"
     chains = {f"{count}": rate for count, rate in found["chains"].items()}
-    tiles = {f"{rows} × 2": rate for rows, rate in reversed(found["tile, panel of 64 KiB"].items())}
     panels = [
         plots.Bars(f"The rungs, {SIDE}³", bars, "GFLOP/s", limits=limits, logarithmic=True),
         plots.Bars("Sums in flight", chains, "GFLOP/s", limits={"limit": one}),
-        plots.Bars("Rows × vectors of a tile", tiles, "GFLOP/s", limits={"limit": one}),
+        plots.Bars("Rows × vectors of a tile", found["tile, panel of 64 KiB"], "GFLOP/s", limits={"limit": one}),
     ]
     plots.save_figure(HERE / "fast_matmul.png", plots.bar_panels(panels, title))
 
