@@ -6,8 +6,8 @@ long as B is finite (0 · ∞ is NaN).
 
 The numbers that are not zero are listed, each with its column: for some columns of A at a time, so that the rows of
 B at these stay near, row of A by row. A row of C is then the sum of the rows of B at the listed columns, each times its
-number; it stands in registers while the list is read. Rows of C are cut into strips of columns, for registers and for
-threads, and each number is added up by one thread in the order of the list.
+number; it stands in registers while the list is read, a strip of columns at a time. Threads share out the rows of C, and
+each number is added up by one of them in the order of the list.
 """
 
 # An intrinsic is called without its first argument, which numba hands in:
@@ -45,6 +45,9 @@ WIDEST = 7
 
 NEAR = 49152
 """Bytes of the rows of B, in a strip, that are read at a time: not much more than the first-level cache holds."""
+
+AHEAD = 4
+"""Rows of C that are fetched before they are added to."""
 
 DENSEST = 0.5
 """The share of numbers in A, not zero, up to which skipping pays: they are read from lists, and B not from a panel."""
@@ -214,8 +217,8 @@ def _multiply(numbers, columns, spans, B, start, C, low, high, depth, strips):
             for i in range(low, high):
                 fetch(ahead, min(little, end - ahead))
                 ahead = min(ahead + little, end)
-                if block == 0 and i + 4 < high:
-                    fetch_to_write(c + (i + 4) * C.strides[0] + offset, (last - first) * VECTOR)
+                if block == 0 and i + AHEAD < high:
+                    fetch_to_write(c + (i + AHEAD) * C.strides[0] + offset, (last - first) * VECTOR)
                 begin, stop = spans[block, i]
                 if first < last and (begin < stop or block == 0):
                     at_c = c + i * C.strides[0] + offset
