@@ -6,8 +6,8 @@ long as B is finite (0 · ∞ is NaN).
 
 The numbers that are not zero are listed, each with its column: for some columns of A at a time, so that the rows of
 B at these stay near, row of A by row. A row of C is then the sum of the rows of B at the listed columns, each times its
-number; it stands in registers while the list is read, a strip of columns at a time. Threads share out the rows of C, and
-each number is added up by one of them in the order of the list.
+number; it stands in registers while the list is read, a strip of columns at a time. Threads share out the rows of C,
+and each number is added up by one of them in the order of the list.
 """
 
 # An intrinsic is called without its first argument, which numba hands in:
