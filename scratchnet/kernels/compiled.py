@@ -28,7 +28,7 @@ from numba import config, float32, float64, get_num_threads, int64, njit, prange
 from scratchnet.kernels import elementary, gemm, lanes, reference, sparse
 from scratchnet.kernels.reference import __all__ as __all__
 from scratchnet.kernels.vectors import address, aligned_vector, fetch, fetch_to_write, in_full_vectors
-from scratchnet.memory import aligned
+from scratchnet.memory import LINE, aligned
 from scratchnet.types import Array
 
 # ---- compiling, once
@@ -172,10 +172,10 @@ def _rows(x: Array) -> Array:
 
 
 @njit(error_model="numpy")
-def _share(columns, part, parts):
-    """From where to where a thread's part of the columns goes: whole lines of the cache, as far as they last."""
-    first, last = columns * part // parts // _LINE * _LINE, columns * (part + 1) // parts // _LINE * _LINE
-    return first, columns if part == parts - 1 else last
+def _share(size, part, parts):
+    """From where to where a part of so many numbers goes: whole lines of the cache, as far as they last."""
+    first, last = size * part // parts // _LINE * _LINE, size * (part + 1) // parts // _LINE * _LINE
+    return first, size if part == parts - 1 else last
 
 
 @compiled("vmn", parallel=True, fastmath={"contract"})
@@ -216,7 +216,7 @@ def _multiply_images(x: Array, transposed: bool, B: Array, start: Array, C: Arra
     _multiply(x.T if transposed else x, B, start, C)
 
 
-_LINE = 16
+_LINE = LINE // 4
 """Numbers of float32 in a line of the cache."""
 
 _THREADS: int = config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]  (numba sets its names while it runs)
@@ -488,14 +488,6 @@ _TURNS = 2
 finds in its cache what it computed of their gradients."""
 
 
-@njit(error_model="numpy")
-def _part(size, turn, part, parts):
-    """From where to where a thread's part of a flat vector goes."""
-    number, count = turn * parts + part, _TURNS * parts
-    first, last = size * number // count // _LINE * _LINE, size * (number + 1) // count // _LINE * _LINE
-    return first, size if number == count - 1 else last
-
-
 @njit(error_model="numpy", fastmath=_SUMS)
 def _sum_of_zeros(x):
     zero = x.dtype.type(0)
@@ -510,7 +502,7 @@ def _times_zero(x, products, threads):
     total = x.dtype.type(0)
     for part in prange(threads):
         for turn in range(_TURNS):
-            first, last = _part(x.size, turn, part, threads)
+            first, last = _share(x.size, turn * threads + part, _TURNS * threads)
             total += _sum_of_zeros(x[first:last])
     products[0] = total
 
@@ -526,7 +518,7 @@ def all_finite(x):
 def _clear(dtheta, threads):
     for part in prange(threads):
         for turn in range(_TURNS):
-            first, last = _part(dtheta.size, turn, part, threads)
+            first, last = _share(dtheta.size, turn * threads + part, _TURNS * threads)
             dtheta[first:last] = 0
 
 
@@ -567,7 +559,7 @@ _STRETCH = 512
 def _adam_step(theta, dtheta, m, v, rate, beta1, beta2, root, epsilon, weight_decay, tiny, threads):
     for part in prange(threads):
         for turn in range(_TURNS):
-            first, last = _part(theta.size, turn, part, threads)
+            first, last = _share(theta.size, turn * threads + part, _TURNS * threads)
             for i in range(first, last, _STRETCH):
                 j = min(i + _STRETCH, last)
                 fetch_to_write(address(theta) + j * theta.itemsize, min(_STRETCH, last - j) * theta.itemsize)
@@ -595,7 +587,7 @@ def _gather(x, rows, y, outside, threads):
     for part in prange(threads):
         first, last = part * rows.size // threads, (part + 1) * rows.size // threads
         for n in range(first, last):
-            if n + 1 < last and 0 <= rows[n + 1] < len(x):
+            if n + 1 < last:
                 fetch(address(x) + rows[n + 1] * size, size)
             if 0 <= rows[n] < len(x):
                 source, target = x[rows[n]], y[n]

@@ -13,6 +13,8 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from scratchnet.memory import LINE
+
 _CPU = llvm.get_host_cpu_features()
 AVX512 = bool(_CPU.get("avx512f"))
 
@@ -73,42 +75,38 @@ def in_full_vectors(typingctx):
 @njit(error_model="numpy")
 def aligned_vector(size, like):
     """A new vector of that array's type, empty, that begins at a line of the cache; np.empty's may begin within one."""
-    array = np.empty(size + VECTOR // like.itemsize, like.dtype)
-    first = -address(array) % VECTOR // array.itemsize
+    array = np.empty(size + LINE // like.itemsize, like.dtype)
+    first = -address(array) % LINE // array.itemsize
     return array[first : first + size]
 
 
-def _fetch(builder, begin, size, to_write):
-    """Asks for the lines of the cache from this address on, so many bytes; what lies beyond an array does no harm."""
-    pointer = ir.IntType(8).as_pointer()
-    kind = ir.FunctionType(ir.VoidType(), [pointer, I32, I32, I32])
-    function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-    options = [ir.Constant(I32, option) for option in (to_write, 3, 1)]  # as near as can be, as data
-    with cgutils.for_range(builder, builder.sdiv(builder.add(size, constant(63)), constant(64))) as line:
-        at = builder.add(begin, builder.mul(line.index, constant(64)))
-        builder.call(function, [builder.inttoptr(at, pointer), *options])
+def _asking(to_write):
+    """What asks for memory from an address on, so many bytes, and does not wait; beyond an array that does no harm."""
+
+    @intrinsic
+    def ask(typingctx, begin, size):
+        def codegen(context, builder, signature, arguments):
+            begin, size = arguments
+            pointer = ir.IntType(8).as_pointer()
+            kind = ir.FunctionType(ir.VoidType(), [pointer, I32, I32, I32])
+            function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+            options = [ir.Constant(I32, option) for option in (to_write, 3, 1)]  # as near as can be, as data
+            lines = builder.sdiv(builder.add(size, constant(LINE - 1)), constant(LINE))
+            with cgutils.for_range(builder, lines) as line:
+                at = builder.add(begin, builder.mul(line.index, constant(LINE)))
+                builder.call(function, [builder.inttoptr(at, pointer), *options])
+            return context.get_dummy_value()
+
+        return types.void(begin, size), codegen
+
+    return ask
 
 
-@intrinsic
-def fetch(typingctx, begin, size):
-    """Asks for memory that will soon be read, to have it near by then."""
+fetch = _asking(to_write=0)
+"""Asks for memory that will soon be read, to have it near by then."""
 
-    def codegen(context, builder, signature, arguments):
-        _fetch(builder, *arguments, 0)
-        return context.get_dummy_value()
-
-    return types.void(begin, size), codegen
-
-
-@intrinsic
-def fetch_to_write(typingctx, begin, size):
-    """Asks for memory that will soon be written, alone: a core that has a copy of it gives that up beforehand."""
-
-    def codegen(context, builder, signature, arguments):
-        _fetch(builder, *arguments, 1)
-        return context.get_dummy_value()
-
-    return types.void(begin, size), codegen
+fetch_to_write = _asking(to_write=1)
+"""Asks for memory that will soon be written, alone: a core that has a copy of it gives that up beforehand."""
 
 
 def spread(builder, vector, number):
