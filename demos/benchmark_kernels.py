@@ -9,7 +9,7 @@ from common import Number
 from workers import ONE_THREAD, Worker, in_turn, times_as_fast
 
 from scratchnet import plots
-from scratchnet.kernels import reference
+from scratchnet.kernels import formulas
 
 CLOSE = 2e-5  # of the largest number: what float32 may round away
 
@@ -42,7 +42,7 @@ def compare_kernels(folder: Path, rounds: int, quick: bool, results: dict[str, N
         results[f"{kernel}, numba"] = Number(each["numba"], "µs")
         results[f"{kernel}, numpy"] = Number(each["numpy"], "µs")
         results[f"{kernel}, numba against numpy"] = Number(speedups[kernel], "× as fast")
-    if untimed := sorted(set(reference.__all__) - {name.partition(",")[0] for name in speedups}):
+    if untimed := sorted(set(formulas.__all__) - {name.partition(",")[0] for name in speedups}):
         print(f"not timed: {', '.join(untimed)}")
     print(f"\n{'numba is':17}{'':26}numba      BLAS   GFLOP/s, medians")
     for threads in environments:

@@ -103,14 +103,14 @@ def largest_error(kernel: Callable[..., Any], formula: Callable[..., Any], argum
 def kernel_requests(given: dict[str, Any]) -> dict[str, Callable[[], Any]]:
     """What a worker answers of the kernels that SCRATCHNET_KERNELS names: errors, seconds a call, GFLOP/s."""
     from scratchnet import kernels
-    from scratchnet.kernels import reference
+    from scratchnet.kernels import formulas
 
     rng = np.random.default_rng(int(given["seed"]))
     samples = int(given["samples"])
     each, products = kernel_arguments(given["x"], rng), product_arguments(given["x"], rng)
     called = {name: name.partition(",")[0] for name in each}
     calls = {name: partial(getattr(kernels, called[name]), *arguments) for name, arguments in each.items()}
-    pairs = {name: (getattr(kernels, kernel), getattr(reference, kernel)) for name, kernel in called.items()}
+    pairs = {name: (getattr(kernels, kernel), getattr(formulas, kernel)) for name, kernel in called.items()}
     chapter = Path(__file__).parent.parent / "docs" / "figures" / "fast_matmul.py"
 
     def limit() -> float:

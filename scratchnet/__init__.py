@@ -2,7 +2,7 @@
 
     import numpy as np, scratchnet as sn
 
-Read the source in this order: layer, layers.dense, kernels.reference, layers.activations, layers.sequential, losses,
+Read the source in this order: layer, layers.dense, kernels.formulas, layers.activations, layers.sequential, losses,
 gaussian, parameters, optim, models.vae, training. Each derivation is a chapter of docs/.
 """
 

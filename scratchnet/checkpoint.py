@@ -18,7 +18,7 @@ import numpy as np
 from scratchnet import kernels
 from scratchnet.checks import brief, named
 from scratchnet.errors import DataError
-from scratchnet.memory import aligned
+from scratchnet.kernels.memory import empty
 from scratchnet.models.model import Model
 from scratchnet.optim import Optimizer
 from scratchnet.storage import opened, read_array, read_arrays, write_whole
@@ -171,7 +171,7 @@ class Checkpoint:
         theta[...] = arrays["theta"]
         optimizer.steps = state["steps"]
         for name, zeros in self._memory.items():
-            kept = aligned(zeros.shape, zeros.dtype)
+            kept = empty(zeros.shape, zeros.dtype)
             kept[...] = arrays[name]
             setattr(optimizer, name, kept)
         self._rng.bit_generator.state = state["rng"]

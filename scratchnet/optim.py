@@ -10,7 +10,7 @@ from collections.abc import Callable
 from scratchnet import kernels
 from scratchnet.checks import check_floats, check_in_place, check_number, check_same
 from scratchnet.errors import ShapeError
-from scratchnet.memory import aligned
+from scratchnet.kernels.memory import empty
 from scratchnet.types import Array
 
 Schedule = Callable[[int], float]
@@ -56,7 +56,7 @@ class Optimizer(ABC):
         check_in_place(name, "theta", theta, dtheta=dtheta)
         for memory in self.memory_names:
             if self.steps == 0:
-                setattr(self, memory, aligned(theta.shape, theta.dtype))
+                setattr(self, memory, empty(theta.shape, theta.dtype))
                 getattr(self, memory)[...] = 0
             kept = getattr(self, memory)
             if (kept.shape, kept.dtype) != (theta.shape, theta.dtype):

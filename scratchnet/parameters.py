@@ -12,7 +12,7 @@ import numpy as np
 from scratchnet import kernels
 from scratchnet.checks import listed, named
 from scratchnet.layer import Layer
-from scratchnet.memory import aligned
+from scratchnet.kernels.memory import empty
 from scratchnet.types import Array
 
 
@@ -137,7 +137,7 @@ class Parameters:
 
 def _in_a_row(arrays: list[Array]) -> Array:
     """All their numbers, one array after the other."""
-    row = aligned((sum(array.size for array in arrays),), arrays[0].dtype)
+    row = empty((sum(array.size for array in arrays),), arrays[0].dtype)
     return np.concatenate([array.ravel() for array in arrays], out=row)
 
 

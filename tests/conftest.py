@@ -6,8 +6,7 @@ import signal
 import subprocess
 import sys
 
-os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
-# Test processes share the cores. NumPy's products stay on one, and a thread that waits for another gives its core away.
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # test processes share the cores: NumPy's products stay on one
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background job; tests press Ctrl-C
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -24,10 +23,10 @@ settings.load_profile("ci" if os.environ.get("CI") else "default")
 COMPILE = """
 import sys
 from scratchnet import kernels
-if kernels.active() == "numba":
-    from scratchnet.kernels.compiled import Compiled
-    for one in Compiled.every[:: int(sys.argv[2])]:
-        one.compile(sys.argv[1])
+if kernels.active() != "numpy":
+    from scratchnet.kernels.threads import Kernel
+    for one in Kernel.every[:: int(sys.argv[2])]:
+        one.load(sys.argv[1])
 """
 LONG = ("test_museum", "test_benchmark", "test_demo_", "test_docs_site", "laws")
 COMPILING = pytest.StashKey[list["subprocess.Popen[bytes]"]]()
@@ -65,8 +64,8 @@ def pytest_collection_finish() -> None:
     """
     gc.collect()
     gc.freeze()
-    if numba := sys.modules.get("numba"):
-        numba.set_num_threads(1)
+    if threads := sys.modules.get("scratchnet.kernels.threads"):
+        threads.threads = 1
 
 
 @pytest.hookimpl(tryfirst=True)

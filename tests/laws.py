@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 import scratchnet as sn
 from scratchnet import kernels
-from scratchnet.kernels import reference
+from scratchnet.kernels import formulas, samples
 from scratchnet.layer import without_dx
 from scratchnet.types import Array
 from tests.numerics import complex_step_derivative, numerical_derivative
-from tests.strategies import Case, batch_sizes, cases, seeds
+from tests.strategies import ENGINES, Case, batch_sizes, cases, seeds
 
 # ---- the subjects
 
@@ -406,90 +406,35 @@ def test_backward_agrees_with_the_complex_step_to_all_digits(name, case):
 # ---- 7. same under every kernel
 
 
-def kernel_arguments(N: int, D: int, M: int, rng: np.random.Generator) -> dict[str, tuple[Any, ...]]:
-    """Arguments for each kernel, in float32; v, a mean of squares, and σ are positive."""
-
-    def normal(*shape: int) -> Array:
-        return rng.standard_normal(shape, np.float32)
-
-    x, dy, target = normal(N, D), normal(N, M), rng.random((N, D), np.float32)
-    p = rng.uniform(0.05, 0.95, (N, D)).astype(np.float32)
-    row, theta, dtheta, v = normal(M), normal(D), normal(D), normal(D) ** 2
-    C, channels, how = 1 + D % 5, 1 + M % 6, ((2, 1 + M % 3), (D % 3, 1))  # stride and padding
-    images, W = normal(N, C, 3 + D % 7, 2 + M % 8), normal(channels, C, 3, 1 + D % 4)
-    of_y = tuple((L + 2 * p - k) // s + 1 for L, k, s, p in zip(images.shape[2:], W.shape[2:], *how, strict=True))
-    dy_images = normal(N, channels, *of_y)
-    windows = (1 + D % 3, 1 + M % 2), (1 + M % 3, 1 + D % 2)  # size and stride
-    pooled = [(L - k) // s + 1 for L, k, s in zip(images.shape[2:], *windows, strict=True)]
-    return {
-        "affine": (x, normal(D, M), row),
-        "matmul_nt": (dy, normal(D, M)),
-        "add_matmul_tn": (normal(D, M), x, dy),
-        "add_column_sums": (row, dy),
-        "relu": (x,),
-        "relu_backward": (normal(N, D), np.maximum(x, 0)),
-        "sigmoid": (10 * x,),
-        "sigmoid_backward": (x, target),
-        "tanh": (x,),
-        "tanh_backward": (x, 2 * target - 1),
-        "squared_error": (x, target),
-        "bce": (p, target),
-        "bce_with_logits": (10 * x, target),
-        "kl_standard_normal": (x, normal(N, D)),
-        "sample_gaussian": (x, normal(N, D), normal(N, D)),
-        "sample_gaussian_backward": (x, np.exp(normal(N, D)), normal(N, D)),
-        "sgd_step": (theta, dtheta, normal(D), 0.1, 0.9),
-        "conv2d": (images, W, normal(channels), *how),
-        "conv2d_transpose": (dy_images, W, normal(C), *how, images.shape[2:]),
-        "add_conv2d_weights": (normal(*W.shape), images, dy_images, *how),
-        "add_channel_sums": (normal(channels), dy_images),
-        "max_pool": (np.round(images), *windows),
-        "max_pool_backward": (normal(N, C, *pooled), np.round(images), *windows),
-        "adam_step": (theta, dtheta, normal(D), v, 3, 0.1, 0.9, 0.999, 1e-8, 0.01),
-        "all_finite": (x,),
-        "clear": (theta,),
-        "divide": (x, M),
-        "gather": (x, rng.integers(N, size=M)),
-    }
-
-
-def run_kernel(kernel: Callable[..., Any], arguments: tuple[Any, ...], dtype: Any) -> list[Array]:
-    """What the kernel returns, and what its arguments hold after it."""
-    own = [a.astype(dtype if a.dtype.kind == "f" else a.dtype) if isinstance(a, np.ndarray) else a for a in arguments]
-    result = kernel(*own)
-    returned = result if isinstance(result, tuple) else () if result is None else (result,)
-    return [*returned, *(a for a in own if isinstance(a, np.ndarray))]
-
-
-@pytest.mark.parametrize("engine", kernels._ENGINES)
+@pytest.mark.parametrize("engine", ENGINES)
 def test_every_engine_has_every_kernel(engine):
     with kernels.use(engine):
-        for name in reference.__all__:
-            assert getattr(kernels, name) is getattr(kernels._ENGINES[engine], name)
+        for name in formulas.__all__:
+            assert callable(getattr(kernels, name))
 
 
-@pytest.mark.parametrize("engine", kernels._ENGINES)
-@pytest.mark.parametrize("kernel", reference.__all__)
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("kernel", formulas.__all__)
 @given(N=st.integers(1, 40), D=st.integers(1, 40), M=st.integers(1, 40), seed=seeds)
 def test_every_kernel_agrees_with_its_formula_in_double_precision(engine, kernel, N, D, M, seed):
-    arguments = kernel_arguments(N, D, M, np.random.default_rng(seed))[kernel]
-    exact = run_kernel(getattr(reference, kernel), arguments, np.float64)
+    arguments = samples.arguments(N, D, M, np.random.default_rng(seed))[kernel]
+    exact = samples.run(getattr(formulas, kernel), arguments, np.float64)
     with kernels.use(engine):
         for dtype, tolerance in ((np.float32, 2e-5), (np.float64, 1e-12)):
-            found = run_kernel(getattr(kernels, kernel), arguments, dtype)
+            found = samples.run(getattr(kernels, kernel), arguments, dtype)
             for one, expected in zip(found, exact, strict=True):
                 scale = max(1.0, np.abs(expected).max())
                 assert_close(one, expected, rtol=0, atol=tolerance * scale)
 
 
-@pytest.mark.parametrize("engine", kernels._ENGINES)
-@pytest.mark.parametrize("kernel", reference.__all__)
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("kernel", formulas.__all__)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_every_kernel_returns_the_types_of_the_reference(engine, kernel, dtype, rng):
-    arguments = kernel_arguments(3, 4, 5, rng)[kernel]
-    expected = run_kernel(getattr(reference, kernel), arguments, dtype)
+def test_every_kernel_returns_the_types_of_its_formula(engine, kernel, dtype, rng):
+    arguments = samples.arguments(3, 4, 5, rng)[kernel]
+    expected = samples.run(getattr(formulas, kernel), arguments, dtype)
     with kernels.use(engine):
-        found = run_kernel(getattr(kernels, kernel), arguments, dtype)
+        found = samples.run(getattr(kernels, kernel), arguments, dtype)
     assert [one.dtype for one in found] == [one.dtype for one in expected]
 
 

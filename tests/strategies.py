@@ -1,13 +1,31 @@
 """What the property tests draw from: small sizes, numbers that break formulas among ordinary ones, and arrays laid
 out in memory as a user may pass them."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 from hypothesis import strategies as st
 
+from scratchnet import kernels
 from scratchnet.types import Array
+
+
+
+def _engines() -> list[str]:
+    """The engines that can be loaded here; NumPy alone where the environment asks for it."""
+    found = ["numpy"]
+    for engine in ("numba", "vector", "blas") if os.environ.get("SCRATCHNET_KERNELS") != "numpy" else ():
+        try:
+            with kernels.use(engine):
+                found.append(engine)
+        except ImportError:
+            pass
+    return found
+
+
+ENGINES = _engines()
 
 batch_sizes = st.integers(1, 6)
 widths = st.integers(1, 7)

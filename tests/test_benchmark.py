@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import scratchnet as sn
-from scratchnet.kernels import reference
+from scratchnet.kernels import formulas
 from tests.demo_runs import ENVIRONMENT, PATIENCE, few_digits, refused
 
 DEMOS = Path(__file__).parent.parent / "demos"
@@ -184,9 +184,9 @@ def test_every_kernel_has_arguments_that_agree_with_its_formula(monkeypatch, rng
     monkeypatch.syspath_prepend(str(DEMOS))
     calls = importlib.import_module("kernel_calls")
     arguments = calls.kernel_arguments(rng.random((5, 784), np.float32), rng)
-    assert {name.partition(",")[0] for name in arguments} <= set(reference.__all__)
+    assert {name.partition(",")[0] for name in arguments} <= set(formulas.__all__)
     for name, each in arguments.items():
-        kernel = getattr(reference, name.partition(",")[0])
+        kernel = getattr(formulas, name.partition(",")[0])
         assert calls.largest_error(kernel, kernel, each) < 2e-5
 
 
@@ -194,7 +194,7 @@ def test_a_kernel_that_is_off_has_a_large_error(monkeypatch, rng):
     monkeypatch.syspath_prepend(str(DEMOS))
     calls = importlib.import_module("kernel_calls")
     x = rng.standard_normal((5, 7), np.float32)
-    assert calls.largest_error(lambda x: 1.001 * reference.relu(x), reference.relu, (x,)) > 5e-4
+    assert calls.largest_error(lambda x: 1.001 * formulas.relu(x), formulas.relu, (x,)) > 5e-4
 
 
 def test_how_many_times_as_fast_is_the_median_of_the_rounds(monkeypatch):

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 import scratchnet as sn
 from scratchnet import kernels
 from scratchnet.types import Array
-from tests.strategies import batch_sizes, cases, channels, geometries
+from tests.strategies import ENGINES, batch_sizes, cases, channels, geometries
 
-PAIR = st.sampled_from(["numpy", *(["numba"] if "numba" in kernels._ENGINES else [])])
+PAIR = st.sampled_from(ENGINES)
 
 
 def image(*rows: list[float]) -> Array:
@@ -260,7 +260,7 @@ def test_the_gradient_goes_to_the_largest_number_alone():
     assert backward(image([10, 20]))[0, 0].tolist() == [[0, 10, 0, 0], [0, 0, 20, 0]]
 
 
-@pytest.mark.parametrize("engine", kernels._ENGINES)
+@pytest.mark.parametrize("engine", ENGINES)
 def test_of_equal_numbers_the_first_row_by_row_gets_all_of_the_gradient(engine):
     with kernels.use(engine):
         _, backward = sn.MaxPool2D(2).forward(image([1, 5, 0, 0], [5, 5, 0, 0]))
@@ -335,7 +335,7 @@ def test_the_same_seed_gives_the_same_weights_in_float32_and_float64(kind):
     np.testing.assert_array_equal(single.W, double.W.astype(np.float32))
 
 
-@pytest.mark.parametrize("engine", kernels._ENGINES)
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("kind", [sn.Conv2D, sn.ConvTranspose2D])
 def test_float32_stays_float32_there_and_back(rng, kind, engine):
     layer = kind(1, 2, 3, stride=2, rng=rng)

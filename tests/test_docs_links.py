@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import scratchnet as sn
-from scratchnet.kernels import reference
+from scratchnet.kernels import formulas
 from scratchnet.models import Model
 from tests.test_docs import _BLOCK, _LINK, ROOT, _is_derived, _text
 
@@ -38,8 +38,8 @@ def _quotes(chapter: Path, thing) -> bool:
     if inspect.isclass(thing) and issubclass(thing, Model):
         return False  # a model's formula is how it joins its parts, not what kernel a part calls
     kernels = set(re.findall(r"\bkernels\.(\w+)", inspect.getsource(thing)))
-    quoted = "\n".join(_excerpts(chapter, Path(reference.__file__)))
-    return bool(kernels) and all(inspect.getsource(getattr(reference, kernel)) in quoted for kernel in kernels)
+    quoted = "\n".join(_excerpts(chapter, Path(formulas.__file__)))
+    return bool(kernels) and all(inspect.getsource(getattr(formulas, kernel)) in quoted for kernel in kernels)
 
 
 @pytest.mark.parametrize("name", DERIVED)

@@ -3,12 +3,8 @@
 That every kernel gives the numbers of its formula is law 7 in laws.py.
 """
 
-import os
-import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,16 +13,25 @@ from hypothesis import strategies as st
 
 import scratchnet as sn
 from scratchnet import kernels
-from scratchnet.kernels import reference
+from scratchnet.kernels import formulas
 from scratchnet.types import Array
-from tests.strategies import LAYOUTS, channels, geometries, seeds
+from tests.strategies import ENGINES, LAYOUTS, channels, geometries, seeds
 
-numba = pytest.importorskip("numba")
-gemm = pytest.importorskip("scratchnet.kernels.gemm")
-sparse = pytest.importorskip("scratchnet.kernels.sparse")
-compiled = pytest.importorskip("scratchnet.kernels.compiled")
+pytest.importorskip("numba")
 
-ROOT = Path(__file__).parent.parent
+from scratchnet.kernels import loops, threads
+
+try:
+    from scratchnet.kernels import vector
+    from scratchnet.kernels.vector import product, sparse
+except ModuleNotFoundError:  # the library works without that folder
+    vector = None
+
+RUNGS = {"numba": loops}
+if vector is not None:
+    RUNGS["vector"] = SimpleNamespace(**vars(loops) | {name: getattr(vector, name) for name in vector.__all__})
+EVERY_RUNG = pytest.mark.parametrize("compiled", RUNGS.values(), ids=RUNGS)
+VECTOR = pytest.mark.skipif(vector is None, reason="the folder kernels/vector is not there")
 FLOATS = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
 lengths = st.one_of(st.integers(0, 70), st.sampled_from([127, 128, 129, 300]))
@@ -42,66 +47,73 @@ def assert_product(C: Array, exact: Array, K: int) -> None:
 
 
 @pytest.fixture(autouse=True)
-def all_threads():
-    before = numba.get_num_threads()
-    numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)
-    yield
-    numba.set_num_threads(before)
+def all_threads(monkeypatch):
+    """Two threads at least, and for work of any size: the other tests run on one."""
+    monkeypatch.setattr(threads, "threads", max(2, threads.THREADS))
+    monkeypatch.setattr(threads, "LEAST_WORK", 0)
+    monkeypatch.setattr(threads, "WORTH_WAKING", 0)
 
 
 # ---- the product: y = x W + b, dx = dy Wᵀ, dW += xᵀ dy
 
 
+@EVERY_RUNG
 @FLOATS
 @given(N=lengths, D=lengths, M=lengths, seed=seeds)
-def test_affine_is_the_product_of_numpy_for_any_shape(dtype, N, D, M, seed):
+def test_affine_is_the_product_of_numpy_for_any_shape(compiled, dtype, N, D, M, seed):
     x, W, b = numbers((N, D), dtype, seed), numbers((D, M), dtype, seed + 1), numbers((M,), dtype, seed + 2)
     assert_product(compiled.affine(x, W, b), x.astype(np.float64) @ W + b, D)
 
 
+@EVERY_RUNG
 @FLOATS
 @given(N=lengths, D=lengths, M=lengths, seed=seeds)
-def test_dy_times_w_transposed_is_that_of_numpy_for_any_shape(dtype, N, D, M, seed):
+def test_dy_times_w_transposed_is_that_of_numpy_for_any_shape(compiled, dtype, N, D, M, seed):
     dy, W = numbers((N, M), dtype, seed), numbers((D, M), dtype, seed + 1)
     assert_product(compiled.matmul_nt(dy, W), dy.astype(np.float64) @ W.T, M)
 
 
+@EVERY_RUNG
 @FLOATS
 @given(N=lengths, D=lengths, M=lengths, seed=seeds)
-def test_x_transposed_times_dy_is_added_for_any_shape(dtype, N, D, M, seed):
+def test_x_transposed_times_dy_is_added_for_any_shape(compiled, dtype, N, D, M, seed):
     x, dy, dW = numbers((N, D), dtype, seed), numbers((N, M), dtype, seed + 1), numbers((D, M), dtype, seed + 2)
     exact = dW + x.astype(np.float64).T @ dy
     compiled.add_matmul_tn(dW, x, dy)
     assert_product(dW, exact, N)
 
 
+@EVERY_RUNG
 @pytest.mark.parametrize("of_x", LAYOUTS)
 @pytest.mark.parametrize("of_w", LAYOUTS)
 @FLOATS
-def test_a_product_takes_operands_of_any_layout(of_x, of_w, dtype):
+def test_a_product_takes_operands_of_any_layout(compiled, of_x, of_w, dtype):
     x, W = LAYOUTS[of_x](numbers((37, 45), dtype, 1)), LAYOUTS[of_w](numbers((45, 51), dtype, 2))
     b = numbers((51,), dtype, 3)
     assert_product(compiled.affine(x, W, b), x.astype(np.float64) @ W + b, 45)
 
 
+@EVERY_RUNG
 @FLOATS
-def test_a_bias_may_have_gaps(dtype):
+def test_a_bias_may_have_gaps(compiled, dtype):
     x, W, b = numbers((9, 5), dtype, 1), numbers((5, 40), dtype, 2), numbers((80,), dtype, 3)[::2]
     assert_product(compiled.affine(x, W, b), x.astype(np.float64) @ W + b, 5)
 
 
+@EVERY_RUNG
 @FLOATS
-def test_a_product_deeper_than_one_panel_is_added_up_whole(dtype):
+def test_a_product_deeper_than_one_panel_is_added_up_whole(compiled, dtype):
     x, W, b = (
-        numbers((30, 3 * gemm.DEPTH + 7), dtype, 1),
-        numbers((3 * gemm.DEPTH + 7, 40), dtype, 2),
+        numbers((30, 3 * 1024 + 7), dtype, 1),
+        numbers((3 * 1024 + 7, 40), dtype, 2),
         np.zeros(40, dtype),
     )
     assert_product(compiled.affine(x, W, b), x.astype(np.float64) @ W, len(W))
 
 
+@EVERY_RUNG
 @FLOATS
-def test_a_product_writes_nothing_beside_its_result(dtype):
+def test_a_product_writes_nothing_beside_its_result(compiled, dtype):
     around = np.full((20, 60), 7, dtype)
     x, dy = numbers((9, 18), dtype, 1), numbers((9, 41), dtype, 2)
     dW = around[1:-1, 10:51]
@@ -112,8 +124,9 @@ def test_a_product_writes_nothing_beside_its_result(dtype):
     assert (around == 7).all()
 
 
+@EVERY_RUNG
 @FLOATS
-def test_a_nan_or_an_infinity_stays_in_its_row_and_column(dtype):
+def test_a_nan_or_an_infinity_stays_in_its_row_and_column(compiled, dtype):
     x, W = np.ones((20, 10), dtype), np.ones((10, 40), dtype)
     x[3, 4], x[5, 6] = np.nan, np.inf
     y = compiled.affine(x, W, np.zeros(40, dtype))
@@ -122,9 +135,10 @@ def test_a_nan_or_an_infinity_stays_in_its_row_and_column(dtype):
     assert np.isfinite(np.delete(y, [3, 5], axis=0)).all()
 
 
+@EVERY_RUNG
 @FLOATS
 @pytest.mark.parametrize("gaps", [np.s_[:, ::2], np.s_[::2], np.s_[::-1, ::-1]], ids=["columns", "rows", "backwards"])
-def test_a_gradient_with_gaps_is_added_to_in_its_places(dtype, gaps):
+def test_a_gradient_with_gaps_is_added_to_in_its_places(compiled, dtype, gaps):
     x, dy, whole = numbers((9, 18), dtype, 1), numbers((9, 40), dtype, 2), np.zeros((36, 80), dtype)
     dW = whole[gaps][:18, :40]
     compiled.add_matmul_tn(dW, x, dy)
@@ -136,16 +150,17 @@ def test_a_gradient_with_gaps_is_added_to_in_its_places(dtype, gaps):
     assert not db[1::2].any()
 
 
+@EVERY_RUNG
 @FLOATS
 @pytest.mark.parametrize("name", ["sgd_step", "adam_step"])
-def test_an_optimizer_steps_on_arrays_with_gaps(dtype, name):
+def test_an_optimizer_steps_on_arrays_with_gaps(compiled, dtype, name):
     def arrays() -> list[Array]:
         return [np.abs(numbers((20,), dtype, seed))[::2] for seed in range(3 if name == "sgd_step" else 4)]
 
     settings = (0.1, 0.9) if name == "sgd_step" else (3, 0.1, 0.9, 0.999, 1e-8, 0.01)
     found, exact = arrays(), arrays()
     getattr(compiled, name)(*found, *settings)
-    getattr(reference, name)(*exact, *settings)
+    getattr(formulas, name)(*exact, *settings)
     for one, other in zip(found, exact, strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -159,13 +174,13 @@ def mostly_zeros(shape: tuple[int, int], dtype: type, seed: int, share: float = 
     return x
 
 
-def skipping_zeros(x: Array, transposed: bool, B: Array, start: Array, threads: int = 2) -> tuple[Array, bool]:
+def skipping_zeros(x: Array, transposed: bool, B: Array, start: Array) -> tuple[Array, bool]:
     """start + A B, and whether its zeros were skipped; anything would be better than what C holds at first."""
-    C, done = np.full((x.shape[transposed], B.shape[1]), 7, x.dtype), np.zeros(1)
-    compiled._sparse_product(x, transposed, B, start, C, done, threads)
-    return C, bool(done[0])
+    C = np.full((x.shape[transposed], B.shape[1]), 7, x.dtype)
+    return C, sparse.multiply_skipping(x, transposed, B, start, C)
 
 
+@VECTOR
 @FLOATS
 @pytest.mark.parametrize("transposed", [False, True], ids=["x W", "xᵀ dy"])
 @given(N=lengths, D=lengths, M=lengths, share=st.sampled_from([0.0, 0.05, 0.2]), seed=seeds)
@@ -179,6 +194,7 @@ def test_skipping_zeros_gives_the_product_of_numpy_for_any_shape(transposed, dty
         assert_product(C, start + A.astype(np.float64) @ B, A.shape[1])
 
 
+@VECTOR
 @FLOATS
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("place", [(0, 0), (50, 37), (99, 63), (99, 64)], ids=str)
@@ -189,8 +205,9 @@ def test_no_zero_is_skipped_where_it_meets_what_is_not_finite(dtype, bad, place)
     assert not done
 
 
+@EVERY_RUNG
 @FLOATS
-def test_what_is_not_finite_among_the_images_stays_in_its_row(dtype):
+def test_what_is_not_finite_among_the_images_stays_in_its_row(compiled, dtype):
     x = mostly_zeros((128, 784), dtype, 1)
     x[3, 4], x[5, 6] = np.nan, np.inf
     y = compiled.affine(x, np.ones((784, 400), dtype), np.zeros(400, dtype))
@@ -199,9 +216,10 @@ def test_what_is_not_finite_among_the_images_stays_in_its_row(dtype):
     assert np.isfinite(np.delete(y, [3, 5], axis=0)).all()
 
 
+@EVERY_RUNG
 @FLOATS
 @pytest.mark.parametrize("share", [0.2, 0.8])
-def test_a_first_layer_computes_the_same_with_many_zeros_and_with_few(dtype, share):
+def test_a_first_layer_computes_the_same_with_many_zeros_and_with_few(compiled, dtype, share):
     x, W, b = mostly_zeros((128, 784), dtype, 1, share), numbers((784, 401), dtype, 2), numbers((401,), dtype, 3)
     assert_product(compiled.affine(x, W, b), x.astype(np.float64) @ W + b, 784)
     dy, dW = numbers((128, 401), dtype, 4), W.copy()
@@ -209,12 +227,13 @@ def test_a_first_layer_computes_the_same_with_many_zeros_and_with_few(dtype, sha
     assert_product(dW, W + x.astype(np.float64).T @ dy, 128)
 
 
+@VECTOR
 @FLOATS
 @pytest.mark.parametrize("transposed", [False, True], ids=["x W", "xᵀ dy"])
-def test_skipping_zeros_gives_the_same_bits_for_any_number_of_threads(dtype, transposed):
+def test_skipping_zeros_gives_the_same_bits_for_any_number_of_threads(numbers_of_threads, dtype, transposed):
     x = mostly_zeros((77, 300), dtype, 1)
     B, start = numbers((x.shape[not transposed], 203), dtype, 2), numbers((1, 203), dtype, 3)
-    assert len({skipping_zeros(x, transposed, B, start, threads)[0].tobytes() for threads in range(1, 9)}) == 1
+    assert len({skipping_zeros(x, transposed, B, start)[0].tobytes() for _ in numbers_of_threads}) == 1
 
 
 # ---- images
@@ -228,47 +247,52 @@ def assert_near(found: Array, exact: Array, terms: int) -> None:
     np.testing.assert_allclose(found, exact, rtol=0, atol=16 * terms * np.finfo(found.dtype).eps)
 
 
+@EVERY_RUNG
 @FLOATS
 @given(N=some_images, C=channels, M=channels, geometry=geometries, seed=seeds)
-def test_a_convolution_is_its_formula_for_any_shape(dtype, N, C, M, geometry, seed):
+def test_a_convolution_is_its_formula_for_any_shape(compiled, dtype, N, C, M, geometry, seed):
     x, W, b = numbers((N, C, *geometry.size), dtype, seed), numbers((M, C, *geometry.kernel), dtype, seed + 1), seed % 3
     how = geometry.stride, geometry.padding
-    exact = reference.conv2d(x.astype(np.float64), W, b, *how)
+    exact = formulas.conv2d(x.astype(np.float64), W, b, *how)
     assert_near(compiled.conv2d(x, W, b, *how), exact, W[0].size + 2)
 
 
+@EVERY_RUNG
 @FLOATS
 @given(N=some_images, C=channels, M=channels, geometry=geometries, seed=seeds)
-def test_the_adjoint_of_a_convolution_is_its_formula_for_any_shape(dtype, N, C, M, geometry, seed):
+def test_the_adjoint_of_a_convolution_is_its_formula_for_any_shape(compiled, dtype, N, C, M, geometry, seed):
     y, W = numbers((N, M, *geometry.output), dtype, seed), numbers((M, C, *geometry.kernel), dtype, seed + 1)
     b, how = numbers((C,), dtype, seed + 2), (geometry.stride, geometry.padding, geometry.size)
-    exact = reference.conv2d_transpose(y.astype(np.float64), W, b, *how)
+    exact = formulas.conv2d_transpose(y.astype(np.float64), W, b, *how)
     assert_near(compiled.conv2d_transpose(y, W, b, *how), exact, W[:, 0].size + 1)
 
 
+@EVERY_RUNG
 @FLOATS
 @given(N=some_images, C=channels, M=channels, geometry=geometries, seed=seeds)
-def test_the_weight_gradient_of_a_convolution_is_its_formula_for_any_shape(dtype, N, C, M, geometry, seed):
+def test_the_weight_gradient_of_a_convolution_is_its_formula_for_any_shape(compiled, dtype, N, C, M, geometry, seed):
     x, dy = numbers((N, C, *geometry.size), dtype, seed), numbers((N, M, *geometry.output), dtype, seed + 1)
     dW, how = numbers((M, C, *geometry.kernel), dtype, seed + 2), (geometry.stride, geometry.padding)
     exact = dW.astype(np.float64)
-    reference.add_conv2d_weights(exact, x.astype(np.float64), dy, *how)
+    formulas.add_conv2d_weights(exact, x.astype(np.float64), dy, *how)
     compiled.add_conv2d_weights(dW, x, dy, *how)
     assert_near(dW, exact, dy[:, 0].size + 1)
 
 
+@EVERY_RUNG
 @FLOATS
 @given(N=some_images, C=channels, geometry=geometries, seed=seeds)
-def test_a_maximum_and_its_first_place_are_those_of_the_formula_for_any_shape(dtype, N, C, geometry, seed):
+def test_a_maximum_and_its_first_place_are_those_of_the_formula_for_any_shape(compiled, dtype, N, C, geometry, seed):
     x = np.round(numbers((N, C, *(L + k for L, k in zip(geometry.size, geometry.kernel, strict=True))), dtype, seed))
     how = geometry.kernel, geometry.stride
-    y = reference.max_pool(x, *how)
+    y = formulas.max_pool(x, *how)
     np.testing.assert_array_equal(compiled.max_pool(x, *how), y)
     dy = np.round(100 * numbers(y.shape, dtype, seed + 1))  # whole numbers, which add up without rounding
-    exact = reference.max_pool_backward(dy, x, *how)
+    exact = formulas.max_pool_backward(dy, x, *how)
     np.testing.assert_array_equal(compiled.max_pool_backward(dy, x, *how), exact)
 
 
+@EVERY_RUNG
 @FLOATS
 @given(
     N=some_images,
@@ -279,20 +303,21 @@ def test_a_maximum_and_its_first_place_are_those_of_the_formula_for_any_shape(dt
     padding=st.tuples(st.integers(0, 3), st.integers(0, 3)),
     seed=seeds,
 )
-def test_products_are_saved_without_an_error_in_whole_numbers(dtype, N, C, M, strides, size, padding, seed):
+def test_products_are_saved_without_an_error_in_whole_numbers(compiled, dtype, N, C, M, strides, size, padding, seed):
     """A kernel twice as long as its stride takes three products for four, and whole numbers add up exactly."""
     x = np.round(3 * numbers((N, C, *size), dtype, seed))
     W, b = np.round(3 * numbers((M, C, *(2 * s for s in strides)), dtype, seed + 1)), np.arange(M).astype(dtype)
-    y = reference.conv2d(x, W, b, strides, padding)
+    y = formulas.conv2d(x, W, b, strides, padding)
     np.testing.assert_array_equal(compiled.conv2d(x, W, b, strides, padding), y)
-    back = reference.conv2d_transpose(y, W, 0, strides, padding, size)
+    back = formulas.conv2d_transpose(y, W, 0, strides, padding, size)
     if np.abs(back).max(initial=0) < 2**20:  # beyond, float32 rounds whole numbers too
         np.testing.assert_array_equal(compiled.conv2d_transpose(y, W, 0, strides, padding, size), back)
 
 
+@EVERY_RUNG
 @FLOATS
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_a_number_that_is_not_finite_stays_in_its_image(dtype, value):
+def test_a_number_that_is_not_finite_stays_in_its_image(compiled, dtype, value):
     x, W = np.ones((20, 2, 5, 5), dtype), np.ones((3, 2, 3, 3), dtype)
     x[17, 1, 2, 2] = value
     y = compiled.conv2d(x, W, 0, (1, 1), (1, 1))
@@ -302,35 +327,38 @@ def test_a_number_that_is_not_finite_stays_in_its_image(dtype, value):
         assert np.isfinite(np.delete(one, 17, axis=0)).all()
 
 
+@EVERY_RUNG
 @FLOATS
-def test_a_nan_is_the_largest_number_of_its_window_and_the_first_nan_gets_the_gradient(dtype):
+def test_a_nan_is_the_largest_number_of_its_window_and_the_first_nan_gets_the_gradient(compiled, dtype):
     x = np.array([[[[1, np.nan, np.nan, 5]]]], dtype)
-    for engine in (compiled, reference):
+    for engine in (compiled, formulas):
         np.testing.assert_array_equal(engine.max_pool(x, (1, 4), (1, 4)), [[[[np.nan]]]])
         np.testing.assert_array_equal(
             engine.max_pool_backward(np.full((1, 1, 1, 1), 7, dtype), x, (1, 4), (1, 4)), [[[[0, 7, 0, 0]]]]
         )
 
 
+@EVERY_RUNG
 @pytest.mark.parametrize("of_x", LAYOUTS)
 @pytest.mark.parametrize("of_w", LAYOUTS)
 @FLOATS
-def test_a_convolution_takes_operands_of_any_layout(of_x, of_w, dtype):
+def test_a_convolution_takes_operands_of_any_layout(compiled, of_x, of_w, dtype):
     x, W = LAYOUTS[of_x](numbers((18, 3, 6, 5), dtype, 1)), LAYOUTS[of_w](numbers((5, 3, 3, 2), dtype, 2))
     how = (2, 1), (1, 0)
-    exact = reference.conv2d(x.astype(np.float64), W, 0, *how)
+    exact = formulas.conv2d(x.astype(np.float64), W, 0, *how)
     y = compiled.conv2d(x, W, 0, *how)
     assert_near(y, exact, 18)
-    exact = reference.conv2d_transpose(exact, W, 0, *how, (6, 5))
+    exact = formulas.conv2d_transpose(exact, W, 0, *how, (6, 5))
     assert_near(compiled.conv2d_transpose(LAYOUTS[of_x](y) * 0 + y, W, 0, *how, (6, 5)), exact, 300)
 
 
+@EVERY_RUNG
 @FLOATS
-def test_a_weight_gradient_with_gaps_is_added_to_in_its_places(dtype):
+def test_a_weight_gradient_with_gaps_is_added_to_in_its_places(compiled, dtype):
     x, dy, whole = numbers((9, 2, 6, 6), dtype, 1), numbers((9, 3, 4, 4), dtype, 2), np.zeros((3, 2, 3, 6), dtype)
     compiled.add_conv2d_weights(whole[..., ::2], x, dy, (1, 1), (0, 0))
     exact = np.zeros((3, 2, 3, 3))
-    reference.add_conv2d_weights(exact, x.astype(np.float64), dy, (1, 1), (0, 0))
+    formulas.add_conv2d_weights(exact, x.astype(np.float64), dy, (1, 1), (0, 0))
     assert_near(whole[..., ::2], exact, 9 * 16)
     assert not whole[..., 1::2].any()
 
@@ -340,20 +368,20 @@ def test_a_weight_gradient_with_gaps_is_added_to_in_its_places(dtype):
 
 @pytest.fixture
 def numbers_of_threads(monkeypatch):
-    """While one of these numbers is looked at, there are so many threads, and work is cut into so many shares."""
+    """While one of these numbers is looked at, there are so many threads."""
 
     def each() -> Iterator[int]:
         for count in (1, 2, 3, 5):
-            monkeypatch.setattr(compiled, "_THREADS", count)
-            numba.set_num_threads(min(count, numba.config.NUMBA_NUM_THREADS))
+            monkeypatch.setattr(threads, "threads", count)
             yield count
 
     return each()
 
 
+@EVERY_RUNG
 @FLOATS
 @pytest.mark.parametrize("shape", [(128, 784, 400), (128, 400, 40), (128, 20, 400), (3, 5, 7), (1, 1000, 1)])
-def test_any_number_of_threads_gives_the_same_bits(numbers_of_threads, shape, dtype):
+def test_any_number_of_threads_gives_the_same_bits(compiled, numbers_of_threads, shape, dtype):
     N, D, M = shape
     x, W, b = numbers((N, D), dtype, 1), numbers((D, M), dtype, 2), numbers((M,), dtype, 3)
     found = []
@@ -371,13 +399,14 @@ def test_any_number_of_threads_gives_the_same_bits(numbers_of_threads, shape, dt
     assert all(one == found[0] for one in found)
 
 
+@EVERY_RUNG
 @FLOATS
 @pytest.mark.parametrize(
     ("N", "C", "M", "size", "kernel", "stride", "padding"),
     [(128, 1, 16, 28, 3, 1, 1), (50, 16, 4, 14, 3, 1, 1), (33, 64, 32, 14, 4, 2, 1), (1, 1, 1, 5, 2, 2, 0)],
 )
 def test_images_are_computed_to_the_same_bits_by_any_number_of_threads(
-    numbers_of_threads, dtype, N, C, M, size, kernel, stride, padding
+    compiled, numbers_of_threads, dtype, N, C, M, size, kernel, stride, padding
 ):
     x, W, b = numbers((N, C, size, size), dtype, 1), numbers((M, C, kernel, kernel), dtype, 2), numbers((M,), dtype, 3)
     how = (stride, stride), (padding, padding)
@@ -395,62 +424,47 @@ def test_images_are_computed_to_the_same_bits_by_any_number_of_threads(
     assert all(one == found[0] for one in found)
 
 
-def test_training_gives_the_same_bytes_on_any_number_of_threads(numbers_of_threads):
+@pytest.mark.parametrize("engine", RUNGS)
+def test_training_gives_the_same_bytes_on_any_number_of_threads(numbers_of_threads, engine):
     x = np.random.default_rng(0).random((300, 50), np.float32)
     thetas = []
     for _ in numbers_of_threads:
         rng = np.random.default_rng(1)
         encoder = sn.Sequential(sn.Dense(50, 64, rng=rng), sn.ReLU(), sn.Dense(64, 8, rng=rng))
         vae = sn.VAE(encoder, sn.Dense(4, 50, rng=rng))
-        with kernels.use("numba"):
+        with kernels.use(engine):
             sn.fit(vae, x, optimizer=sn.Adam(), epochs=2, rng=rng, progress=False)
         thetas.append(vae.parameters.theta.tobytes())
     assert len(thetas) == 4
     assert all(theta == thetas[0] for theta in thetas)
 
 
-def test_two_threads_of_python_may_compute_at_once():
-    script = """
-import threading
-import numpy as np, scratchnet as sn
-sn.kernels.use("numba")
-def work(seed, found):
-    x = np.random.default_rng(seed).standard_normal((64, 64)).astype(np.float32)
-    for _ in range(200):
-        x = np.tanh(sn.kernels.affine(x, x, x[0]))
-    found[seed] = x.tobytes()
-alone, together = {}, {}
-for seed in (0, 1): work(seed, alone)
-threads = [threading.Thread(target=work, args=(seed, together)) for seed in (0, 1)]
-for thread in threads: thread.start()
-for thread in threads: thread.join()
-print(alone == together)
-"""
-    assert run(script).stdout.strip() == "True"
-
-
 # ---- the memory of Adam, and batches
 
 
+@EVERY_RUNG
 @FLOATS
-def test_a_mean_that_would_make_numbers_below_the_normal_ones_is_zero(dtype):
+def test_a_mean_that_would_make_numbers_below_the_normal_ones_is_zero(compiled, dtype):
     least = 10 * np.finfo(dtype).tiny  # times 1 − β₁, or the learning rate
     theta, dtheta, m, v = (np.array(a, dtype) for a in ([1, 1], [0, 0], [1.05 * least, 2 * least], [1, 1]))
     compiled.adam_step(theta, dtheta, m, v, 1000, 0.1, 0.9, 0.999, 1e-8, 0.0)
     np.testing.assert_array_equal(m == 0, [True, False])
 
 
-def test_a_batch_may_count_from_the_end():
+@EVERY_RUNG
+def test_a_batch_may_count_from_the_end(compiled):
     x = numbers((5, 3), np.float32, 1)
     np.testing.assert_array_equal(compiled.gather(x, np.array([-1, 4, 0])), x[[4, 4, 0]])
 
 
-def test_a_batch_of_no_rows_has_none():
+@EVERY_RUNG
+def test_a_batch_of_no_rows_has_none(compiled):
     assert compiled.gather(np.ones((5, 3), np.float32), np.array([], np.int64)).shape == (0, 3)
 
 
+@EVERY_RUNG
 @pytest.mark.parametrize("row", [5, -6])
-def test_a_row_that_is_not_there_is_refused(row):
+def test_a_row_that_is_not_there_is_refused(compiled, row):
     with pytest.raises(IndexError):
         compiled.gather(np.ones((5, 3), np.float32), np.array([row]))
 
@@ -458,14 +472,23 @@ def test_a_row_that_is_not_there_is_refused(row):
 # ---- where the compiled kernels end
 
 
+@pytest.mark.parametrize("engine", RUNGS)
 @pytest.mark.parametrize("dtype", ["complex128", "float16", "longdouble", ">f4", ">f8"])
-def test_other_types_are_computed_by_the_reference(dtype):
+def test_other_types_are_computed_by_the_formulas(engine, dtype):
     x, W, b = (numbers(shape, np.float64, 1).astype(dtype) for shape in ((3, 4), (4, 5), (5,)))
-    np.testing.assert_array_equal(compiled.affine(x, W, b), reference.affine(x, W, b))
-    np.testing.assert_array_equal(compiled.sigmoid(x), reference.sigmoid(x))
+    with kernels.use(engine):
+        np.testing.assert_array_equal(kernels.affine(x, W, b), formulas.affine(x, W, b))
+        np.testing.assert_array_equal(kernels.sigmoid(x), formulas.sigmoid(x))
 
 
-@pytest.mark.parametrize("engine", kernels._ENGINES)
+@pytest.mark.parametrize("engine", RUNGS)
+def test_types_that_are_mixed_are_computed_by_the_formulas(engine):
+    x, W, b = numbers((3, 4), np.float32, 1), numbers((4, 5), np.float64, 2), numbers((5,), np.float64, 3)
+    with kernels.use(engine):
+        np.testing.assert_array_equal(kernels.affine(x, W, b), formulas.affine(x, W, b))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("target", [-0.01, 1.01, np.nan, np.inf])
 def test_a_target_that_is_no_probability_has_no_cross_entropy(engine, target):
     targets = np.full((3, 20), 0.5, np.float32)
@@ -476,73 +499,12 @@ def test_a_target_that_is_no_probability_has_no_cross_entropy(engine, target):
     assert np.argwhere(np.isnan(dlogits)).tolist() == [[1, 7]]
 
 
+@EVERY_RUNG
 @FLOATS
-def test_extreme_arguments_give_what_the_formula_gives(dtype):
+def test_extreme_arguments_give_what_the_formula_gives(compiled, dtype):
     x = np.array([0.0, -0.0, 1e-45, 80.0, -80.0, 200.0, -200.0, 1e4, -1e4, np.inf, -np.inf, np.nan]).astype(dtype)[None]
     target = np.full_like(x, 0.25)
     with np.errstate(all="ignore"):
         for name, arguments in (("sigmoid", (x,)), ("relu", (x,)), ("tanh", (x,)), ("bce_with_logits", (x, target))):
-            found, exact = (np.atleast_1d(getattr(engine, name)(*arguments)[0]) for engine in (compiled, reference))
+            found, exact = (np.atleast_1d(getattr(engine, name)(*arguments)[0]) for engine in (compiled, formulas))
             np.testing.assert_allclose(found, exact, rtol=1e-5, atol=1e-30, err_msg=name)
-
-
-def run(script: str, cwd: Path = ROOT, **environment: str) -> "subprocess.CompletedProcess[str]":
-    """A fresh Python that ran the script on the package in this folder."""
-    return subprocess.run(
-        [sys.executable, "-c", script],
-        env={name: value for name, value in os.environ.items() if name != "SCRATCHNET_KERNELS"} | environment,
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-
-
-WITHOUT_NUMBA = "import sys; sys.modules['numba'] = None\n"
-
-
-def test_without_numba_everything_runs_on_numpy_and_says_so_once():
-    script = WITHOUT_NUMBA + (
-        "import numpy as np, scratchnet as sn\n"
-        "rng = np.random.default_rng(0)\n"
-        "vae = sn.VAE(sn.Dense(4, 4, rng=rng), sn.Dense(2, 4, rng=rng))\n"
-        "sn.fit(vae, rng.random((8, 4), np.float32), optimizer=sn.Adam(), epochs=1, rng=rng, progress=False)\n"
-        "print(sn.kernels.active())"
-    )
-    found = run(script)
-    assert found.stdout.strip() == "numpy"
-    assert found.stderr.count("scratchnet runs on NumPy, several times slower: numba does not work here") == 1
-
-
-def test_numpy_is_chosen_without_a_word_and_without_numba():
-    found = run(WITHOUT_NUMBA + "import scratchnet as sn; print(sn.kernels.active())", SCRATCHNET_KERNELS="numpy")
-    assert (found.stdout.strip(), found.stderr) == ("numpy", "")
-
-
-def test_where_numba_works_it_is_the_default():
-    assert run("import scratchnet as sn; print(sn.kernels.active())").stdout.strip() == "numba"
-
-
-RELU_ALONE = """
-import numpy as np, scratchnet as sn
-from scratchnet.kernels import compiled
-compiled.Compiled.every = [compiled._relu]  # the others would take their time
-sn.ReLU().forward(np.ones((1, 1), np.float32))
-"""
-
-
-def test_the_first_run_on_a_machine_says_that_it_compiles_and_how_long_it_took(tmp_path):
-    first, second = (run(RELU_ALONE, NUMBA_CACHE_DIR=str(tmp_path)).stderr.splitlines() for _ in range(2))
-    assert first[0] == "scratchnet compiles its kernels for float32, once on this machine …"
-    assert first[1].startswith("… compiled in ")
-    assert first[1].endswith(" s.")
-    assert second == []
-
-
-def test_a_change_of_any_source_of_kernels_has_all_compiled_again(tmp_path):
-    shutil.copytree(ROOT / "scratchnet", tmp_path / "scratchnet", ignore=shutil.ignore_patterns("__pycache__", "*.gz"))
-    run(RELU_ALONE, tmp_path)
-    assert run(RELU_ALONE, tmp_path).stderr == ""
-    with open(tmp_path / "scratchnet" / "kernels" / "vectors.py", "a") as file:
-        file.write("# changed\n")
-    assert "compiles its kernels" in run(RELU_ALONE, tmp_path).stderr

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import scratchnet as sn
-from scratchnet.kernels import reference
+from scratchnet.kernels import formulas
 
 PACKAGE = Path(sn.__file__).parent
 
@@ -180,8 +180,8 @@ def test_the_package_is_typed():
 def doubling(monkeypatch) -> str:
     """An engine beside the others, whose relu is twice what it should be."""
     engine: Any = ModuleType("doubling")
-    for name in reference.__all__:
-        setattr(engine, name, getattr(reference, name))
+    for name in formulas.__all__:
+        setattr(engine, name, getattr(formulas, name))
     engine.relu = lambda x: 2 * np.maximum(x, 0)
     monkeypatch.setitem(sn.kernels._ENGINES, "doubling", engine)
     return "doubling"
@@ -248,10 +248,10 @@ def test_the_products_of_blas_leave_the_threads_of_the_other_kernels_as_they_wer
     before = numba.get_num_threads()
     with sn.kernels.use("blas"):
         assert relu_of_one() == 1
-        assert sn.kernels.affine is reference.affine
+        assert sn.kernels.affine is formulas.affine
     assert numba.get_num_threads() == before
 
 
 def test_every_kernel_is_there_under_its_name():
-    for name in reference.__all__:
+    for name in formulas.__all__:
         assert callable(getattr(sn.kernels, name))

@@ -9,7 +9,7 @@ import numpy as np
 import scratchnet as sn
 from scratchnet import plots
 from scratchnet.gradcheck.numerical import COMPLEX_STEP, Line, central_difference, complex_slope, random_direction
-from scratchnet.kernels import reference
+from scratchnet.kernels import formulas
 from scratchnet.storage import write_whole
 from scratchnet.types import Array
 
@@ -50,8 +50,8 @@ class Net:
         """The same by the kernels, in the type of theta (P,): single, double or complex."""
         ends = np.cumsum([np.prod(shape, dtype=int) for shape in self.shapes])[:-1]
         W1, b1, W2, b2 = (part.reshape(shape) for part, shape in zip(np.split(theta, ends), self.shapes, strict=True))
-        h = reference.tanh(reference.affine(self.x.astype(theta.dtype), W1, b1))
-        return reference.bce_with_logits(reference.affine(h, W2, b2), self.target.astype(theta.dtype))[0].mean()
+        h = formulas.tanh(formulas.affine(self.x.astype(theta.dtype), W1, b1))
+        return formulas.bce_with_logits(formulas.affine(h, W2, b2), self.target.astype(theta.dtype))[0].mean()
 
 
 def errors(net: Net, dtype: type, slope: Callable[[Line, float], Array], steps: Array, directions: Array) -> Array:

@@ -1,7 +1,7 @@
 """The bugs, room by room. Each was published, or is one that almost everybody has written once."""
 
 from scratchnet import evaluation, gaussian, losses, training
-from scratchnet.kernels import reference
+from scratchnet.kernels import formulas
 from scratchnet.layers import Dense, Sigmoid
 from scratchnet.models import VAE, Autoencoder
 from scratchnet.models.likelihood import Bernoulli, Gaussian
@@ -21,7 +21,7 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             "numbers stand in the wrong places. A layer that is one wide, or the first layer of a network, works; "
             "deep ones learn, slowly, since the last layer still gets its true gradient.",
             "Classic: wherever an error about shapes was silenced with the first thing that fitted.",
-            (Edit(reference.matmul_nt, "W.T", "W.reshape(W.shape[::-1])"),),
+            (Edit(formulas.matmul_nt, "W.T", "W.reshape(W.shape[::-1])"),),
         ),
         Exhibit(
             "weight-gradient-from-the-output",
@@ -37,7 +37,7 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             "`dy.sum()` without an axis is a number, and a number fits into a vector of any length. With one output "
             "unit it is right, so the example from the blog post passes.",
             "Classic: `np.sum(dZ)` without `axis`.",
-            (Edit(reference.add_column_sums, "dy.sum(axis=0)", "dy.sum()"),),
+            (Edit(formulas.add_column_sums, "dy.sum(axis=0)", "dy.sum()"),),
         ),
         Exhibit(
             "bias-averaged",
@@ -45,7 +45,7 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             "The loss has divided by N already, so the biases learn N times slower than the weights. Nothing looks "
             "broken: a network with slow biases still learns.",
             "[kvfrans/notes #5](https://github.com/kvfrans/notes/issues/5), found by holding it against JAX.",
-            (Edit(reference.add_column_sums, "dy.sum(axis=0)", "dy.mean(axis=0)"),),
+            (Edit(formulas.add_column_sums, "dy.sum(axis=0)", "dy.mean(axis=0)"),),
         ),
         Exhibit(
             "one-over-n-twice",
@@ -55,8 +55,8 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             "[SkalskiP/ILearnDeepLearning.py #29](https://github.com/SkalskiP/ILearnDeepLearning.py/issues/29); "
             "[d2l-ai/d2l-en #1000](https://github.com/d2l-ai/d2l-en/pull/1000), where the optimizer divided.",
             (
-                Edit(reference.add_matmul_tn, "x.T @ dy", "x.T @ dy / len(x)"),
-                Edit(reference.add_column_sums, "dy.sum(axis=0)", "dy.sum(axis=0) / len(dy)"),
+                Edit(formulas.add_matmul_tn, "x.T @ dy", "x.T @ dy / len(x)"),
+                Edit(formulas.add_column_sums, "dy.sum(axis=0)", "dy.sum(axis=0) / len(dy)"),
             ),
         ),
         Exhibit(
@@ -67,7 +67,7 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             "the deconvnet; as a gradient it is wrong.",
             "Classic; a neighbour, where ReLU's slope replaced dy altogether: [haifengl/smile "
             "#528](https://github.com/haifengl/smile/issues/528).",
-            (Edit(reference.relu_backward, "(y > 0)", "(dy > 0)"),),
+            (Edit(formulas.relu_backward, "(y > 0)", "(dy > 0)"),),
         ),
         Exhibit(
             "sigmoid-slope-from-x",
@@ -84,7 +84,7 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             "Classic.",
             (
                 Edit(
-                    reference.sigmoid,
+                    formulas.sigmoid,
                     "    e = np.exp(-_magnitude(x))  # in (0, 1]: nothing overflows\n"
                     "    return np.where(x > 0, 1, e) / (1 + e)",
                     "    return 1 / (1 + np.exp(-x))",
@@ -115,8 +115,8 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             "go back wipes out the first.",
             "Classic; the design of most small libraries, which never share a layer.",
             (
-                Edit(reference.add_matmul_tn, "dW += ", "dW[...] = "),
-                Edit(reference.add_column_sums, "db += ", "db[...] = "),
+                Edit(formulas.add_matmul_tn, "dW += ", "dW[...] = "),
+                Edit(formulas.add_column_sums, "db += ", "db[...] = "),
             ),
         ),
         Exhibit(
@@ -128,7 +128,7 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             "layers/add.py](https://github.com/explosion/thinc/blob/0703344409780e55a055c03ff590c44d35cc10d0/thinc/"
             "layers/add.py) adds to the first layer's output in place; warned of in [torch/nn "
             "#235](https://github.com/torch/nn/pull/235).",
-            (Edit(reference.relu, "np.maximum(x, 0)", "np.maximum(x, 0, out=x)"),),
+            (Edit(formulas.relu, "np.maximum(x, 0)", "np.maximum(x, 0, out=x)"),),
         ),
         Exhibit(
             "optimizer-inside-backward",
@@ -167,7 +167,7 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             "Asked for in [oreilly-japan/deep-learning-from-scratch "
             "#27](https://github.com/oreilly-japan/deep-learning-from-scratch/issues/27), with that test; the book "
             "was right.",
-            (Edit(reference.conv2d_transpose, "patches[:, :, i, j] += ", "patches[:, :, i, j] = "),),
+            (Edit(formulas.conv2d_transpose, "patches[:, :, i, j] += ", "patches[:, :, i, j] = "),),
         ),
         Exhibit(
             "padding-off-by-one",
@@ -179,7 +179,7 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             "#2](https://github.com/renmengye/np-conv2d/pull/2).",
             (
                 Edit(
-                    reference.conv2d_transpose,
+                    formulas.conv2d_transpose,
                     "x[:, :, top : top + H, left : left + B]",
                     "x[:, :, max(top - 1, 0) :, max(left - 1, 0) :][:, :, :H, :B]",
                 ),
@@ -194,7 +194,7 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             "The question whether to turn it is asked about every such library: [ddbourgin/numpy-ml "
             "#27](https://github.com/ddbourgin/numpy-ml/issues/27); [pytorch "
             "#61100](https://github.com/pytorch/pytorch/issues/61100).",
-            (Edit(reference.conv2d_transpose, "W[:, :, i, j]", "W[:, :, -1 - i, -1 - j]"),),
+            (Edit(formulas.conv2d_transpose, "W[:, :, i, j]", "W[:, :, -1 - i, -1 - j]"),),
         ),
         Exhibit(
             "convolution-as-in-mathematics",
@@ -205,10 +205,10 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             "Theano's `conv2d` turned kernels and TensorFlow's does not: Keras had a function to convert the weights "
             "of a saved model, `convert_all_kernels_in_model`.",
             (
-                Edit(reference.conv2d, "patches, W, optimize", "patches, W[:, :, ::-1, ::-1], optimize"),
-                Edit(reference.conv2d_transpose, "W[:, :, i, j]", "W[:, :, -1 - i, -1 - j]"),
+                Edit(formulas.conv2d, "patches, W, optimize", "patches, W[:, :, ::-1, ::-1], optimize"),
+                Edit(formulas.conv2d_transpose, "W[:, :, i, j]", "W[:, :, -1 - i, -1 - j]"),
                 Edit(
-                    reference.add_conv2d_weights, "patches, optimize=True)", "patches, optimize=True)[:, :, ::-1, ::-1]"
+                    formulas.add_conv2d_weights, "patches, optimize=True)", "patches, optimize=True)[:, :, ::-1, ::-1]"
                 ),
             ),
             unseen=CONSISTENT,
@@ -222,7 +222,7 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             "[enggen/Deep-Learning-Coursera #7](https://github.com/enggen/Deep-Learning-Coursera/issues/7).",
             (
                 Edit(
-                    reference.conv2d_transpose,
+                    formulas.conv2d_transpose,
                     "_patches(x, W.shape[2:], stride)",
                     "_patches(x, W.shape[2:], (1, 1))[..., : y.shape[2], : y.shape[3]]",
                 ),
@@ -236,7 +236,7 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             "[Theano #5248](https://github.com/Theano/Theano/issues/5248), which names MNIST.",
             (
                 Edit(
-                    reference.max_pool_backward,
+                    formulas.max_pool_backward,
                     "first == i * kw + j",
                     "of_x[:, :, i, j] == of_x.max(axis=(2, 3))",
                 ),
@@ -341,7 +341,7 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             "Classic.",
             (
                 Edit(
-                    reference.kl_standard_normal,
+                    formulas.kl_standard_normal,
                     "0.5 * _sum_per_example(mu**2 + variance_less_one - logvar), mu.copy(), 0.5 * variance_less_one",
                     "_sum_per_example(mu**2 + variance_less_one - logvar), 2 * mu, variance_less_one",
                 ),
@@ -354,7 +354,7 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             "∂KL/∂logσ² is ½ (σ² − 1), and the ½ is easily lost: as a derivative in σ² or in log σ it looks "
             "different. The deviations are pulled to 1 twice as hard as the loss says.",
             "Classic.",
-            (Edit(reference.kl_standard_normal, "mu.copy(), 0.5 * variance_less_one", "mu.copy(), variance_less_one"),),
+            (Edit(formulas.kl_standard_normal, "mu.copy(), 0.5 * variance_less_one", "mu.copy(), variance_less_one"),),
         ),
         Exhibit(
             "log-sigma-for-log-variance",
@@ -367,7 +367,7 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             "[SupaeroDataScience/deep-learning #6](https://github.com/SupaeroDataScience/deep-learning/pull/6).",
             (
                 Edit(
-                    reference.kl_standard_normal,
+                    formulas.kl_standard_normal,
                     "0.5 * _sum_per_example(mu**2 + variance_less_one - logvar), mu.copy(), 0.5 * variance_less_one",
                     "0.5 * _sum_per_example(mu**2 + variance_less_one - 0.5 * logvar), mu.copy(), "
                     "0.5 * variance_less_one + 0.25",
@@ -446,8 +446,8 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             "neural_nets/models/vae.py), forward and backward; the Keras example before [keras "
             "#3220](https://github.com/keras-team/keras/pull/3220).",
             (
-                Edit(reference.sample_gaussian, "np.exp(0.5 * logvar)", "np.exp(logvar)"),
-                Edit(reference.sample_gaussian_backward, "0.5 * dz * sigma * eps", "dz * sigma * eps"),
+                Edit(formulas.sample_gaussian, "np.exp(0.5 * logvar)", "np.exp(logvar)"),
+                Edit(formulas.sample_gaussian_backward, "0.5 * dz * sigma * eps", "dz * sigma * eps"),
             ),
             unseen=CONSISTENT,
         ),
@@ -499,7 +499,7 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             "Classic; of a kind with the one before in thinc.",
             (
                 Edit(
-                    reference.sample_gaussian,
+                    formulas.sample_gaussian,
                     "return mu + sigma * eps, sigma",
                     "mu += sigma * eps\n    return mu, sigma",
                 ),
@@ -527,7 +527,7 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             "#1640](https://github.com/ml-explore/mlx/pull/1640).",
             (
                 Edit(
-                    reference.adam_step,
+                    formulas.adam_step,
                     "learning_rate / (1 - beta1**t) * m[i] / (np.sqrt(v[i] / (1 - beta2**t)) + epsilon)",
                     "learning_rate * m[i] / (np.sqrt(v[i]) + epsilon)",
                 ),
@@ -540,7 +540,7 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             "√(v + ε) with ε = 10⁻⁸ is at least 10⁻⁴, ten thousand times the ε of the paper. Gradients smaller than "
             "that stop being scaled up, and parameters with small gradients stop learning.",
             "[CyberZHG/keras-radam #29](https://github.com/CyberZHG/keras-radam/issues/29).",
-            (Edit(reference.adam_step, "(1 - beta2**t)) + epsilon)", "(1 - beta2**t) + epsilon))"),),
+            (Edit(formulas.adam_step, "(1 - beta2**t)) + epsilon)", "(1 - beta2**t) + epsilon))"),),
             unseen=NOT_A_GRADIENT,
         ),
         Exhibit(
@@ -550,7 +550,7 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             "is slow enough to be taken for learning.",
             "[chainer #261](https://github.com/chainer/chainer/issues/261); [andersbll/deeppy "
             "#17](https://github.com/andersbll/deeppy/issues/17).",
-            (Edit(reference.adam_step, "dtheta[i] + weight_decay", "dtheta[i] - weight_decay"),),
+            (Edit(formulas.adam_step, "dtheta[i] + weight_decay", "dtheta[i] - weight_decay"),),
             unseen=NOT_A_GRADIENT,
         ),
         Exhibit(

@@ -12,7 +12,7 @@ import pytest
 
 import scratchnet as sn
 from scratchnet import kernels
-from scratchnet.kernels import reference
+from scratchnet.kernels import formulas
 from tests.museum import page
 from tests.museum.exhibits import EXHIBITS, PLACEBO, ROOMS
 from tests.museum.mutants import ROOT, Edit, Exhibit, diff, mutated, noting_calls, switched_on
@@ -120,7 +120,7 @@ def an_exhibit(*edits: Edit) -> Exhibit:
     return Exhibit("mine", "Mine", "", "", edits)
 
 
-EXPONENT = Edit(reference.sample_gaussian, "0.5 * logvar", "logvar")
+EXPONENT = Edit(formulas.sample_gaussian, "0.5 * logvar", "logvar")
 LOG4 = np.log(np.array([[4.0]]))
 
 
@@ -131,15 +131,15 @@ def sampled_deviation() -> float:
 def test_a_mutant_is_run_by_every_name_that_the_function_has():
     with switched_on(an_exhibit(EXPONENT)):
         assert kernels.sample_gaussian(0.0, LOG4, 1.0)[0] == pytest.approx(4)
-        assert reference.sample_gaussian(0.0, LOG4, 1.0)[0] == pytest.approx(4)
+        assert formulas.sample_gaussian(0.0, LOG4, 1.0)[0] == pytest.approx(4)
         assert sampled_deviation() == pytest.approx(4)
 
 
 def test_after_the_block_the_function_is_what_it_was():
-    code = reference.sample_gaussian.__code__
+    code = formulas.sample_gaussian.__code__
     with switched_on(an_exhibit(EXPONENT)):
-        assert reference.sample_gaussian.__code__ is not code
-    assert reference.sample_gaussian.__code__ is code
+        assert formulas.sample_gaussian.__code__ is not code
+    assert formulas.sample_gaussian.__code__ is code
     assert sampled_deviation() == pytest.approx(2)
 
 
@@ -150,15 +150,15 @@ def test_an_error_within_the_block_switches_off_too():
 
 
 def test_calls_are_noted_and_change_nothing():
-    code = reference.sample_gaussian.__code__
-    with noting_calls([reference.sample_gaussian, reference.relu]) as called:
+    code = formulas.sample_gaussian.__code__
+    with noting_calls([formulas.sample_gaussian, formulas.relu]) as called:
         assert sampled_deviation() == pytest.approx(2)
-    assert called == {"scratchnet.kernels.reference.sample_gaussian"}
-    assert reference.sample_gaussian.__code__ is code
+    assert called == {"scratchnet.kernels.formulas.sample_gaussian"}
+    assert formulas.sample_gaussian.__code__ is code
 
 
 def test_two_edits_of_one_function_are_both_made():
-    mine = an_exhibit(EXPONENT, Edit(reference.sample_gaussian, "mu + sigma", "mu - sigma"))
+    mine = an_exhibit(EXPONENT, Edit(formulas.sample_gaussian, "mu + sigma", "mu - sigma"))
     with switched_on(mine):
         assert sampled_deviation() == pytest.approx(-4)
 
@@ -172,12 +172,12 @@ def test_the_functions_own_defaults_stay():
 
 
 def test_the_traceback_of_a_mutant_names_the_line_of_the_file():
-    mine = an_exhibit(Edit(reference.sample_gaussian, "np.exp(0.5 * logvar)", "1 / 0"))
+    mine = an_exhibit(Edit(formulas.sample_gaussian, "np.exp(0.5 * logvar)", "1 / 0"))
     with switched_on(mine), pytest.raises(ZeroDivisionError) as caught:
-        reference.sample_gaussian(0.0, 0.0, 0.0)
+        formulas.sample_gaussian(0.0, 0.0, 0.0)
     place = caught.traceback[-1]
-    source = Path(reference.__file__).read_text(encoding="utf-8")
-    assert str(place.path) == reference.__file__
+    source = Path(formulas.__file__).read_text(encoding="utf-8")
+    assert str(place.path) == formulas.__file__
     assert "np.exp(0.5 * logvar)" in source.splitlines()[place.lineno]
 
 
@@ -188,12 +188,12 @@ def test_words_that_do_not_stand_there_once_are_refused(was, times):
     with pytest.raises(
         LookupError, match=f"^The exhibit mine expects '{was}' once in sample_gaussian, found it {times} "
     ):
-        mutated(an_exhibit(Edit(reference.sample_gaussian, was, "0")))
+        mutated(an_exhibit(Edit(formulas.sample_gaussian, was, "0")))
 
 
 def test_a_diff_shows_the_lines_that_change_and_no_others():
     assert diff(an_exhibit(EXPONENT)) == (
-        "@@ scratchnet/kernels/reference.py, sample_gaussian @@\n"
+        "@@ scratchnet/kernels/formulas.py, sample_gaussian @@\n"
         "-    sigma = np.exp(0.5 * logvar)\n"
         "+    sigma = np.exp(logvar)"
     )

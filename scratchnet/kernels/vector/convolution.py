@@ -23,22 +23,28 @@ number of threads. The sums are those of docs/06-convolution.md.
 
 import functools
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, prange, types
+from numba import njit, types
 from numba.extending import intrinsic
 
-from scratchnet.kernels.vectors import (
+from scratchnet.kernels.compile import VECTOR
+from scratchnet.kernels.loops import per_channel, rows, vector
+from scratchnet.kernels.memory import empty
+from scratchnet.kernels.threads import kernel
+from scratchnet.kernels.vector.registers import (
+    I64,
     SUMS,
-    VECTOR,
-    address,
+    aligned_vector,
     choose,
     constant,
+    load,
     multiply_add,
     scalar,
     spread,
+    store,
     summed,
     transposed,
 )
@@ -54,45 +60,31 @@ FEW, PARTS = 16, 4
 """With so few shares of a weight gradient the batch is cut too, and the sums over its parts are added up."""
 
 
-def count(x: Array) -> int:
-    """Lanes of a vector of such numbers."""
-    return VECTOR // x.itemsize
-
 
 class _Memory:
-    """The arrays of an intrinsic's arguments, as places to load from and store to, counted in numbers."""
+    """Loads and stores of numbers of one type, at an address and so many numbers further; tables hold int64."""
 
-    def __init__(self, context, builder, signature, arguments, dtype):
-        self.builder, self.dtype = builder, dtype
-        self.size = dtype.bitwidth // 8
-        self.kind = scalar(dtype)
+    def __init__(self, builder, dtype):
+        self.builder, self.size, self.kind = builder, dtype.bitwidth // 8, scalar(dtype)
         self.lanes = VECTOR // self.size
         self.vector = ir.VectorType(self.kind, self.lanes)
-        self.values = [
-            context.make_array(kind)(context, builder, value).data if isinstance(kind, types.Array) else value
-            for kind, value in zip(signature.args, arguments, strict=True)
-        ]
 
-    def pointer(self, array, index, kind):
-        return self.builder.bitcast(self.builder.gep(array, [index]), kind.as_pointer())
+    def _at(self, address, index, size):
+        index = index if isinstance(index, ir.Value) else constant(index)
+        return self.builder.add(address, self.builder.mul(index, constant(size)))
 
-    def load(self, array, index):
-        return self.builder.load(self.builder.gep(array, [index]))
+    def entry(self, table, index):
+        return load(self.builder, self._at(table, index, 8), I64, 8)
 
-    def load_vector(self, array, index):
-        loaded = self.builder.load(self.pointer(array, index, self.vector))
-        loaded.align = self.size
-        return loaded
+    def number(self, address, index):
+        alone = load(self.builder, self._at(address, index, self.size), self.kind, self.size)
+        return spread(self.builder, self.vector, alone)
 
-    def store_vector(self, value, array, index):
-        stored = self.builder.store(value, self.pointer(array, index, self.vector))
-        stored.align = self.size
+    def numbers(self, address, index):
+        return load(self.builder, self._at(address, index, self.size), self.vector, self.size)
 
-
-def _plus(builder, base, *numbers):
-    for number in numbers:
-        base = builder.add(base, number if isinstance(number, ir.Value) else constant(number))
-    return base
+    def store(self, value, address, index):
+        store(self.builder, value, self._at(address, index, self.size), self.size)
 
 
 def _widths(part):
@@ -116,141 +108,119 @@ def _width(left, part):
 
 
 @intrinsic
-def _weigh(typingctx, pixels, outputs, x, at, first, offsets, steps, w, w_first, b, b_first, y, to, y_first, row):
+def _weigh(typingctx, like, pixels, outputs, x, at, offsets, steps, w, b, y, to, row):
     """y[to[t] + r row] = b[r] + Σₖ w[k, r] x[at[t] + offsets[k]], for a tile of pixels t by outputs r.
 
-    Everything in y and x is a vector. The tile's share of each array begins at its `first`: the pixels of `at` and
-    `to`, the weights (steps, outputs), the biases, and the outputs of y, which are `row` apart.
+    Arrays are given by their addresses and hold numbers of that array's type, the tables `at`, `offsets` and `to`
+    int64. Everything in y and x is a vector; w is (steps, outputs).
     """
 
     def codegen(context, builder, signature, arguments):
-        m = _Memory(context, builder, signature, arguments, x.dtype)
-        pixels, outputs, x_, at, first, offsets, steps, w, w_first, b, b_first, y, to, y_first, row = m.values
+        m = _Memory(builder, like.dtype)
+        pixels, outputs, x, at, offsets, steps, w, b, y, to, row = arguments[1:]
 
         def emit(T, R):
-            places = [m.load(at, _plus(builder, first, t)) for t in range(T)]
-            biases = [spread(builder, m.vector, m.load(b, _plus(builder, b_first, r))) for r in range(R)]
+            places = [m.entry(at, t) for t in range(T)]
+            biases = [m.number(b, r) for r in range(R)]
 
             def add(k, sums):
-                offset = m.load(offsets, k)
-                step = _plus(builder, w_first, builder.mul(k, constant(R)))
-                seen = [m.load_vector(x_, _plus(builder, place, offset)) for place in places]
+                offset, step = m.entry(offsets, k), builder.mul(k, constant(R))
+                seen = [m.numbers(x, builder.add(place, offset)) for place in places]
                 after = []
                 for r in range(R):
-                    weight = spread(builder, m.vector, m.load(w, _plus(builder, step, r)))
+                    weight = m.number(w, builder.add(step, constant(r)))
                     after += [multiply_add(builder, weight, seen[t], sums[r * T + t]) for t in range(T)]
                 return after
 
             sums = summed(builder, steps, [bias for bias in biases for _ in range(T)], add)
             for t in range(T):
-                place = _plus(builder, y_first, m.load(to, _plus(builder, first, t)))
+                place = m.entry(to, t)
                 for r in range(R):
-                    m.store_vector(sums[r * T + t], y, _plus(builder, place, builder.mul(row, constant(r))))
+                    m.store(sums[r * T + t], y, builder.add(place, builder.mul(row, constant(r))))
 
         _for_each_tile(builder, pixels, outputs, [(T, R) for R in HEIGHTS for T in _widths(R)], emit)
         return context.get_dummy_value()
 
-    return types.void(
-        pixels, outputs, x, at, first, offsets, steps, w, w_first, b, b_first, y, to, y_first, row
-    ), codegen
+    return types.void(like, *[types.int64] * 11), codegen
 
 
 @intrinsic
-def _correlate(
-    typingctx, columns, vectors, a, a_first, a_looks, b, b_first, at, first, b_looks, k_first, steps, sums, sums_first
-):
-    """sums[t, v] += Σₖ b[at[t] + b_looks[k]] a[a_looks[k], v], for a tile of columns t by vectors v of a."""
+def _correlate(typingctx, like, columns, vectors, a, a_looks, b, at, b_looks, steps, sums):
+    """sums[t, v] += Σₖ b[at[t] + b_looks[k]] a[a_looks[k], v], for a tile of columns t by vectors v of a.
+
+    Arrays are given by their addresses and hold numbers of that array's type, the tables `at` and looks int64.
+    """
 
     def codegen(context, builder, signature, arguments):
-        m = _Memory(context, builder, signature, arguments, a.dtype)
-        columns, vectors, a_, a_first, a_looks, b_, b_first, at, first, b_looks, k_first, steps, sums, sums_first = (
-            m.values
-        )
+        m = _Memory(builder, like.dtype)
+        columns, vectors, a, a_looks, b, at, b_looks, steps, sums = arguments[1:]
 
         def emit(T, V):
-            places = [_plus(builder, b_first, m.load(at, _plus(builder, first, t))) for t in range(T)]
-            tile = [_plus(builder, sums_first, i * m.lanes) for i in range(T * V)]
+            places = [m.entry(at, t) for t in range(T)]
 
             def add(k, totals):
-                k = builder.add(k_first, k)
-                start, offset = builder.add(a_first, m.load(a_looks, k)), m.load(b_looks, k)
-                seen = [m.load_vector(a_, _plus(builder, start, v * m.lanes)) for v in range(V)]
+                start, offset = m.entry(a_looks, k), m.entry(b_looks, k)
+                seen = [m.numbers(a, builder.add(start, constant(v * m.lanes))) for v in range(V)]
                 after = []
                 for t in range(T):
-                    number = spread(builder, m.vector, m.load(b_, _plus(builder, places[t], offset)))
+                    number = m.number(b, builder.add(places[t], offset))
                     after += [multiply_add(builder, number, seen[v], totals[t * V + v]) for v in range(V)]
                 return after
 
-            totals = summed(builder, steps, [m.load_vector(sums, i) for i in tile], add)
-            for i, total in zip(tile, totals, strict=True):
-                m.store_vector(total, sums, i)
+            before = [m.numbers(sums, i * m.lanes) for i in range(T * V)]
+            for i, total in enumerate(summed(builder, steps, before, add)):
+                m.store(total, sums, i * m.lanes)
 
         _for_each_tile(builder, columns, vectors, [(T, V) for V in (2, 1) for T in _widths(3)], emit)
         return context.get_dummy_value()
 
-    arguments = columns, vectors, a, a_first, a_looks, b, b_first, at, first, b_looks, k_first, steps, sums, sums_first
-    return types.void(*arguments), codegen
+    return types.void(like, *[types.int64] * 9), codegen
 
 
 @intrinsic
-def _join(typingctx, y, y_first, parts, first, count, z, z_first):
-    """z = Σ ± y[part] over `count` of the parts, at y_first + part or, with a minus, at y_first − 1 − part."""
+def _join(typingctx, like, y, parts, count, z):
+    """z = Σ ± y[part] over `count` of the parts, at y + part or, with a minus, at y − 1 − part; all are addresses."""
 
     def codegen(context, builder, signature, arguments):
-        m = _Memory(context, builder, signature, arguments, y.dtype)
-        y_, y_first, parts, first, count, z, z_first = m.values
-        zero = ir.Constant(m.vector, None)
+        m = _Memory(builder, like.dtype)
+        y, parts, count, z = arguments[1:]
 
         def add(k, sums):
-            part = m.load(parts, builder.add(first, k))
+            part = m.entry(parts, k)
             minus = builder.icmp_signed("<", part, constant(0))
-            place = builder.select(minus, builder.sub(constant(-1), part), part)
-            vector = m.load_vector(y_, builder.add(y_first, place))
-            return [builder.select(minus, builder.fsub(sums[0], vector), builder.fadd(sums[0], vector))]
+            seen = m.numbers(y, builder.select(minus, builder.sub(constant(-1), part), part))
+            return [builder.select(minus, builder.fsub(sums[0], seen), builder.fadd(sums[0], seen))]
 
-        m.store_vector(summed(builder, count, [zero], add)[0], z, z_first)
+        m.store(summed(builder, count, [ir.Constant(m.vector, None)], add)[0], z, 0)
         return context.get_dummy_value()
 
-    return types.void(y, y_first, parts, first, count, z, z_first), codegen
+    return types.void(like, *[types.int64] * 4), codegen
 
 
 @intrinsic
-def _turn(typingctx, source, rows, rows_first, source_first, target, places, places_first, target_first):
+def _transpose(typingctx, like, source, row, target, places):
     """A square block, as many rows as a vector has lanes, written with rows and columns exchanged.
 
-    Row j begins in the source at rows[rows_first + j] + source_first, what was column k in the target at
-    places[places_first + k] + target_first.
+    The rows of the source are `row` numbers apart; column k of it goes to target + places[k]. All are addresses.
     """
 
     def codegen(context, builder, signature, arguments):
-        m = _Memory(context, builder, signature, arguments, source.dtype)
-        source_, rows, rows_first, source_first, target, places, places_first, target_first = m.values
-
-        def place(table, table_first, k, first):
-            return _plus(builder, first, m.load(table, _plus(builder, table_first, k)))
-
-        block = [m.load_vector(source_, place(rows, rows_first, j, source_first)) for j in range(m.lanes)]
-        for k, turned in enumerate(transposed(builder, block)):
-            m.store_vector(turned, target, place(places, places_first, k, target_first))
+        m = _Memory(builder, like.dtype)
+        source, row, target, places = arguments[1:]
+        block = [m.numbers(source, builder.mul(row, constant(j))) for j in range(m.lanes)]
+        for k, column in enumerate(transposed(builder, block)):
+            m.store(column, target, m.entry(places, k))
         return context.get_dummy_value()
 
-    return types.void(source, rows, rows_first, source_first, target, places, places_first, target_first), codegen
+    return types.void(like, *[types.int64] * 4), codegen
 
 
 @njit(error_model="numpy")
-def _vectors(size, like):
-    """Memory for so many numbers, beginning where a vector does."""
-    memory = np.empty(size + VECTOR // like.itemsize, like.dtype)
-    first = -address(memory) % VECTOR // like.itemsize
-    return memory[first : first + size]
-
-
-@njit(error_model="numpy")
-def _copy_rows(source, n, target, m, count):
-    """What target[m:] = source[n:] does, for so many rows; numba takes seconds to compile that."""
-    for row in range(count):
+def _copy(source, target):
+    """What target[: len(source)] = source does; numba takes seconds to compile that."""
+    for n in range(len(source)):
         for i in range(source.shape[1]):
-            target[m + row, i] = source[n + row, i]
+            target[n, i] = source[n, i]
 
 
 @njit(error_model="numpy")
@@ -263,19 +233,19 @@ def _to_lanes(x, n, places, X, first):
             for i in range(D):
                 X[first + places[i] + lane] = x[n + lane, i] if n + lane < N else 0
         return
-    source = x[n : n + lanes]
+    images = x[n : n + lanes]
     if n + lanes > N:  # the lanes that are left over are zero
-        source = np.zeros((lanes, D), x.dtype)
-        _copy_rows(x, n, source, 0, N - n)
-    rows = np.arange(lanes) * D
+        images = np.zeros((lanes, D), x.dtype)
+        _copy(x[n:N], images)
     for i in range(0, D, lanes):
         i = min(i, D - lanes)  # the last square may overlap the one before
-        _turn(source, rows, 0, i, X, places, i, first)
+        source, target = images.ctypes.data + i * x.itemsize, X.ctypes.data + first * x.itemsize
+        _transpose(images, source, D, target, places.ctypes.data + 8 * i)
 
 
 @njit(error_model="numpy")
-def _from_lanes(Y, y, n):
-    """The numbers of Y (D, lanes) back into images n, n + 1, … of y (N, D)."""
+def _from_lanes(Y, y, n, across):
+    """The numbers of Y (D, lanes) back into images n, n + 1, … of y (N, D); `across` is 0, D, 2 D, …."""
     lanes = VECTOR // y.itemsize
     N, D = y.shape
     if lanes > D:
@@ -283,14 +253,13 @@ def _from_lanes(Y, y, n):
             for i in range(D):
                 y[n + lane, i] = Y[i * lanes + lane]
         return
-    short = n + lanes > N
-    target = np.empty((lanes, D), y.dtype) if short else y[n : n + lanes]
-    vectors, rows = np.arange(lanes) * lanes, np.arange(lanes) * D
+    images = np.empty((lanes, D), y.dtype) if n + lanes > N else y[n : n + lanes]
     for i in range(0, D, lanes):
         i = min(i, D - lanes)
-        _turn(Y, vectors, 0, i * lanes, target, rows, 0, i)
-    if short:
-        _copy_rows(target, 0, y, n, N - n)
+        target = images.ctypes.data + i * y.itemsize
+        _transpose(images, Y.ctypes.data + i * lanes * y.itemsize, lanes, target, across.ctypes.data)
+    if n + lanes > N:
+        _copy(images[: N - n], y[n:])
 
 
 @njit(error_model="numpy")
@@ -303,115 +272,188 @@ def _followed_by_differences(X, size, steps):
         size *= 2
 
 
-def weigh(
-    x, W, b, y, places, size, at, to, offsets, phases, steps, parts, order, across, heights, threads
-):  # pragma: no cover  (runs as machine code)
-    """y = b + Σ W x, for images x (N, D) and y (N, …), by its `Tables`."""
-    N, channels, lanes = len(x), len(b), VECTOR // x.itemsize
-    blocks, groups = (N + lanes - 1) // lanes, len(heights) - 1
-    shares = min(threads, blocks)
-    row, pixels = len(to) * lanes, y.shape[1] // channels
-    zeros, w = np.zeros_like(b), np.zeros(channels * len(offsets), x.dtype)
-    for share in prange(threads):
-        for phase in range(0, len(phases) - 4, 4):
-            look, taken = phases[phase + 1], phases[phase + 2]
-            K = phases[phase + 5] - look
-            added = (phases[phase + 6] - taken) // max(1, K)
-            for group in range(share * groups // threads, (share + 1) * groups // threads):
-                m, outputs = heights[group], heights[group + 1] - heights[group]
-                for k in range(K):
-                    step = channels * look + m * K + k * outputs
-                    for i in order[taken + k * added : taken + (k + 1) * added]:
-                        for r in range(outputs):
-                            w[step + r] += W[(m + r) * across + i]
+@kernel("vVniii")
+def _arrange(W, w, across, order, phases, heights, first, last):
+    """The weights in the order in which tiles use them, for groups of outputs from first to last."""
+    channels = heights[-1]
+    for phase in range(0, len(phases) - 4, 4):
+        look, taken = phases[phase + 1], phases[phase + 2]
+        K = phases[phase + 5] - look
+        added = (phases[phase + 6] - taken) // max(1, K)
+        for group in range(first, last):
+            m, outputs = heights[group], heights[group + 1] - heights[group]
+            for k in range(K):
+                step = channels * look + m * K + k * outputs
+                for r in range(outputs):
+                    w[step + r] = 0
+                for i in order[taken + k * added : taken + (k + 1) * added]:
+                    for r in range(outputs):
+                        w[step + r] += W[(m + r) * across + i]
+
+
+@kernel("mvvMiniiiiiii")
+def _weigh_blocks(x, w, b, y, places, size, at, to, offsets, phases, steps, parts, heights, first, last):
+    """y = b + Σ W x, for images x (N, D) and y (N, …) by their `Tables`: blocks of images from first to last."""
+    channels, lanes, number = len(b), VECTOR // x.itemsize, x.itemsize
+    row, pixels, groups = len(to) * lanes, y.shape[1] // channels, len(heights) - 1
+    zeros, across = np.zeros_like(b), np.arange(lanes) * y.shape[1]
     wide = SUMS // heights[1]  # pixels at a time, which the outputs below each other find in the cache
-    for share in prange(shares):
-        X, Y = _vectors((size << len(steps)) * lanes, x), _vectors(channels * row, x)
-        Z = _vectors(y.shape[1] * lanes, x) if len(parts) else Y
-        if size > len(places):  # there is padding
-            X[: size * lanes] = 0
-        for block in range(share * blocks // shares, (share + 1) * blocks // shares):
-            _to_lanes(x, block * lanes, places, X, 0)
-            _followed_by_differences(X, size * lanes, steps)
-            for phase in range(0, len(phases) - 4, 4):
-                last, look = phases[phase + 4], phases[phase + 1]
-                looks = offsets[look : phases[phase + 5]]
-                biases = b if phases[phase + 3] else zeros
-                for first in range(phases[phase], last, wide):
-                    for group in range(groups):
-                        m, outputs = heights[group], heights[group + 1] - heights[group]
-                        weights = channels * look + m * len(looks)
-                        pixel, end = first, min(first + wide, last)
-                        while pixel < end:
-                            width = _width(end - pixel, outputs)
-                            _weigh(
-                                width, outputs, X, at, pixel, looks, len(looks),
-                                w, weights, biases, m, Y, to, m * row, row,
-                            )  # fmt: skip
-                            pixel += width
-            if len(parts):
-                count = len(parts) // pixels
-                for m in range(channels):
-                    for pixel in range(pixels):
-                        _join(Y, m * row, parts, pixel * count, count, Z, (m * pixels + pixel) * lanes)
-            _from_lanes(Z, y, block * lanes)
+    X, Y = aligned_vector((size << len(steps)) * lanes, x), aligned_vector(channels * row, x)
+    Z = aligned_vector(y.shape[1] * lanes, x) if len(parts) else Y
+    at_x, at_y, at_w = X.ctypes.data, Y.ctypes.data, w.ctypes.data
+    if size > len(places):  # there is padding
+        X[: size * lanes] = 0
+    for block in range(first, last):
+        _to_lanes(x, block * lanes, places, X, 0)
+        _followed_by_differences(X, size * lanes, steps)
+        for phase in range(0, len(phases) - 4, 4):
+            end_of_phase, look = phases[phase + 4], phases[phase + 1]
+            looks = phases[phase + 5] - look
+            biases = b.ctypes.data if phases[phase + 3] else zeros.ctypes.data
+            for begin in range(phases[phase], end_of_phase, wide):
+                for group in range(groups):
+                    m, outputs = heights[group], heights[group + 1] - heights[group]
+                    weights = at_w + (channels * look + m * looks) * number
+                    pixel, end = begin, min(begin + wide, end_of_phase)
+                    while pixel < end:
+                        width = _width(end - pixel, outputs)
+                        _weigh(
+                            x, width, outputs, at_x, at.ctypes.data + 8 * pixel, offsets.ctypes.data + 8 * look, looks,
+                            weights, biases + m * number, at_y + m * row * number, to.ctypes.data + 8 * pixel, row,
+                        )  # fmt: skip
+                        pixel += width
+        if len(parts):
+            count = len(parts) // pixels
+            for m in range(channels):
+                for pixel in range(pixels):
+                    z = Z.ctypes.data + (m * pixels + pixel) * lanes * number
+                    _join(x, at_y + m * row * number, parts.ctypes.data + 8 * pixel * count, count, z)
+        _from_lanes(Z, y, block * lanes, across)
+    X[0] = Y[0] = zeros[0]  # alive until here: an address alone does not keep an array
 
 
-def correlate(
-    a, b, dw, width, wide, a_places, of_a, b_places, of_b, a_offsets, a_looks, b_looks, at, to, across, threads
-):  # pragma: no cover  (runs as machine code)
-    """dw = Σ a b over images and pixels, for a (N · width, pixels), b (N, D) and all of dw in a row, by `Pairs`."""
-    N, pixels, lanes = len(b), len(a_looks), VECTOR // a.itemsize
-    vectors, taps, strips = wide // lanes, len(a_offsets), (width + wide - 1) // wide
-    A, B = _vectors(strips * N * of_a, a), _vectors(N * of_b, a)
-    for share in prange(threads):
-        for n in range(share * N // threads, (share + 1) * N // threads):
-            for strip in range(strips):
-                first = (strip * N + n) * of_a
-                if of_a > len(a_places) * wide:  # there is padding
-                    A[first : first + of_a] = 0
-                for m in range(0, wide, lanes):  # beyond the last channel comes what nobody looks at
-                    _to_lanes(a, n * width + strip * wide + m, a_places, A, first + m)
-            if of_b > len(b_places):
-                B[n * of_b : (n + 1) * of_b] = 0
-            for i in range(len(b_places)):
-                B[n * of_b + b_places[i]] = b[n, i]
+@njit(error_model="numpy")
+def _of_pairs(sizes):
+    """What all three kernels of a weight gradient need to know: N, width, wide, of_a, of_b, parts, strips, taps."""
+    return sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], sizes[5], sizes[6], sizes[7]
+
+
+@kernel("mmVViii")
+def _spread_pairs(a, b, A, B, sizes, a_places, b_places, first, last):
+    """Images from first to last: the channels of a into lanes, strip by strip, and the numbers of b into their places."""
+    N, width, wide, of_a, of_b, _, strips, _ = _of_pairs(sizes)
+    for n in range(first, last):
+        for strip in range(strips):
+            begin = (strip * N + n) * of_a
+            if of_a > len(a_places) * wide:  # there is padding
+                A[begin : begin + of_a] = 0
+            for m in range(0, wide, VECTOR // a.itemsize):  # beyond the last channel comes what nobody looks at
+                _to_lanes(a, n * width + strip * wide + m, a_places, A, begin + m)
+        if of_b > len(b_places):
+            B[n * of_b : (n + 1) * of_b] = 0
+        for i in range(len(b_places)):
+            B[n * of_b + b_places[i]] = b[n, i]
+
+
+@kernel("vvViiiii")
+def _correlate_pairs(A, B, sums, sizes, a_offsets, a_looks, b_looks, at, first, last):
+    """Items from first to last: the sum over a part of the batch, for a strip of channels of a and some columns."""
+    N, _, wide, of_a, of_b, parts, strips, taps = _of_pairs(sizes)
+    number, pixels = A.itemsize, len(a_looks)
     run = max(1, STEPS // pixels)  # images at a time
     a_run, b_run = np.empty(run * pixels, np.int64), np.empty(run * pixels, np.int64)
     for n in range(run):
         for k in range(pixels):
             a_run[n * pixels + k], b_run[n * pixels + k] = n * of_a + a_looks[k], n * of_b + b_looks[k]
-    chunks, of_part = (len(at) + COLUMNS - 1) // COLUMNS, strips * taps * len(at) * wide
-    parts = PARTS if strips * chunks < FEW else 1
-    sums = _vectors(parts * of_part, a)
-    for item in prange(parts * strips * chunks):
-        part, strip, first = item % parts, item // parts % strips, item // parts // strips * COLUMNS
-        last, after = min(first + COLUMNS, len(at)), (part + 1) * N // parts
+    of_part = strips * taps * len(at) * wide
+    for item in range(first, last):
+        part, strip, left = item % parts, item // parts % strips, item // parts // strips * COLUMNS
+        right, after = min(left + COLUMNS, len(at)), (part + 1) * N // parts
         begin = part * of_part + strip * taps * len(at) * wide
         for tap in range(taps):
-            sums[begin + (tap * len(at) + first) * wide : begin + (tap * len(at) + last) * wide] = 0
+            sums[begin + (tap * len(at) + left) * wide : begin + (tap * len(at) + right) * wide] = 0
         for n in range(part * N // parts, after, run):
-            image, steps = (strip * N + n) * of_a, min(run, after - n) * pixels
+            of_image = B.ctypes.data + n * of_b * number
+            image, steps = A.ctypes.data + (strip * N + n) * of_a * number, min(run, after - n) * pixels
             pieces = (steps + STEPS - 1) // STEPS
             for piece in range(pieces):
                 k, end = piece * steps // pieces, (piece + 1) * steps // pieces
                 for tap in range(taps):
-                    column = first
-                    while column < last:
-                        columns = _width(last - column, 3)
+                    column = left
+                    while column < right:
+                        columns = _width(right - column, 3)
                         _correlate(
-                            columns, vectors, A, image + a_offsets[tap], a_run, B, n * of_b, at, column,
-                            b_run, k, end - k, sums, begin + (tap * len(at) + column) * wide,
+                            A, columns, wide * number // VECTOR,
+                            image + a_offsets[tap] * number, a_run.ctypes.data + 8 * k,
+                            of_image, at.ctypes.data + 8 * column, b_run.ctypes.data + 8 * k, end - k,
+                            sums.ctypes.data + (begin + (tap * len(at) + column) * wide) * number,
                         )  # fmt: skip
                         column += columns
-    for channel in prange(width):
-        begin = channel // wide * taps * len(at) * wide + channel % wide
+    a_run[0] = b_run[0] = 0  # alive until here: an address alone does not keep an array
+
+
+@kernel("vViin")
+def _collect_pairs(sums, dw, sizes, to, across, first, last):
+    """The weights' gradient for channels of a from first to last: the sums over the parts of the batch."""
+    _, _, wide, _, _, parts, strips, taps = _of_pairs(sizes)
+    of_part = strips * taps * len(to) * wide
+    for channel in range(first, last):
+        begin = channel // wide * taps * len(to) * wide + channel % wide
         for tap in range(taps):
-            for column in range(len(at)):
-                total = sums[begin + (tap * len(at) + column) * wide]
+            for column in range(len(to)):
+                total = sums[begin + (tap * len(to) + column) * wide]
                 for part in range(1, parts):
-                    total += sums[part * of_part + begin + (tap * len(at) + column) * wide]
+                    total += sums[part * of_part + begin + (tap * len(to) + column) * wide]
                 dw[channel * across + to[column] + tap] = total
+
+
+# ---- the kernels
+
+
+def _weighed(x: Array, W: Array, b: Any, shape: tuple[int, ...], tables: "Tables") -> Array:
+    y, channels = empty((len(x), *shape), W.dtype), shape[0]
+    places, size, at, to, offsets, phases, steps, parts, order, across, heights = tables
+    w = np.empty(channels * len(offsets), W.dtype)
+    _arrange(len(heights) - 1, len(order) * channels, vector(W), w, across, order, phases, heights)
+    work = len(x) * len(at) * len(offsets) * channels / 80 / max(1, len(phases) // 4 - 1)
+    lanes = VECTOR // W.itemsize
+    _weigh_blocks(
+        -(-len(x) // lanes), work, rows(x), w, per_channel(b, channels, W.dtype), rows(y),
+        places, size, at, to, offsets, phases, steps, parts, heights,
+    )  # fmt: skip
+    return y
+
+
+def conv2d(x, W, b, stride, padding):
+    (M, C, *kernel), shape = W.shape, x.shape[2:]
+    tables = forward(shape, C, M, tuple(kernel), stride, padding, VECTOR // W.itemsize)
+    size = [(length + 2 * p - k) // s + 1 for length, k, s, p in zip(shape, kernel, stride, padding, strict=True)]
+    return _weighed(x, W, b, (M, *size), tables)
+
+
+def conv2d_transpose(y, W, b, stride, padding, size):
+    M, C, *kernel = W.shape
+    tables = adjoint(size, C, M, tuple(kernel), stride, padding, VECTOR // W.itemsize)
+    return _weighed(y, W, b, (C, *size), tables)
+
+
+def add_conv2d_weights(dW, x, dy, stride, padding):
+    M, C, *kernel = dW.shape
+    found = pairs(x.shape[2:], C, M, tuple(kernel), stride, padding, VECTOR // dW.itemsize)
+    a, b = (dy, x) if M >= C else (x, dy)
+    a, b, N, wide = np.ascontiguousarray(a).reshape(-1, math.prod(a.shape[2:])), rows(b), len(x), found.wide
+    strips, taps, chunks = -(-found.width // wide), len(found.a_offsets), -(-len(found.at) // COLUMNS)
+    parts = PARTS if strips * chunks < FEW else 1
+    sizes = np.array([N, found.width, wide, found.of_a, found.of_b, parts, strips, taps], np.int64)
+    A, B = empty((strips * N * found.of_a,), dW.dtype), empty((N * found.of_b,), dW.dtype)
+    sums, dw = empty((parts * strips * taps * len(found.at) * wide,), dW.dtype), np.empty(dW.size, dW.dtype)
+    _spread_pairs(N, (A.size + B.size) / 4, a, b, A, B, sizes, found.a_places, found.b_places)
+    work = dW.size * N * len(found.a_looks) / 80
+    _correlate_pairs(
+        parts * strips * chunks, work, A, B, sums, sizes, found.a_offsets, found.a_looks, found.b_looks, found.at
+    )
+    _collect_pairs(found.width, sums.size, sums, dw, sizes, found.to, found.across)
+    dW += dw.reshape(dW.shape)
 
 
 # ---- the tables

@@ -7,9 +7,8 @@ Three ideas carry it.
   the vectors of the CPU at hand.
 - The panel. The columns of B under a tile are copied into one block of memory, from which the tiles below each other
   read them. There the strides of B, or its being a transpose, no longer matter.
-- The share. Tiles are counted through, panel by panel, and each thread takes its share of the work; if B is small,
-  its share of the rows. A tile is computed whole, in the order of k, so that the result is the same to the last bit for
-  any number of threads.
+- The count. Tiles are counted panel by panel, and threads take ranges of that count; if B is small, ranges of rows.
+  A tile is computed whole, in the order of k, so that the result is the same to the last bit for any number of threads.
 
 Goto & van de Geijn, Anatomy of High-Performance Matrix Multiplication, 2008.
 """
@@ -17,17 +16,16 @@ Goto & van de Geijn, Anatomy of High-Performance Matrix Multiplication, 2008.
 # An intrinsic is called without its first argument, which numba hands in:
 # pyright: reportCallIssue=false
 
-import numpy as np
+from functools import partial
+
 from llvmlite import ir
-from numba import njit, prange, types
-from numba.core import cgutils
+from numba import njit, types
 from numba.extending import intrinsic, register_jitable
 
-from scratchnet.kernels.vectors import (
-    I64,
+from scratchnet.kernels.compile import VECTOR
+from scratchnet.kernels.threads import kernel
+from scratchnet.kernels.vector.registers import (
     SUMS,
-    VECTOR,
-    address,
     aligned_vector,
     choose,
     constant,
@@ -39,6 +37,7 @@ from scratchnet.kernels.vectors import (
     summed,
     transposed,
 )
+from scratchnet.types import Array
 
 WIDEST = SUMS // 3
 """Half vectors of columns that a panel is wide, if the last columns do not make it narrower: four vectors where there
@@ -61,17 +60,16 @@ def _tallest(halves):
 
 
 @intrinsic
-def _tile(typingctx, rows, halves, panel, a, a_row, a_k, start, start_row, c, c_row, steps):
-    """C = start + A B, for one of the HEIGHTS, and a panel that is 1, 2, 4 or 8 half vectors wide.
+def _tile(typingctx, like, rows, halves, b, a, a_row, a_k, start, start_row, c, c_row, steps):
+    """C = start + A B, for one of the HEIGHTS, and a panel, at b, that is 1, 2, 4 or 8 half vectors wide.
 
-    Addresses and strides are in bytes. The tile stands in registers while k runs, two steps at a time: it is emitted
+    Numbers are of that array's type; addresses and strides are in bytes. The tile stands in registers while k runs, two steps at a time: it is emitted
     once for each height and width, as registers have no index.
     """
-    kind, size = scalar(panel.dtype), panel.dtype.bitwidth // 8
+    kind, size = scalar(like.dtype), like.dtype.bitwidth // 8
 
     def codegen(context, builder, signature, arguments):
-        rows, halves, array, a, a_row, a_k, start, start_row, c, c_row, steps = arguments
-        b = builder.ptrtoint(context.make_array(signature.args[2])(context, builder, array).data, I64)
+        rows, halves, b, a, a_row, a_k, start, start_row, c, c_row, steps = arguments[1:]
 
         def emitted(height, width):
             return lambda: emit(builder, height, width, a, a_row, a_k, b, start, start_row, c, c_row, steps)
@@ -110,51 +108,49 @@ def _tile(typingctx, rows, halves, panel, a, a_row, a_k, start, start_row, c, c_
         for (i, v), result in zip(tile, sums, strict=True):
             store(builder, result, at(c, i, c_row, v), size)
 
-    return types.void(rows, halves, panel, *[types.int64] * 8), codegen
+    return types.void(like, *[types.int64] * 11), codegen
 
 
 @intrinsic
-def _copy_rows(typingctx, panel, b, b_k, steps, halves):
-    """Copies so many half vectors of each of `steps` rows into the panel."""
-    kind, size = scalar(panel.dtype), panel.dtype.bitwidth // 8
-    half = VECTOR // 2
-    vector = ir.VectorType(kind, half // size)
+def _copy_row(typingctx, like, halves, to, source):
+    """Copies 1, 2, 4 or 8 half vectors of that array's numbers from one address to another."""
+    size = like.dtype.bitwidth // 8
 
     def codegen(context, builder, signature, arguments):
-        array, b, b_k, steps, halves = arguments
-        to = builder.ptrtoint(context.make_array(signature.args[0])(context, builder, array).data, I64)
-        with cgutils.for_range(builder, steps) as row:
-            source = builder.add(b, builder.mul(row.index, b_k))
-            target = builder.add(to, builder.mul(row.index, builder.mul(halves, constant(half))))
-            with cgutils.for_range(builder, halves) as v:
-                offset = builder.mul(v.index, constant(half))
-                value = load(builder, builder.add(source, offset), vector, size)
-                store(builder, value, builder.add(target, offset), size)
+        halves, to, source = arguments[1:]
+
+        def emit(count):
+            wide = min(count * VECTOR // 2, VECTOR)
+            vector = ir.VectorType(scalar(like.dtype), wide // size)
+            for place in range(0, count * VECTOR // 2, wide):
+                seen = load(builder, builder.add(source, constant(place)), vector, size)
+                store(builder, seen, builder.add(to, constant(place)), size)
+
+        choose(builder, halves, {count: partial(emit, count) for count in (1, 2, 4, 8) if count <= WIDEST})
         return context.get_dummy_value()
 
-    return types.void(panel, *[types.int64] * 4), codegen
+    return types.void(like, *[types.int64] * 3), codegen
 
 
 @intrinsic
-def _transpose_block(typingctx, panel, offset, row, b, b_column):
-    """Writes a square block of B, one vector wide, into the panel with rows and columns exchanged.
+def transpose_block(typingctx, like, to, to_row, source, source_row):
+    """Writes a square block, as many rows as a vector has lanes, with rows and columns exchanged.
 
-    `b` is the address of the block's first number, k runs along memory; `offset` and `row` are the panel's, in bytes.
+    Numbers are of that array's type; addresses and strides are in bytes.
     """
-    kind, size = scalar(panel.dtype), panel.dtype.bitwidth // 8
+    kind, size = scalar(like.dtype), like.dtype.bitwidth // 8
     lanes = VECTOR // size
     vector = ir.VectorType(kind, lanes)
 
     def codegen(context, builder, signature, arguments):
-        array, offset, row, b, b_column = arguments
-        data = context.make_array(signature.args[0])(context, builder, array).data
-        to = builder.add(builder.ptrtoint(data, I64), offset)
-        block = [load(builder, builder.add(b, builder.mul(b_column, constant(j))), vector, size) for j in range(lanes)]
-        for k, turned in enumerate(transposed(builder, block)):
-            store(builder, turned, builder.add(to, builder.mul(row, constant(k))), size)
+        to, to_row, source, source_row = arguments[1:]
+        places = [builder.add(source, builder.mul(source_row, constant(j))) for j in range(lanes)]
+        block = [load(builder, place, vector, size) for place in places]
+        for k, column in enumerate(transposed(builder, block)):
+            store(builder, column, builder.add(to, builder.mul(to_row, constant(k))), size)
         return context.get_dummy_value()
 
-    return types.void(panel, *[types.int64] * 4), codegen
+    return types.void(like, *[types.int64] * 4), codegen
 
 
 @njit(error_model="numpy")
@@ -165,14 +161,16 @@ def _pack(panel, B, j, width, halves, k, steps):
     across = halves * lanes // 2
     b_k, b_j = B.strides
     if b_j == size and width == across:
-        _copy_rows(panel, address(B) + k * b_k + j * b_j, b_k, steps, halves)
+        to, source = panel.ctypes.data, B.ctypes.data + k * b_k + j * b_j
+        for r in range(steps):
+            _copy_row(panel, halves, to + r * across * size, source + r * b_k)
         return
     blocked = width // lanes * lanes if b_k == size else 0  # columns that are transposed in square blocks
     whole = steps // lanes * lanes
     for v in range(0, blocked, lanes):
         for r in range(0, whole, lanes):
-            start = address(B) + (k + r) * b_k + (j + v) * b_j
-            _transpose_block(panel, (r * across + v) * size, across * size, start, b_j)
+            to = panel.ctypes.data + (r * across + v) * size
+            transpose_block(panel, to, across * size, B.ctypes.data + (k + r) * b_k + (j + v) * b_j, b_j)
     for r in range(steps):
         for i in range(blocked if r < whole else 0, across):
             panel[r * across + i] = B[k + r, j + i] if i < width else 0
@@ -188,7 +186,7 @@ def _height(rows, halves):
     return 1
 
 
-@njit(error_model="numpy")
+@register_jitable
 def _halves(columns, half):
     """The width of the next panel, in half vectors: the widest, or narrower ones for the last columns."""
     halves = WIDEST
@@ -197,7 +195,7 @@ def _halves(columns, half):
     return halves
 
 
-@njit(error_model="numpy")
+@register_jitable
 def _work(N, half):
     """The half vectors that the panels of N columns are wide, all together."""
     total = 0
@@ -210,7 +208,7 @@ def _work(N, half):
 
 
 @njit(error_model="numpy")
-def _share(A, B, start, C, first, last, begin, end):
+def _compute(A, B, start, C, first, last, begin, end):
     """The part of C = start + A B that lies in the pieces of rows from begin to end, and from first to last.
 
     These are counted panel by panel, piece by piece, in half vectors of columns.
@@ -223,7 +221,8 @@ def _share(A, B, start, C, first, last, begin, end):
     a_row, a_k = A.strides
     c_row, start_row = C.strides[0], start.strides[0] if len(start) == M else 0
     panel = aligned_vector(min(max(K, 1), DEPTH) * WIDEST * half, C)
-    edge = np.empty((HEIGHTS[0], WIDEST * half), C.dtype)
+    edge = aligned_vector(HEIGHTS[0] * WIDEST * half, C)
+    edge_row = WIDEST * half
     work = 0
     j = 0
     while j < N:
@@ -238,42 +237,48 @@ def _share(A, B, start, C, first, last, begin, end):
             i, below = top * PIECE, min(bottom * PIECE, M)
             while i < below:
                 rows = _height(below - i, halves)
-                c, c_step = address(C) + i * c_row + j * size, c_row
-                before, before_step = address(start) + i * start_row + j * size, start_row
+                c, c_step = C.ctypes.data + i * c_row + j * size, c_row
+                before, before_step = start.ctypes.data + i * start_row + j * size, start_row
                 if k > 0:
                     before, before_step = c, c_step
                 if width < halves * half:
                     for r in range(rows):
                         for s in range(width):
-                            edge[r, s] = start[(i + r) % len(start), j + s] if k == 0 else C[i + r, j + s]
-                    c, c_step = address(edge), WIDEST * half * size
+                            edge[r * edge_row + s] = start[(i + r) % len(start), j + s] if k == 0 else C[i + r, j + s]
+                    c, c_step = edge.ctypes.data, edge_row * size
                     before, before_step = c, c_step
-                a = address(A) + i * a_row + k * a_k
-                _tile(rows, halves, panel, a, a_row, a_k, before, before_step, c, c_step, steps)
+                a = A.ctypes.data + i * a_row + k * a_k
+                _tile(panel, rows, halves, panel.ctypes.data, a, a_row, a_k, before, before_step, c, c_step, steps)
                 if width < halves * half:
                     for r in range(rows):
                         for s in range(width):
-                            C[i + r, j + s] = edge[r, s]
+                            C[i + r, j + s] = edge[r * edge_row + s]
                 i += rows
         j += halves * half
-    edge[0, 0] = 0  # alive until here, since its address alone does not keep it
+    edge[0] = panel[0]  # both are alive until here: an address alone does not keep an array
 
 
-def product(A, B, start, C, threads):  # pragma: no cover  (runs as machine code)
+@kernel("aaaAn")
+def _product(A, B, start, C, by_rows, first, last):
     """C = start + A B, for A (M, K), B (K, N), C (M, N) and start (M, N) or one row of it, (1, N).
 
-    The rows of start and of C are contiguous. Cut into rows, each thread packs all of B, and has rows of C to itself
-    that lie together in memory.
+    The rows of start and of C are contiguous. The range counts pieces of rows of C, or else pieces of panels.
     """
     M, N = C.shape
     pieces = (M + PIECE - 1) // PIECE
-    columns = _work(N, VECTOR // C.itemsize // 2)
-    work = pieces * columns
+    if by_rows:
+        _compute(A, B, start, C, 0, _work(N, VECTOR // C.itemsize // 2) * (last - first), first, last)
+    else:
+        _compute(A, B, start, C, first, last, 0, pieces)
+
+
+def multiply(A: Array, B: Array, start: Array, C: Array) -> None:
+    """C = start + A B, where the rows of start, (M, N) or (1, N), and of C are contiguous.
+
+    If B is small beside A and C, threads share out the rows: each packs all of B, and has rows of C to itself.
+    """
+    M, N = C.shape
+    pieces = -(-M // PIECE)
     by_rows = 2 * B.size < A.size + C.size
-    shares = min(threads, pieces if by_rows else work)
-    for share in prange(shares):
-        begin, end, first, last = 0, pieces, share * work // shares, (share + 1) * work // shares
-        if by_rows:
-            begin, end = share * pieces // shares, (share + 1) * pieces // shares
-            first, last = 0, columns * (end - begin)
-        _share(A, B, start, C, first, last, begin, end)
+    size = pieces if by_rows else pieces * _work(N, VECTOR // C.itemsize // 2)
+    _product(size, A.size * N / 80, A, B, start, C, int(by_rows))

@@ -1,28 +1,21 @@
-"""What the kernels that are written for the CPU's vector registers say to LLVM, each thing once.
+"""The instructions on vector registers that kernels are written in, for LLVM.
 
-An address is a number of bytes, as a 64-bit whole number; a load or a store says how its address is aligned.
+An address is a number of bytes, a 64-bit integer; numba's `array.ctypes.data` is the address of an array, which must
+outlive its use. A load or a store says how its address is aligned.
 """
 
-# An intrinsic is called without its first argument, which numba hands in:
-# pyright: reportCallIssue=false
+from collections.abc import Callable, Sequence
+from typing import Any
 
-import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
-from scratchnet.memory import LINE
+from scratchnet.kernels.compile import REGISTERS, VECTOR
+from scratchnet.kernels.memory import LINE
 
-_CPU = llvm.get_host_cpu_features()
-AVX512 = bool(_CPU.get("avx512f"))
-
-VECTOR = 64 if AVX512 else 32 if _CPU.get("avx2") and _CPU.get("fma") else 16
-"""Bytes in a vector register."""
-
-SUMS = 24 if AVX512 or _CPU.get("neon") else 12
-"""Vector registers that hold sums, of 32 or 16; the others are for what is loaded."""
+SUMS = REGISTERS // 4 * 3
+"""Vector registers that hold sums; the others are for what is loaded."""
 
 I64, I32 = ir.IntType(64), ir.IntType(32)
 
@@ -50,63 +43,17 @@ def store(builder, value, address, align):
     stored.align = align
 
 
-@intrinsic
-def address(typingctx, array):
-    """Where an array begins, as a number; the array must outlive its use."""
-
-    def codegen(context, builder, signature, arguments):
-        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
-        return builder.ptrtoint(data, I64)
-
-    return types.int64(array), codegen
-
-
-@intrinsic
-def in_full_vectors(typingctx):
-    """Has LLVM use the whole of the vector registers in the function around this; of 64 bytes it would take 32."""
-
-    def codegen(context, builder, signature, arguments):
-        set.add(builder.function.attributes, f'"prefer-vector-width"="{8 * VECTOR}"')  # llvmlite has no word for it
-        return context.get_dummy_value()
-
-    return types.void(), codegen
+def declared(builder, name, kind):
+    """A function of LLVM's."""
+    return builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
 
 
 @njit(error_model="numpy")
 def aligned_vector(size, like):
-    """A new vector of that array's type, empty, that begins at a line of the cache; np.empty's may begin within one."""
+    """A new, empty vector of that array's type which begins at a cache line; np.empty's may begin within one."""
     array = np.empty(size + LINE // like.itemsize, like.dtype)
-    first = -address(array) % LINE // array.itemsize
+    first = -array.ctypes.data % LINE // array.itemsize
     return array[first : first + size]
-
-
-def _asking(to_write):
-    """What asks for memory from an address on, so many bytes, and does not wait; beyond an array that does no harm."""
-
-    @intrinsic
-    def ask(typingctx, begin, size):
-        def codegen(context, builder, signature, arguments):
-            begin, size = arguments
-            pointer = ir.IntType(8).as_pointer()
-            kind = ir.FunctionType(ir.VoidType(), [pointer, I32, I32, I32])
-            function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-            options = [ir.Constant(I32, option) for option in (to_write, 3, 1)]  # as near as can be, as data
-            lines = builder.sdiv(builder.add(size, constant(LINE - 1)), constant(LINE))
-            with cgutils.for_range(builder, lines) as line:
-                at = builder.add(begin, builder.mul(line.index, constant(LINE)))
-                builder.call(function, [builder.inttoptr(at, pointer), *options])
-            return context.get_dummy_value()
-
-        return types.void(begin, size), codegen
-
-    return ask
-
-
-fetch = _asking(to_write=0)
-"""Asks for memory that will soon be read, to have it near by then."""
-
-fetch_to_write = _asking(to_write=1)
-"""Asks for memory that will soon be written, alone: a core that has a copy of it gives that up beforehand."""
 
 
 def spread(builder, vector, number):
@@ -122,7 +69,7 @@ def multiply_add(builder, a, x, total):
     bits = 32 if vector.element == ir.FloatType() else 64
     fused = ir.FunctionType(vector, [vector] * 3)
     name = f"llvm.fma.v{vector.count}f{bits}"
-    return builder.call(cgutils.get_or_insert_function(builder.module, fused, name), [a, x, total])
+    return builder.call(declared(builder, name, fused), [a, x, total])
 
 
 def shuffled(builder, one, other, lanes):

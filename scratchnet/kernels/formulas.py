@@ -105,11 +105,10 @@ def bce(p, target):
 
 def bce_with_logits(logits, target):
     target = np.where((target >= 0) & (target <= 1), target, np.nan)  # what is no probability has no cross-entropy
+    side = (logits > 0) - target  # max(l, 0) − l t = (1[l > 0] − t) l
+    linear = side * np.where(side == 0, 0, logits)  # an infinite logit costs nothing where the target agrees
     softplus_less_relu = np.log1p(np.exp(-_magnitude(logits)))  # log(1 + e^−|l|): nothing overflows
-    return (
-        _sum_per_example(np.maximum(logits, 0) - logits * target + softplus_less_relu),
-        sigmoid(logits) - target,
-    )
+    return _sum_per_example(linear + softplus_less_relu), sigmoid(logits) - target
 
 
 def divide(x, divisor):
@@ -154,8 +153,8 @@ def adam_step(theta, dtheta, m, v, t, learning_rate, beta1, beta2, epsilon, weig
     for i in _blocks(theta):
         g = dtheta[i] + weight_decay * theta[i]
         m[i] += (1 - beta1) * (g - m[i])
-        v[i] += (1 - beta2) * (g * g - v[i])
-        theta[i] -= learning_rate / (1 - beta1**t) * m[i] / (np.sqrt(v[i] / (1 - beta2**t)) + epsilon)
+        v[i] += (1 - beta2) * g * g - (1 - beta2) * v[i]  # where g² would overflow, (1 − β₂) g² need not
+        theta[i] -= learning_rate / (1 - beta1**t) * m[i] / (np.sqrt(v[i]) / np.sqrt(1 - beta2**t) + epsilon)
 
 
 # ---- images (N, C, H, B), of breadth B since W are the weights: docs/06-convolution.md

@@ -1,0 +1,139 @@
+"""Compiling for the CPU at hand, with numba; all that touches numba's insides stands here.
+
+Whatever is missing in another version of numba, or wrong with a file of machine code, costs time and nothing else:
+a loop is then compiled again, or runs on one thread.
+"""
+
+import gc
+import sys
+import zlib
+from collections.abc import Callable
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from llvmlite import binding as llvm
+from llvmlite import ir
+from numba import config, njit
+from numba import types as numba_types
+
+if config.DISABLE_JIT:  # type: ignore[attr-defined]  (numba sets its names while it runs)
+    raise ImportError("NUMBA_DISABLE_JIT is set")
+
+Numba = Any
+"""A type of numba's, of which type checkers know little."""
+
+FLOATS: dict[np.dtype, Numba] = {np.dtype(t): getattr(numba_types, t) for t in ("float32", "float64")}
+"""The types that kernels are compiled for, and numba's names for them."""
+
+THREADS: int = config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+"""How many threads may compute: as many as there are cores, or what the environment variable of that name says."""
+
+
+# ---- the CPU
+
+
+def _features() -> dict[str, bool]:
+    """What the CPU can do, by LLVM's names; nothing, where LLVM can't tell."""
+    try:
+        found = dict(llvm.get_host_cpu_features())
+    except Exception:  # LLVM knows some CPUs by name alone
+        found = {}
+    if llvm.get_process_triple().startswith(("aarch64", "arm64")):
+        found["neon"] = True  # every one has it; macOS doesn't list it
+    return found
+
+
+CPU = _features()
+
+VECTOR = 64 if CPU.get("avx512f") else 32 if CPU.get("avx2") and CPU.get("fma") else 16
+"""Bytes in a vector register."""
+
+REGISTERS = 32 if CPU.get("avx512f") or CPU.get("neon") else 16
+"""How many vector registers there are."""
+
+
+# ---- machine code, in memory and on disk
+
+_SOURCES = b"".join(file.read_bytes() for file in sorted(Path(__file__).parent.rglob("*.py")))
+_STAMP = f"{zlib.crc32(_SOURCES):08x}_{8 * VECTOR}"
+"""What machine code depends on besides what numba looks at: all sources of kernels, and the width of a vector.
+
+It is part of the name of each file of machine code, so that machines of several widths can share a folder.
+"""
+
+_said: set[str] = set()
+
+
+def dispatcher(function: Callable[..., Any], name: str, **options: Any) -> Numba:
+    """numba's dispatcher of this function: once `load` has compiled it for some types, it refuses all others."""
+    function.__qualname__ = f"{name}_{_STAMP}"  # after which numba names the file
+    options = {"nogil": True, "error_model": "numpy", **options}
+    try:
+        found = njit(cache=True, **options)(function)
+    except RuntimeError:  # no folder can be written to
+        found = njit(**options)(function)
+    return found
+
+
+def load(compiled: Numba, signature: tuple[Numba, ...]) -> None:
+    """Load the machine code for these types from disk, or make it."""
+    if signature in compiled.signatures:
+        return
+    if compiled.signatures:
+        compiled.disable_compile(False)
+    try:
+        with _no_garbage_collection():
+            try:
+                compiled.compile(signature)
+            except Exception:
+                if signature not in compiled.signatures:  # or it is there, and only the file couldn't be written
+                    _forget_files(compiled)
+                    compiled.compile(signature)
+    finally:
+        if compiled.signatures:
+            compiled.disable_compile()
+    if compiled.stats.cache_misses and not _said:
+        _said.add("compiles")
+        if sys.stderr is not None:
+            print("scratchnet compiles its kernels, once on this machine …", file=sys.stderr, flush=True)
+
+
+def _forget_files(compiled: Numba) -> None:
+    """Have numba overwrite its files of this function, or do without them."""
+    try:
+        compiled._cache.flush()
+    except Exception:
+        compiled._cache = type(njit(lambda: None)._cache)()
+
+
+@contextmanager
+def _no_garbage_collection():
+    """A compiler makes millions of small objects, which live long, and Python would look through them many times."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+# ---- compiled functions by their address
+
+
+def address_of(compiled: Numba, signature: tuple[Numba, ...]) -> int:
+    """Where the machine code for these types begins."""
+    overload = compiled.overloads[signature]
+    return overload.library.get_pointer_to_function(overload.fndesc.llvm_func_name)
+
+
+def emit_call(context: Numba, builder: Numba, address: Numba, kinds: tuple[Numba, ...], values: list[Numba]) -> None:
+    """Emits a call of the compiled function at an address as numba calls it: it returns nothing, and can't fail."""
+    convention = context.call_conv
+    function = convention.get_function_type(numba_types.void, kinds)
+    unused = [builder.alloca(ir.IntType(64)) for _ in range(2)]  # for a result, and for an exception
+    places = [builder.bitcast(place, kind) for place, kind in zip(unused, function.args[:2], strict=True)]
+    flat = convention._get_arg_packer(kinds).as_arguments(builder, values)
+    builder.call(builder.inttoptr(address, function.as_pointer()), [*places, *flat])

@@ -1,0 +1,350 @@
+"""Sharing a loop out among threads that do not wait for each other.
+
+A kernel is a loop over a range, `def kernel(…arrays, first, last)`. Short work runs on the calling thread. Long work is
+cut into parts, and the calling thread opens a gate: helpers that look at it enter, and each thread takes the next part
+until none is left. So nobody waits for a helper that has no core: whoever runs computes. Each part is a range of its
+own and no result depends on how the range is cut, so the result is the same to the last bit for any number of threads.
+
+A helper looks for a tenth of a millisecond whether there is more to do, and then sleeps. It looks and computes in
+machine code, without Python's lock. A second thread of Python, a signal handler or a forked child that comes meanwhile
+does not wait either: it computes alone, or with helpers of its own.
+"""
+
+# An intrinsic is called without its first argument, which numba hands in:
+# pyright: reportCallIssue=false
+
+import functools
+import os
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
+
+from scratchnet.kernels.compile import FLOATS, THREADS, Numba, address_of, dispatcher, emit_call, load
+
+LEAST_WORK = 5_000
+"""Nanoseconds that a kernel takes by itself, roughly, from which on helpers that are awake are let in."""
+
+WORTH_WAKING = 40_000
+"""Nanoseconds from which on they are woken."""
+
+LOOKING, SLEEP, ALONE = 100_000, 20_000, 20_000_000
+"""Nanoseconds: how long a helper looks before it sleeps; how long the leader sleeps while a helper that lost its core
+has a part; and for how long work is then done alone."""
+
+_GATE, _NEXT, _PARTS, _SIZE, _TRAMPOLINE, _KERNEL, _ARGUMENTS = 0, 8, 16, 17, 18, 19, 24
+"""Words of a team's memory. The two that several threads change have a cache line each."""
+
+_OPEN = 2**32
+"""The gate is open; below this bit it counts the helpers that are inside."""
+
+_I64 = ir.IntType(64)
+
+
+# ---- in machine code
+
+
+def _atomic(result: Numba, *operands: Numba) -> Callable[[Callable[..., Any]], Any]:
+    """An instruction on one word of memory that other threads see whole, and in this order; the function emits it."""
+
+    def decorate(emit):
+        def codegen(context, builder, signature, arguments):
+            address, index, *values = arguments
+            place = builder.add(address, builder.mul(index, ir.Constant(_I64, 8)))
+            found = emit(builder, builder.inttoptr(place, _I64.as_pointer()), *values)
+            return context.get_dummy_value() if result is types.void else found
+
+        signature = result(types.int64, types.int64, *operands)
+        arity = {
+            0: lambda typingctx, memory, word: (signature, codegen),
+            1: lambda typingctx, memory, word, value: (signature, codegen),
+            2: lambda typingctx, memory, word, old, new: (signature, codegen),
+        }
+        return intrinsic(arity[len(operands)])
+
+    return decorate
+
+
+@_atomic(types.int64)
+def _get(builder, word):
+    return builder.load_atomic(word, "seq_cst", 8)
+
+
+@_atomic(types.void, types.int64)
+def _set(builder, word, value):
+    return builder.store_atomic(value, word, "seq_cst", 8)
+
+
+@_atomic(types.int64, types.int64)
+def _add(builder, word, value):
+    return builder.atomic_rmw("add", word, value, "seq_cst")
+
+
+@_atomic(types.boolean, types.int64, types.int64)
+def _exchanged(builder, word, old, new):
+    return builder.extract_value(builder.cmpxchg(word, old, new, "seq_cst", "seq_cst"), 1)
+
+
+_TRAMPOLINE_TYPE = ir.FunctionType(ir.VoidType(), [_I64] * 3)
+
+
+@intrinsic
+def _trampoline(typingctx, memory, arguments):
+    """Writes a kernel's arguments, a tuple, into the memory; returns the address of a function that calls the kernel.
+
+    The function takes the memory and a range. A kernel can't be called without it: arguments differ in their types.
+    """
+    kinds = (*arguments.types, types.int64, types.int64)
+
+    def at(builder, memory, word):
+        return builder.add(memory, ir.Constant(_I64, 8 * word))
+
+    def codegen(context, builder, signature, values):
+        memory, arguments = values
+        builder.store(arguments, builder.inttoptr(at(builder, memory, _ARGUMENTS), arguments.type.as_pointer()))
+        function = ir.Function(builder.module, _TRAMPOLINE_TYPE, builder.module.get_unique_name("trampoline"))
+        function.linkage = "internal"
+        inside = ir.IRBuilder(function.append_basic_block())
+        memory, first, last = function.args
+        whole = inside.load(inside.inttoptr(at(inside, memory, _ARGUMENTS), arguments.type.as_pointer()))
+        kernel = inside.load(inside.inttoptr(at(inside, memory, _KERNEL), _I64.as_pointer()))
+        each = [inside.extract_value(whole, i) for i in range(len(kinds) - 2)]
+        emit_call(context, inside, kernel, kinds, [*each, first, last])
+        inside.ret_void()
+        return builder.ptrtoint(function, _I64)
+
+    return types.int64(types.int64, arguments), codegen
+
+
+@intrinsic
+def _jump(typingctx, trampoline, memory, first, last):
+    """Calls a trampoline."""
+
+    def codegen(context, builder, signature, values):
+        builder.call(builder.inttoptr(values[0], _TRAMPOLINE_TYPE.as_pointer()), values[1:])
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 4), codegen
+
+
+@njit
+def _take_parts(memory):
+    """Compute parts until none is left."""
+    parts, size, trampoline = _get(memory, _PARTS), _get(memory, _SIZE), _get(memory, _TRAMPOLINE)
+    part = _add(memory, _NEXT, 1)
+    while part < parts:
+        _jump(trampoline, memory, size * part // parts, size * (part + 1) // parts)
+        part = _add(memory, _NEXT, 1)
+
+
+def _lead(memory, parts, size, kernel, arguments, looks):  # pragma: no cover  (runs as machine code)
+    """Open the gate, take parts, close it; then look so many times whether all helpers have left."""
+    _set(memory, _KERNEL, kernel)
+    _set(memory, _TRAMPOLINE, _trampoline(memory, arguments))
+    _set(memory, _PARTS, parts)
+    _set(memory, _SIZE, size)
+    _set(memory, _NEXT, 0)
+    _set(memory, _GATE, _OPEN)
+    _take_parts(memory)
+    _add(memory, _GATE, -_OPEN)
+    look = 0
+    while look < looks and _get(memory, _GATE) != 0:
+        look += 1
+
+
+def _help(memory, looks):  # pragma: no cover  (runs as machine code)
+    """Take parts whenever the gate is open, until so many looks have found nothing to do."""
+    look = 0
+    while look < looks:
+        gate = _get(memory, _GATE)
+        look += 1
+        if gate >= _OPEN and _get(memory, _NEXT) < _get(memory, _PARTS) and _exchanged(memory, _GATE, gate, gate + 1):
+            _take_parts(memory)
+            _add(memory, _GATE, -1)
+            look = 0
+
+
+_compiled_lead, _compiled_help = dispatcher(_lead, "_lead"), dispatcher(_help, "_help")
+_NUMBER = types.int64
+
+
+# ---- in Python
+
+
+class Team:
+    """A calling thread and its helpers, which compute one kernel at a time.
+
+    Parameters
+    ----------
+    threads : int
+        With the calling thread.
+    """
+
+    def __init__(self, threads: int):
+        load(_compiled_help, (_NUMBER, _NUMBER))
+        self.threads, self.process = threads, os.getpid()
+        self._words = np.zeros(_ARGUMENTS + 512, np.int64)
+        self._memory = self._words.ctypes.data
+        self._leading = threading.Lock()
+        self._asleep: list[Any] = []
+        self._alone_until = 0
+        start = time.perf_counter_ns()
+        _compiled_help(self._memory, 1000)
+        self._looks = max(1, 1000 * LOOKING // max(1, time.perf_counter_ns() - start))
+        for _ in range(threads - 1):
+            threading.Thread(target=self._assist, name="scratchnet helper", daemon=True).start()
+
+    def _assist(self) -> None:
+        alarm = threading.Lock()
+        alarm.acquire()
+        while True:
+            _compiled_help(self._memory, self._looks)
+            self._asleep.append(alarm)
+            alarm.acquire()
+
+    def run(self, size: int, work: float, kernel: int, arguments: tuple[Any, ...]) -> bool:
+        """Compute a range of this size by all threads; False, and nothing is done, if that is not worth while now."""
+        if not self._leading.acquire(blocking=False):
+            return False
+        try:
+            if time.perf_counter_ns() < self._alone_until or (self._asleep and work < WORTH_WAKING):
+                return False
+            while self._asleep:
+                self._asleep.pop().release()
+            try:
+                _compiled_lead(self._memory, min(size, PARTS * self.threads), size, kernel, arguments, self._looks)
+            finally:
+                self._wait()
+            return True
+        finally:
+            self._leading.release()
+
+    def _wait(self) -> None:
+        """Wait for a helper that lost its core to another process while it had a part."""
+        raised: BaseException | None = None
+        while self._words[_GATE]:
+            try:
+                self._alone_until = time.perf_counter_ns() + ALONE
+                time.sleep(SLEEP / 1e9)
+            except BaseException as error:  # Ctrl-C must not give back memory that a helper writes to
+                raised = error
+        if raised is not None:
+            raise raised
+
+
+PARTS = 1
+"""How many parts there are for each thread."""
+
+threads = THREADS
+"""How many threads may compute. The bits of all results are the same for any number."""
+
+_teams: dict[int, Team] = {}
+
+
+def _team() -> Team:
+    """The team of this process: a forked child has none of its parent's helpers."""
+    team = _teams.get(threads)
+    if team is None or team.process != os.getpid():
+        team = _teams[threads] = Team(threads)
+    return team
+
+
+def on_one_thread(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, with all kernels that it calls on the calling thread."""
+
+    @functools.wraps(function)
+    def alone(*arguments):
+        global threads
+        before, threads = threads, 1
+        try:
+            return function(*arguments)
+        finally:
+            threads = before
+
+    return alone
+
+
+class Kernel:
+    """A loop over a range, `function(*arguments, first, last)`, compiled for float32 and for float64.
+
+    Parameters
+    ----------
+    function : function
+        Takes and fills arrays, and returns nothing. What it writes for a part of the range is its own.
+    kinds : str
+        A letter for each argument: v or m, a vector or a matrix in C order, V or M one that is written to, a or A a
+        matrix of any strides; D, a vector of float64, i or I, one of int64, and W, one of int32; s, a float, and n, an int.
+        The arrays v, m and a are all of one type.
+    """
+
+    every: ClassVar[list["Kernel"]] = []
+
+    def __init__(self, function: Callable[..., None], kinds: str, **options: Any):
+        self._dispatcher = dispatcher(function, function.__name__, **options)
+        self._compiled: Callable[..., None] = _not_compiled_yet
+        self._kinds = kinds
+        self._addresses: dict[Any, int] = {}
+        self.__name__ = function.__name__
+        Kernel.every.append(self)
+
+    def __call__(self, size: int, work: float, *arguments: Any) -> None:
+        """Run it on 0 … size; `work` is how many nanoseconds it takes on one thread, roughly."""
+        try:
+            if work >= LEAST_WORK and threads > 1:
+                self._compiled(*arguments, 0, 0)  # nothing to do: it refuses arguments of wrong types
+                address = self._addresses.get(arguments[0].dtype)
+                if address is not None and _team().run(size, work, address, arguments):
+                    return
+            self._compiled(*arguments, 0, size)
+        except TypeError:
+            arguments = self._made_ready(arguments)
+            self._compiled(*arguments, 0, size)
+
+    def _made_ready(self, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Compile for these arguments if that is what was missing, and copy those that are read-only."""
+        self.load(arguments[0].dtype)
+        ready = []
+        for kind, argument in zip(self._kinds, arguments, strict=True):
+            if isinstance(argument, np.ndarray) and not argument.flags.writeable:
+                if kind.isupper():
+                    raise ValueError("output array is read-only")  # as NumPy says it
+                argument = argument.copy()
+            ready.append(argument)
+        return tuple(ready)
+
+    def load(self, dtype: Any) -> None:
+        """Load the machine code for this type of float, or make it."""
+        number = FLOATS[np.dtype(dtype)]
+        kinds = {
+            "v": types.Array(number, 1, "C"),
+            "m": types.Array(number, 2, "C"),
+            "a": types.Array(number, 2, "A"),
+            "d": types.Array(types.float64, 1, "C"),
+            "i": types.Array(types.int64, 1, "C"),
+            "s": types.float64,
+            "w": types.Array(types.int32, 1, "C"),
+            "n": types.int64,
+        }
+        arguments = tuple(kinds[kind.lower()] for kind in self._kinds)
+        signature = (*arguments, types.int64, types.int64)
+        load(self._dispatcher, signature)
+        self._compiled = self._dispatcher
+        try:  # on several threads
+            load(_compiled_lead, (_NUMBER, _NUMBER, _NUMBER, _NUMBER, types.Tuple(arguments), _NUMBER))
+            self._addresses[np.dtype(dtype)] = address_of(self._dispatcher, signature)
+        except Exception:  # a numba that is another inside: on one
+            self._addresses.pop(np.dtype(dtype), None)
+
+
+def _not_compiled_yet(*arguments: Any) -> None:
+    raise TypeError("compiled for no types yet")
+
+
+def kernel(kinds: str, **options: Any) -> Callable[[Callable[..., None]], Kernel]:
+    """`Kernel`, as a decorator."""
+    return lambda function: Kernel(function, kinds, **options)
