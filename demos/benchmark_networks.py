@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from common import Number
 from image_peers import ENGINES, NETWORKS
+from peers import BEST
 from workers import Worker, in_turn, times_as_fast
 
 from scratchnet import plots
@@ -25,7 +26,7 @@ def compare_networks(folder: Path, rounds: int, quick: bool, results: dict[str, 
     times = {}
     for network in NETWORKS[:1] if quick else NETWORKS:
         with ExitStack() as stack:
-            environment = {"SCRATCHNET_KERNELS": "numba"}
+            environment = {"SCRATCHNET_KERNELS": BEST}
             workers = {name: stack.enter_context(Worker(f"{network}, {name}", folder, environment)) for name in ENGINES}
             found = {name: worker.ask("gradient") for name, worker in workers.items()}
             loss, other = (answer["loss"] for answer in found.values())

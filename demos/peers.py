@@ -8,6 +8,7 @@ which puts the images where it wants them; and `epoch(x)`, one time through them
 # JAX may be missing:
 # pyright: reportMissingImports=false
 
+import importlib.util
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -193,8 +194,11 @@ class Peer(NamedTuple):
     quick: bool = True
 
 
+BEST = "vector" if importlib.util.find_spec("scratchnet.kernels.vector") else "numba"
+"""The fastest of scratchnet's engines."""
+
 PEERS = {
-    "scratchnet numba": Peer(Here, "numba", "numba"),
+    "scratchnet compiled": Peer(Here, "numba", BEST),
     "scratchnet blas": Peer(Here, "numba", "blas"),
     "scratchnet numpy": Peer(Here, "numpy"),
     "PyTorch eager": Peer(Torch, "torch"),

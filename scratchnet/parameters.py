@@ -11,8 +11,8 @@ import numpy as np
 
 from scratchnet import kernels
 from scratchnet.checks import listed, named
-from scratchnet.layer import Layer
 from scratchnet.kernels.memory import empty
+from scratchnet.layer import Layer
 from scratchnet.types import Array
 
 

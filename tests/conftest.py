@@ -65,7 +65,7 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     if threads := sys.modules.get("scratchnet.kernels.threads"):
-        threads.threads = 1
+        vars(threads)["threads"] = 1
 
 
 @pytest.hookimpl(tryfirst=True)

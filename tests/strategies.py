@@ -12,7 +12,6 @@ from scratchnet import kernels
 from scratchnet.types import Array
 
 
-
 def _engines() -> list[str]:
     """The engines that can be loaded here; NumPy alone where the environment asks for it."""
     found = ["numpy"]

@@ -9,6 +9,7 @@ import pytest
 import scratchnet as sn
 from scratchnet import kernels
 from scratchnet.types import Array
+from tests.strategies import ENGINES
 
 X = np.random.default_rng(7).random((22, 6))
 
@@ -211,12 +212,10 @@ REFUSED = {"a log-variance of eighty", "a log-variance of eighty, Gaussian pixel
 """In float32: there the square of such a gradient overflows, or the variance itself."""
 
 
-@pytest.mark.parametrize("engine", ["numpy", "numba"])
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", HARD)
 def test_what_is_hard_trains_or_is_refused(name, dtype, engine):
-    if engine == "numba":
-        pytest.importorskip("numba")
     with kernels.use(engine):
         if name in REFUSED and dtype is np.float32:
             with pytest.raises(sn.DivergenceError):

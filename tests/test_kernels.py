@@ -4,7 +4,9 @@ That every kernel gives the numbers of its formula is law 7 in laws.py.
 """
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,17 +23,16 @@ pytest.importorskip("numba")
 
 from scratchnet.kernels import loops, threads
 
-try:
+RUNGS: dict[str, Any] = {"numba": loops}
+if find_spec("scratchnet.kernels.vector"):  # the library works without that folder
     from scratchnet.kernels import vector
-    from scratchnet.kernels.vector import product, sparse
-except ModuleNotFoundError:  # the library works without that folder
-    vector = None
+    from scratchnet.kernels.vector import sparse
 
-RUNGS = {"numba": loops}
-if vector is not None:
     RUNGS["vector"] = SimpleNamespace(**vars(loops) | {name: getattr(vector, name) for name in vector.__all__})
+else:
+    sparse: Any = None
 EVERY_RUNG = pytest.mark.parametrize("compiled", RUNGS.values(), ids=RUNGS)
-VECTOR = pytest.mark.skipif(vector is None, reason="the folder kernels/vector is not there")
+VECTOR = pytest.mark.skipif(sparse is None, reason="the folder kernels/vector is not there")
 FLOATS = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
 lengths = st.one_of(st.integers(0, 70), st.sampled_from([127, 128, 129, 300]))

@@ -100,9 +100,7 @@ def test_where_compiling_is_switched_off_numpy_computes_and_it_is_said_once():
 
 def test_an_engine_that_cannot_be_loaded_is_refused_if_it_is_chosen_by_name():
     script = NUMBA_FAILS["is not there"] + (
-        "\nimport scratchnet as sn\n"
-        "try: sn.kernels.use('numba')\n"
-        "except ImportError: print(sn.kernels.active())"
+        "\nimport scratchnet as sn\ntry: sn.kernels.use('numba')\nexcept ImportError: print(sn.kernels.active())"
     )
     assert run(script, SCRATCHNET_KERNELS="numpy").stdout.strip() == "numpy"
 
@@ -140,8 +138,8 @@ def test_a_kernel_of_the_default_that_does_not_work_gives_way_and_is_named_once(
     monkeypatch.setattr(loops, "relu", broken)
     relu = kernels.Checked("relu", {"numba": loops, "numpy": formulas}, falls=True)
     with pytest.warns(RuntimeWarning, match=r'the kernel relu of the engine "numba" .* float32') as warned:
-        np.testing.assert_array_equal(relu(-ONES), 0 * ONES)
-        relu(ONES)
+        found = [relu(-ONES) for _ in range(2)]
+    np.testing.assert_array_equal(found, 0)
     assert len(warned) == 1
     assert relu.fallen_to == "numpy"
 
@@ -173,6 +171,12 @@ with sn.kernels.use("numba"): print(sn.kernels.active())
 
 # ---- numba's insides
 
+RELU_ALONE = """
+import numpy as np, scratchnet as sn
+assert sn.ReLU().forward(np.full((1, 1), -1, np.float32))[0] == 0
+print(sn.kernels.active())
+"""
+
 HIDE = """
 import sys
 def hide(owner, name):
@@ -185,7 +189,7 @@ def hide(owner, name):
 """
 INSIDES = {
     "how arguments are passed": "from numba.core.callconv import BaseCallConv as owner; hide(owner, '_get_arg_packer')",
-    "a function's type": "from numba.core.callconv import BaseCallConv as owner; hide(owner, 'get_function_type')",
+    "a function's type": "from numba.core.callconv import CPUCallConv as owner; hide(owner, 'get_function_type')",
     "the address of machine code": (
         "from numba.core.codegen import JITCodeLibrary as owner; hide(owner, 'get_pointer_to_function')"
     ),
@@ -200,7 +204,7 @@ INSIDES = {
 @pytest.mark.parametrize("what", INSIDES)
 def test_a_numba_that_is_another_inside_computes_the_same(what, tmp_path):
     hidden = f"{HIDE}{INSIDES[what]}\nfrom scratchnet.kernels import threads\nthreads.LEAST_WORK = 0\n"
-    found = run(hidden + DENSE_AND_CONVOLUTION, NUMBA_CACHE_DIR=str(tmp_path))
+    found = run(hidden + RELU_ALONE, NUMBA_CACHE_DIR=str(tmp_path))
     assert found.stdout.strip() != "numpy"
     assert "Warning" not in found.stderr
 
@@ -214,12 +218,6 @@ def test_files_of_machine_code_that_numba_cannot_be_told_to_forget_are_done_with
 
 
 # ---- machine code on disk
-
-RELU_ALONE = """
-import numpy as np, scratchnet as sn
-assert sn.ReLU().forward(np.full((1, 1), -1, np.float32))[0] == 0
-print(sn.kernels.active())
-"""
 
 
 def test_only_the_first_run_on_a_machine_compiles_and_says_so(tmp_path):
@@ -272,7 +270,7 @@ llvm.get_host_cpu_features = lambda: {**true(), "avx512f": False, "avx2": False,
 """
     shared = {"NUMBA_CACHE_DIR": str(tmp_path), "NUMBA_CPU_NAME": "generic"}
     for script in (DENSE_AND_CONVOLUTION, narrow + DENSE_AND_CONVOLUTION, DENSE_AND_CONVOLUTION):
-        found = run(script, **shared)
+        found = run(script, ROOT, **shared)
     assert found.stderr == ""  # the second machine has left the files of the first alone
 
 

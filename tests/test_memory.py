@@ -4,6 +4,7 @@ import gc
 import pickle
 import time
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -43,7 +44,7 @@ def test_the_memory_of_an_array_that_is_gone_is_used_again():
 
 
 def on_an_object(x):
-    holder = type("Holder", (), {})()
+    holder = SimpleNamespace()
     holder.itself, holder.x = holder, x  # only a collection of garbage lets it go
     return holder
 
@@ -60,7 +61,9 @@ HELD = {
     "a memoryview": memoryview,
     "a memoryview of bytes": lambda x: memoryview(x).cast("B"),
     "an array over its buffer": lambda x: np.frombuffer(memoryview(x), np.float32),
-    "an array through its interface": lambda x: np.asarray(type("I", (), {"__array_interface__": x.__array_interface__, "x": x})()),
+    "an array through its interface": lambda x: np.asarray(
+        SimpleNamespace(__array_interface__=x.__array_interface__, x=x)
+    ),
     "an iterator": lambda x: x.flat,
     "a read-only view": lambda x: np.asarray(x).view(),
     "a generator": lambda x: (row for row in x),

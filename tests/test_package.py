@@ -193,9 +193,9 @@ def relu_of_one() -> float:
 
 @pytest.fixture(autouse=True)
 def the_engine_that_was_there():
-    before = sn.kernels.active()
+    before = sn.kernels._active
     yield
-    sn.kernels.use(before)
+    sn.kernels._install(before)
 
 
 def test_an_engine_is_used_from_then_on(doubling):
@@ -244,12 +244,12 @@ def test_the_environment_chooses_the_engine():
 
 
 def test_the_products_of_blas_leave_the_threads_of_the_other_kernels_as_they_were():
-    numba = pytest.importorskip("numba")
-    before = numba.get_num_threads()
+    threads = pytest.importorskip("scratchnet.kernels.threads")
+    before = threads.threads
     with sn.kernels.use("blas"):
         assert relu_of_one() == 1
         assert sn.kernels.affine is formulas.affine
-    assert numba.get_num_threads() == before
+    assert threads.threads == before
 
 
 def test_every_kernel_is_there_under_its_name():

@@ -4,6 +4,7 @@ The chapter shows the rungs as they stand here. Timings are those of one machine
 """
 
 import json
+import math
 import os
 import re
 import statistics
@@ -23,8 +24,8 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 import scratchnet as sn
-from scratchnet.kernels import compiled, gemm
-from scratchnet.memory import aligned
+from scratchnet.kernels import threads as library_threads
+from scratchnet.kernels.vector import product, registers, sparse
 from scratchnet.storage import write_whole
 
 HERE = Path(__file__).parent
@@ -111,7 +112,8 @@ def unrolled(A, B, C):
 
 def register_tile(A, B, C, threads=1):
     """The library's: the tile of C stays in registers while k runs."""
-    compiled._product(A, B, C, C, threads)
+    library_threads.threads = threads
+    product.multiply(A, B, C, C)
 
 
 # ---- the limit: fused multiply-adds that wait for nothing but each other
@@ -119,7 +121,7 @@ def register_tile(A, B, C, threads=1):
 
 def fma_loop(chains: int) -> Callable[[int, np.float32, int], Any]:
     """A loop whose every turn lengthens so many chains sᵥ ← a a + sᵥ of vectors of float32, all in registers."""
-    lanes = gemm.VECTOR // 4
+    lanes = product.VECTOR // 4
     vector = ir.VectorType(ir.FloatType(), lanes)
 
     @intrinsic
@@ -159,7 +161,7 @@ def fma_rate(chains: int, threads: int = 1) -> float:
         2e-9
         * turns
         * chains
-        * (gemm.VECTOR // 4)
+        * (product.VECTOR // 4)
         * threads
         / best([partial(loops, turns, np.float32(0.5), threads)], 300)[0]
     )
@@ -167,7 +169,7 @@ def fma_rate(chains: int, threads: int = 1) -> float:
 
 def limit(threads: int = 1) -> float:
     """GFLOP/s of float32 that no product can pass here: as many chains as the library's largest tile has."""
-    return fma_rate(gemm.SUMS, threads)
+    return fma_rate(product.SUMS, threads)
 
 
 def best(calls: list[Callable[[], Any]], rounds: int) -> list[float]:
@@ -200,24 +202,29 @@ def rung_rates(rng: np.random.Generator) -> dict[str, float]:
     return rates
 
 
+def aligned(shape, dtype):
+    """An array that begins at a cache line, as a panel does."""
+    return registers.aligned_vector(math.prod(shape), np.empty(1, dtype)).reshape(shape)
+
+
 @njit
 def _tiles(rows, halves, panel, A, C, steps, count):
-    a, c = gemm.address(A), gemm.address(C)
+    a, b, c, c_row = A.ctypes.data, panel.ctypes.data, C.ctypes.data, C.strides[0]
     a_row, a_k = A.strides
     for _ in range(count):
-        gemm._tile(rows, halves, panel, a, a_row, a_k, c, C.strides[0], c, C.strides[0], steps)
+        product._tile(panel, rows, halves, b, a, a_row, a_k, c, c_row, c, c_row, steps)
 
 
 def tile_rates(size: int, rng: np.random.Generator, transposed: bool = False) -> dict[str, float]:
     """GFLOP/s of the tiles of the library, rows × vectors, over a panel of so many bytes; of A, or of one like Aᵀ."""
     calls, flop = {}, {}
-    for halves in sorted({4, gemm.WIDEST}):
-        across = gemm.VECTOR // 8 * halves
+    for halves in sorted({4, product.WIDEST}):
+        across = product.VECTOR // 8 * halves
         steps = size // (4 * across)
-        panel, C = aligned((steps * across,), np.float32), np.zeros((gemm.HEIGHTS[0], across), np.float32)
-        A = aligned((steps, 400) if transposed else (gemm.HEIGHTS[0], steps), np.float32)
+        panel, C = aligned((steps * across,), np.float32), np.zeros((product.HEIGHTS[0], across), np.float32)
+        A = aligned((steps, 400) if transposed else (product.HEIGHTS[0], steps), np.float32)
         panel[...], A[...] = rng.standard_normal(panel.shape), rng.standard_normal(A.shape)
-        for rows in sorted(height for height in gemm.HEIGHTS if height <= gemm._tallest(halves)):
+        for rows in sorted(height for height in product.HEIGHTS if height <= product._tallest(halves)):
             name, count = f"{rows} × {halves // 2}", 200_000 // steps
             calls[name] = partial(_tiles, rows, halves, panel, A.T if transposed else A, C, steps, count)
             flop[name] = 2e-9 * rows * across * steps * count
@@ -234,7 +241,7 @@ def adam(rng: np.random.Generator) -> dict[str, float]:
     """Microseconds of a step of Adam on the VAE's θ, and of its memory traffic alone."""
     P = sum((D + 1) * M for D, M in ((784, 400), (400, 40), (20, 400), (400, 784)))
     theta, dtheta, m, v = (rng.random(P, np.float32) for _ in range(4))
-    step = partial(compiled.adam_step, theta, dtheta, m, v, 3, 1e-3, 0.9, 0.999, 1e-8, 0.0)
+    step = partial(sn.kernels.adam_step, theta, dtheta, m, v, 3, 1e-3, 0.9, 0.999, 1e-8, 0.0)
     by_step, by_traffic = best([step, partial(_traffic, theta, dtheta, m, v)], 100)
     return {"parameters": P, "step in µs": 1e6 * by_step, "traffic in µs": 1e6 * by_traffic}
 
@@ -247,8 +254,8 @@ def zeros(rng: np.random.Generator) -> dict[str, Any]:
     calls = []
     for share in SHARES:
         x = np.where(rng.random((128, 784)) < share, rng.standard_normal((128, 784)), 0).astype(np.float32)
-        calls.append(partial(compiled._sparse_product, x, False, W, b, y, np.zeros(1), THREADS))
-    *times, dense = best([*calls, partial(compiled._product, x, W, b, y, THREADS)], 100)
+        calls.append(partial(sparse.multiply_skipping, x, False, W, b, y))
+    *times, dense = best([*calls, partial(product.multiply, x, W, b, y)], 100)
     slope, base = np.polyfit(SHARES, times, 1)
     return {
         "share of MNIST that is not zero": float(np.mean(images != 0)),
@@ -316,7 +323,7 @@ def measure(seed: int = SEED) -> dict[str, Any]:
         "seed": seed,
         "side": SIDE,
         "threads": THREADS,
-        "vector in bytes": gemm.VECTOR,
+        "vector in bytes": product.VECTOR,
         "unit": "GFLOP/s of float32, the best of several rounds, unless said otherwise",
         "limit": {"1": limit(), str(THREADS): limit(THREADS)},
         "rungs": rung_rates(rng),

@@ -57,6 +57,7 @@ class Checked:
         self.fallen_to: str | None = None
 
     def __call__(self, *arguments: Any) -> Any:
+        """Compute; the type of the first argument decides."""
         dtype = arguments[0].dtype
         for argument in arguments:
             if isinstance(argument, np.ndarray) and argument.dtype != dtype and argument.dtype.kind in "fc":
@@ -158,19 +159,19 @@ def _ladder(engine: str, falls: bool) -> SimpleNamespace:
 def _highest_ladder() -> SimpleNamespace:
     """The kernels of the highest rung that can be loaded, those below it where they have to give way."""
     global _highest
-    missing: dict[str, Exception] = {}
-    for rung in _RUNGS:
+    why = ""
+    for _highest in _RUNGS:
         try:
-            ladder = _ladder(rung, falls=True)
+            ladder = _ladder(_highest, falls=True)
         except Exception as error:  # numba is not there, or fails in some way of its own
-            if not (isinstance(error, ModuleNotFoundError) and error.name == f"{__name__}.{_RUNGS[rung]}"):
-                missing[rung] = error
+            if not (isinstance(error, ModuleNotFoundError) and error.name == f"{__name__}.{_RUNGS[_highest]}"):
+                why = f'the engine "{_highest}" can\'t be loaded here ({type(error).__name__}: {error})'
         else:
-            _highest = rung
             break
-    if missing:
-        rung, error = list(missing.items())[-1]
-        _say_slower(f'the engine "{rung}" can\'t be loaded here ({type(error).__name__}: {error})')
+    else:
+        raise AssertionError("the formulas can always be loaded")
+    if why:
+        _say_slower(why)
     return ladder
 
 

@@ -17,6 +17,7 @@ from llvmlite import binding as llvm
 from llvmlite import ir
 from numba import config, njit
 from numba import types as numba_types
+from numba.core.caching import NullCache
 
 if config.DISABLE_JIT:  # type: ignore[attr-defined]  (numba sets its names while it runs)
     raise ImportError("NUMBA_DISABLE_JIT is set")
@@ -105,7 +106,7 @@ def _forget_files(compiled: Numba) -> None:
     try:
         compiled._cache.flush()
     except Exception:
-        compiled._cache = type(njit(lambda: None)._cache)()
+        compiled._cache = NullCache()
 
 
 @contextmanager

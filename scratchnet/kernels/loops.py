@@ -434,8 +434,8 @@ def gather(x, rows):
 
 
 # ---- images: docs/06-convolution.md
-#      A convolution is a product with the patches of an image, its adjoint adds patches up, and the weights' gradient is
-#      a product with patches again. `plan` is C H W kh kw sh sw top left P Q.
+#      A convolution is a product with the patches of an image, its adjoint adds patches up, and the gradient of the
+#      weights is a product with patches again. `plan` is C H W kh kw sh sw top left P Q.
 
 
 @njit(error_model="numpy")
@@ -540,7 +540,7 @@ def conv2d(x, W, b, stride, padding):
 
 
 def conv2d_transpose(y, W, b, stride, padding, size):
-    M, C, kh, kw = W.shape
+    _, C, kh, kw = W.shape
     sizes = plan((C, *size), (kh, kw), stride, padding)
     x = empty((len(y), C, *size), W.dtype)
     work = y.size * C * kh * kw / 10

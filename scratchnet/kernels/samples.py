@@ -93,7 +93,9 @@ def what_is_wrong(name: str, kernel: Callable[..., Any], dtype: np.dtype) -> str
                 found = run(kernel, given, dtype)
                 for one, expected in zip(found, exact, strict=True):
                     error = np.abs(np.subtract(one, expected, dtype=np.float64)).max()
-                    if np.shape(one) != np.shape(expected) or not error <= TOLERANCE[dtype] * max(1, np.abs(expected).max()):
+                    if np.shape(one) != np.shape(expected) or not error <= TOLERANCE[dtype] * max(
+                        1, np.abs(expected).max()
+                    ):
                         return f"it differs from its formula by {error:.3g}"
     except Exception as error:
         return f"{type(error).__name__}: {error}"

@@ -277,9 +277,9 @@ class Kernel:
     function : function
         Takes and fills arrays, and returns nothing. What it writes for a part of the range is its own.
     kinds : str
-        A letter for each argument: v or m, a vector or a matrix in C order, V or M one that is written to, a or A a
-        matrix of any strides; D, a vector of float64, i or I, one of int64, and W, one of int32; s, a float, and n, an int.
-        The arrays v, m and a are all of one type.
+        A letter for each argument: v or m, a vector or a matrix in C order; a, a matrix of any strides; d, a vector of
+        float64, i, one of int64, and w, one of int32; s, a float; n, an int. A capital letter is an array that is
+        written to. The arrays v, m and a are all of one type.
     """
 
     every: ClassVar[list["Kernel"]] = []

@@ -1,4 +1,4 @@
-"""Kernels whose inner loops are emitted for the CPU's vector registers: those that gain by it; the rest are plain loops."""
+"""The kernels that gain by inner loops written for the CPU's vector registers: products and convolutions."""
 
 import numpy as np
 

@@ -60,7 +60,6 @@ FEW, PARTS = 16, 4
 """With so few shares of a weight gradient the batch is cut too, and the sums over its parts are added up."""
 
 
-
 class _Memory:
     """Loads and stores of numbers of one type, at an address and so many numbers further; tables hold int64."""
 
@@ -340,7 +339,7 @@ def _of_pairs(sizes):
 
 @kernel("mmVViii")
 def _spread_pairs(a, b, A, B, sizes, a_places, b_places, first, last):
-    """Images from first to last: the channels of a into lanes, strip by strip, and the numbers of b into their places."""
+    """Images from first to last: the channels of a into lanes, strip by strip, the numbers of b into their places."""
     N, width, wide, of_a, of_b, _, strips, _ = _of_pairs(sizes)
     for n in range(first, last):
         for strip in range(strips):

@@ -63,8 +63,8 @@ def _tallest(halves):
 def _tile(typingctx, like, rows, halves, b, a, a_row, a_k, start, start_row, c, c_row, steps):
     """C = start + A B, for one of the HEIGHTS, and a panel, at b, that is 1, 2, 4 or 8 half vectors wide.
 
-    Numbers are of that array's type; addresses and strides are in bytes. The tile stands in registers while k runs, two steps at a time: it is emitted
-    once for each height and width, as registers have no index.
+    Numbers are of that array's type; addresses and strides are in bytes. The tile stands in registers while k runs, two
+    steps at a time: it is emitted once for each height and width, as registers have no index.
     """
     kind, size = scalar(like.dtype), like.dtype.bitwidth // 8
 

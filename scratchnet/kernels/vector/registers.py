@@ -4,14 +4,11 @@ An address is a number of bytes, a 64-bit integer; numba's `array.ctypes.data` i
 outlive its use. A load or a store says how its address is aligned.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any
-
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
 
-from scratchnet.kernels.compile import REGISTERS, VECTOR
+from scratchnet.kernels.compile import REGISTERS
 from scratchnet.kernels.memory import LINE
 
 SUMS = REGISTERS // 4 * 3

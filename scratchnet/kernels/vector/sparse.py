@@ -69,7 +69,9 @@ def _append(typingctx, like, at, k, numbers, columns, e):
         first = spread(builder, indices, builder.trunc(k, I32))
         places = builder.add(first, ir.Constant(indices, [ir.Constant(I32, lane) for lane in range(lanes)]))
         for array, values, letter, width in ((numbers, seen, f"f{8 * size}", size), (columns, places, "i32", 4)):
-            end = builder.inttoptr(builder.add(array, builder.mul(e, constant(width))), values.type.element.as_pointer())
+            end = builder.inttoptr(
+                builder.add(array, builder.mul(e, constant(width))), values.type.element.as_pointer()
+            )
             compress = ir.FunctionType(ir.VoidType(), [values.type, end.type, mask])
             function = declared(builder, f"llvm.masked.compressstore.v{lanes}{letter}", compress)
             builder.call(function, [values, end, chosen])
