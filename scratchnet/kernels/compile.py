@@ -17,7 +17,6 @@ from llvmlite import binding as llvm
 from llvmlite import ir
 from numba import config, njit
 from numba import types as numba_types
-from numba.core.caching import NullCache
 
 if config.DISABLE_JIT:  # type: ignore[attr-defined]  (numba sets its names while it runs)
     raise ImportError("NUMBA_DISABLE_JIT is set")
@@ -106,6 +105,8 @@ def _forget_files(compiled: Numba) -> None:
     try:
         compiled._cache.flush()
     except Exception:
+        from numba.core.caching import NullCache
+
         compiled._cache = NullCache()
 
 
