@@ -1,6 +1,7 @@
 """The ladder of engines: what does not work gives way, is said once, and never computes a wrong number."""
 
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -30,7 +31,7 @@ def run(script: str, cwd: Path = ROOT, **environment: str) -> "subprocess.Comple
         capture_output=True,
         text=True,
         check=True,
-        timeout=300,
+        timeout=900,
     )
 
 
@@ -272,6 +273,23 @@ llvm.get_host_cpu_features = lambda: {**true(), "avx512f": False, "avx2": False,
     for script in (DENSE_AND_CONVOLUTION, narrow + DENSE_AND_CONVOLUTION, DENSE_AND_CONVOLUTION):
         found = run(script, ROOT, **shared)
     assert found.stderr == ""  # the second machine has left the files of the first alone
+
+
+# ---- other CPUs
+
+SSE = "+sse,+sse2,+sse3,+ssse3,+sse4.1,+sse4.2,+popcnt,+64bit,-avx512f"
+CPUS = {"haswell": f"{SSE},+avx,+avx2,+fma,+f16c,+bmi,+bmi2,+lzcnt", "nehalem": f"{SSE},-avx,-avx2,-fma"}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="these CPUs belong to another family")
+@pytest.mark.parametrize("cpu", CPUS)
+def test_every_kernel_computes_its_formula_on_another_cpu(cpu, tmp_path):
+    environment = {"NUMBA_CPU_NAME": cpu, "NUMBA_CPU_FEATURES": CPUS[cpu], "NUMBA_CACHE_DIR": str(tmp_path)}
+    script = "import sys, pytest; sys.exit(pytest.main(['-q', '-n', '0', '-m', 'smoke', 'tests/test_smoke.py']))"
+    width = "from scratchnet.kernels import compile; print(compile.VECTOR)"
+    assert run(width, ROOT, **environment).stdout.strip() == {"haswell": "32", "nehalem": "16"}[cpu]
+    run(script, ROOT, **environment)
 
 
 # ---- threads, forks and signals

@@ -35,7 +35,10 @@ THREADS: int = config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
 
 
 def _features() -> dict[str, bool]:
-    """What the CPU can do, by LLVM's names; nothing, where LLVM can't tell."""
+    """What the CPU that numba compiles for can do, by LLVM's names; nothing, where LLVM can't tell."""
+    if config.CPU_NAME:  # type: ignore[attr-defined]  (NUMBA_CPU_NAME: it need not be the CPU at hand)
+        listed = (config.CPU_FEATURES or "").split(",")  # type: ignore[attr-defined]
+        return {feature[1:]: feature[0] == "+" for feature in listed if feature}
     try:
         found = dict(llvm.get_host_cpu_features())
     except Exception:  # LLVM knows some CPUs by name alone
@@ -49,6 +52,9 @@ CPU = _features()
 
 VECTOR = 64 if CPU.get("avx512f") else 32 if CPU.get("avx2") and CPU.get("fma") else 16
 """Bytes in a vector register."""
+
+FUSES = bool(CPU.get("fma") or CPU.get("neon"))
+"""Whether a product and a sum are one instruction, which rounds once."""
 
 REGISTERS = 32 if CPU.get("avx512f") or CPU.get("neon") else 16
 """How many vector registers there are."""

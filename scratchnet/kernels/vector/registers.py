@@ -8,7 +8,7 @@ import numpy as np
 from llvmlite import ir
 from numba import njit, types
 
-from scratchnet.kernels.compile import REGISTERS
+from scratchnet.kernels.compile import FUSES, REGISTERS
 from scratchnet.kernels.memory import LINE
 
 SUMS = REGISTERS // 4 * 3
@@ -61,7 +61,9 @@ def spread(builder, vector, number):
 
 
 def multiply_add(builder, a, x, total):
-    """a x + total, lane by lane, rounded once."""
+    """a x + total, lane by lane; rounded once, where the CPU can do that."""
+    if not FUSES:
+        return builder.fadd(builder.fmul(a, x), total)
     vector = total.type
     bits = 32 if vector.element == ir.FloatType() else 64
     fused = ir.FunctionType(vector, [vector] * 3)
