@@ -15,6 +15,8 @@ import numpy as np
 from scratchnet.errors import DataError, ShapeError
 from scratchnet.types import Array
 
+_LONGEST = 2**31 - 1  # the numbers of a 32-bit index
+
 
 def check_floats(where: object, name: str, x: Any) -> None:
     """`x` is an array of floating-point numbers."""
@@ -116,24 +118,32 @@ def check_in_place(where: str, name: str, x: Array, /, **others: Array) -> None:
             )
 
 
-def check_count(where: str, name: str, value: Any, least: int = 1) -> None:
-    """`value` is a whole number, not below `least`."""
+def check_count(where: str, name: str, value: Any, least: int = 1, most: int = 2**63 - 1) -> int:
+    """`value` is a whole number from `least` to `most`; returned as an int, which no sum or product overflows."""
     if not isinstance(value, Integral) or isinstance(value, bool):
         raise TypeError(f"{where} expects {name} to be a whole number, got {named(value)}.")
+    value = int(value)
     if value < least:
-        raise ValueError(f"{where} expects {name} to be at least {least}, got {value}.")
+        raise ValueError(f"{where} expects {name} to be at least {least}, got {named(value)}.")
+    if value > most:
+        raise ValueError(f"{where} expects {name} to be at most {most}, got {named(value)}.")
+    return value
+
+
+def check_length(where: str, name: str, value: Any, least: int = 1) -> int:
+    """`value` is a whole number that an axis of an array in memory may have, or a step along it; returned as an int."""
+    return check_count(where, name, value, least, _LONGEST)
 
 
 def check_pair(where: str, name: str, value: Any, least: int = 1) -> tuple[int, int]:
-    """`value` is a whole number or a pair of them, none below `least`; returned as a pair."""
+    """`value` is a length or a pair of them, none below `least`; returned as a pair."""
     if not isinstance(value, tuple | list):
-        check_count(where, name, value, least)
-        return int(value), int(value)
+        value = check_length(where, name, value, least)
+        return value, value
     if len(value) != 2:
         raise ValueError(f"{where} expects {name} to be a number or a pair, got {len(value)} numbers.")
-    for i, one in enumerate(value):
-        check_count(where, f"{name}[{i}]", one, least)
-    return int(value[0]), int(value[1])
+    first, second = (check_length(where, f"{name}[{i}]", one, least) for i, one in enumerate(value))
+    return first, second
 
 
 def as_written(pair: tuple[int, int]) -> str:
@@ -143,14 +153,22 @@ def as_written(pair: tuple[int, int]) -> str:
 
 def check_number(
     where: str, name: str, value: Any, low: float, high: float = np.inf, *, open_low=False, closed_high=False
-) -> None:
-    """`value` is a number in [low, high); `open_low` leaves the end `low` out, `closed_high` takes the other in."""
+) -> float:
+    """`value` is a number in [low, high); `open_low` leaves the end `low` out, `closed_high` takes the other in.
+
+    Returned as a float, so that a NumPy scalar or a fraction has no type of its own to hand on.
+    """
     if not isinstance(value, Real) or isinstance(value, bool):
         raise TypeError(f"{where} expects {name} to be a number, got {named(value)}.")
-    value = float(value)
-    if not (low < value if open_low else low <= value) or not (value <= high if closed_high else value < high):
+    try:
+        number = float(value)
+    except OverflowError:  # of an int or a fraction that no float can hold
+        number = np.inf if value > 0 else -np.inf
+    if not (low < number if open_low else low <= number) or not (number <= high if closed_high else number < high):
         interval = f"{'(' if open_low else '['}{low:g}, {high:g}{']' if closed_high else ')'}"
-        raise ValueError(f"{where} expects {name} in {interval}, got {value}.")
+        came = number if np.isfinite(number) else named(value)
+        raise ValueError(f"{where} expects {name} in {interval}, got {came}.")
+    return number
 
 
 def check_real(where: str, name: str, x: Any) -> Array:
@@ -315,4 +333,8 @@ def named(value: Any) -> str:
     """A wrong argument in a few words: itself if it is short, its type if it is not."""
     if isinstance(value, type):
         return f"the class {value.__name__}"
-    return repr(value) if isinstance(value, int | float | str | None) else type(value).__name__
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, int) and abs(value) >= 10**20:  # of several thousand digits, Python refuses to write it
+        return f"a number near {'-' if value < 0 else ''}10**{round(value.bit_length() * np.log10(2))}"
+    return brief(repr(value)) if isinstance(value, int | float | str | None) else type(value).__name__

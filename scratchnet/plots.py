@@ -66,7 +66,7 @@ def image_grid(
     `shape` is one image's height and width; images are square unless it is given.
     """
     where = "plots.image_grid"
-    check_count(where, "columns", columns)
+    columns = check_count(where, "columns", columns, most=10_000)
     check_texts(where, "names", names)
     if len(names) > columns:
         raise ShapeError(f"{where} expects at most {columns} names, one for each column, got {len(names)}.")
@@ -96,7 +96,7 @@ def image_rows(rows: Mapping[str, Array], title: str, *, shape: tuple[int, int] 
 def image_grids(grids: Mapping[str, Array], title: str, *, columns: int) -> Figure:
     """A panel for each grid of square images (N, D), two in a row, `columns` images in a row of a grid, names above."""
     check_names("plots.image_grids", "grids", grids)
-    check_count("plots.image_grids", "columns", columns)
+    columns = check_count("plots.image_grids", "columns", columns, most=10_000)
     rows = math.ceil(len(grids) / 2)
     figure, all_axes = _figure(9, 4.6 * rows, title, panels=2 * rows, rows=rows)
     for axes, (name, images) in zip(all_axes, grids.items(), strict=False):
@@ -160,7 +160,7 @@ def latent_plane(
 
     Each image stands for an equal share of the prior. z₁ grows to the right, z₂ upwards.
     """
-    check_count("plots.latent_plane", "side", side)
+    side = check_count("plots.latent_plane", "side", side, most=1000)
     if not callable(decode):
         raise TypeError(f"plots.latent_plane expects decode to be a function, got {named(decode)}.")
     dtype = check_float_type("plots.latent_plane", dtype)
@@ -258,7 +258,7 @@ def v_curve(gradients: Mapping[str, tuple[Array, Array, Array]], title: str, *, 
     `gradients` holds, by name, the steps (S,) and the errors (S,) of central difference and complex step, NaN where
     there is none; `step` is marked as the one that was used.
     """
-    check_number("plots.v_curve", "step", step, 0, open_low=True)
+    step = check_number("plots.v_curve", "step", step, 0, open_low=True)
     _check_curves("plots.v_curve", "gradients", gradients, 3)
     figure, (axes,) = _figure(6.4, 4, title)
     for i, (name, (steps, errors, exact_errors)) in enumerate(gradients.items()):
@@ -314,7 +314,7 @@ def bars(
     check_names("plots.bars", "groups", groups)
     check_text("plots.bars", x_label=x_label, y_label=y_label)
     check_texts("plots.bars", "ticks", ticks)
-    check_count("plots.bars", "digits", digits, 0)
+    digits = check_count("plots.bars", "digits", digits, 0, most=17)
     for name, heights in groups.items():
         check_vector("plots.bars", name, heights, len(ticks))
     if len(groups) > len(COLORS):
