@@ -4,6 +4,7 @@ Each function takes `where`, the caller or its name, as the reader knows it, and
 cost a comparison of tuples, except `check_pixels` and `check_finite`, which read their array.
 """
 
+import os
 from collections.abc import Collection, Iterable, Mapping
 from numbers import Integral, Real
 from os import PathLike
@@ -242,6 +243,12 @@ def check_path(where: str, name: str, path: Any) -> Path:
     """`path` is the name of a file or folder; returned as a path."""
     if not isinstance(path, str | PathLike) or isinstance(path, bytes):
         raise TypeError(f"{where} expects {name} to be a path, got {named(path)}.")
+    try:
+        usable = b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:
+        usable = False
+    if not usable:
+        raise ValueError(f"{where} expects {name} in letters that a file's name can have here, got {path!a}.")
     return Path(path)
 
 
