@@ -539,7 +539,7 @@ def rewrite_arrays(path: Path, change: Callable[[dict[str, Any]], dict[str, Any]
         (lambda: sn.Adam(0.01), lambda found: {"m": np.nextafter(found["m"], np.float32(1))}),
         (lambda: sn.Adam(0.01), lambda found: {"v": 0 * found["v"]}),
         (lambda: sn.Adam(0.01), lambda found: {"m": found["v"], "v": found["m"]}),
-        (lambda: sn.SGD(0.01, momentum=0.9), lambda found: {"v": found["v"][::-1]}),
+        (lambda: sn.SGD(0.01, momentum=0.9), lambda found: {"velocity": found["velocity"][::-1]}),
     ],
     ids=["parameters", "a last digit of Adam's mean", "Adam's squares", "Adam's two swapped", "SGD's velocity"],
 )
