@@ -164,7 +164,7 @@ def check_number(
     try:
         number = float(value)
     except OverflowError:  # of an int or a fraction that no float can hold
-        number = np.inf if value > 0 else -np.inf
+        number = np.inf if value > 0 else -np.inf  # type: ignore[operator]
     if not (low < number if open_low else low <= number) or not (number <= high if closed_high else number < high):
         interval = f"{'(' if open_low else '['}{low:g}, {high:g}{']' if closed_high else ')'}"
         came = number if np.isfinite(number) else named(value)
