@@ -20,7 +20,7 @@ from scratchnet.errors import DataError
 from scratchnet.memory import aligned
 from scratchnet.models.model import Model
 from scratchnet.optim import Optimizer
-from scratchnet.storage import clear_aside, opened, read_array, read_arrays, write_whole
+from scratchnet.storage import clear_aside, opened, read_array, read_arrays, write_arrays, write_whole
 from scratchnet.types import Array
 
 _FORMAT = 2
@@ -142,7 +142,7 @@ class Checkpoint:
         arrays = {"theta": theta, **memory, "state": np.frombuffer(text, np.uint8)}
         try:
             with write_whole(self.path) as file:
-                np.savez(file, **arrays)
+                write_arrays(file, arrays)
         except OSError as error:
             before = "; what was saved there before is kept" if self.path.exists() else ""
             raise type(error)(

@@ -7,7 +7,7 @@ import os
 import secrets
 import stat
 import zipfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
@@ -54,7 +54,7 @@ def save(path: str | PathLike[str], model: Model) -> None:
     check_path("save", "path", path)
     check_model("save", model)
     with write_whole(path) as file:
-        np.savez(file, **model.parameters.named())  # type: ignore[arg-type]  (names are free)
+        write_arrays(file, model.parameters.named())
 
 
 def load(path: str | PathLike[str], model: Model) -> None:
@@ -95,6 +95,14 @@ def load(path: str | PathLike[str], model: Model) -> None:
         found = read_arrays(archive, named)
     for name, W in named.items():
         W[...] = found[name]
+
+
+def write_arrays(file: IO[bytes], arrays: Mapping[str, Array]) -> None:
+    """An .npz of the arrays, as np.savez writes it, under any names, and closed also where the disk is full."""
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, x in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, x, allow_pickle=False)
 
 
 @contextmanager
