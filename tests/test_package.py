@@ -170,7 +170,7 @@ def test_importing_loads_nothing_that_training_does_not_need(loaded, module):
 def imported(source: Path) -> set[str]:
     """The modules that a file imports, anywhere in it."""
     names = set()
-    for node in ast.walk(ast.parse(source.read_text())):
+    for node in ast.walk(ast.parse(source.read_text("utf-8"))):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
