@@ -26,7 +26,6 @@ from common import (
     verdict,
     whole_number,
 )
-from tqdm import tqdm
 
 import scratchnet as sn
 from scratchnet import plots
@@ -145,7 +144,7 @@ def train(demo: Run, name: str, task: Task, x: np.ndarray, x_test: np.ndarray, r
 
     def measure(record: dict[str, float]) -> None:
         record["test"] = error_of(task.model, x_test)
-        tqdm.write(f"{name:20} epoch {record['epoch']:>2}/{task.epochs}  test {record['test']:.6f} {PIXEL}")
+        print(f"{name:20} epoch {record['epoch']:>2}/{task.epochs}  test {record['test']:.6f} {PIXEL}")
 
     return sn.fit(
         task.model,

@@ -4,6 +4,7 @@ import argparse
 import itertools
 import json
 import math
+import os
 import re
 import shlex
 import sys
@@ -11,12 +12,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
 import scratchnet as sn
-from scratchnet import plots
+from scratchnet import console, plots
 from scratchnet.storage import write_whole
 
 QUICK_EPOCHS, QUICK_TRAIN, QUICK_TEST = 3, 6_000, 1_000
@@ -39,7 +41,11 @@ def options(
     parser.add_argument("--epochs", type=whole_number, default=epochs, help="times through the training images")
     parser.add_argument("--batch-size", type=whole_number, default=batch_size, help="images in a step")
     if resumes:
-        parser.add_argument("--resume", action="store_true", help="go on with the run in --out that was interrupted")
+        parser.add_argument(
+            "--resume",
+            action="store_true",
+            help="go on with the interrupted run in --out",
+        )
     if digits:
         parser.add_argument("--data", type=Path, help="folder of MNIST-like idx files, in place of the shipped MNIST")
     return parser
@@ -51,7 +57,12 @@ def plain_options(name: str, description: str | None, *, quick: str) -> argparse
         prog=f"{name}.py", description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     parser.add_argument("--seed", type=int, default=0, help="of all random numbers")
-    parser.add_argument("--out", type=Path, default=Path("runs") / name, help="folder for the results")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("runs") / name,
+        help="folder for the results of one run",
+    )
     parser.add_argument("--quick", action="store_true", help=quick)
     return parser
 
@@ -232,6 +243,40 @@ class Run:
         self._checkpoints: list[Path] = []
         self._start = time.perf_counter()
         arguments.out.mkdir(parents=True, exist_ok=True)
+        self._former, self._begun = _run_in(arguments.out), False
+        if vars(arguments).get("resume") and self._former:
+            self._check_former()
+
+    def _check_former(self) -> None:
+        """The run in the folder is one that --resume can go on with: this one, and not finished."""
+        out, former = self.arguments.out, self._former
+        if former.get("finished"):
+            print(f"The run in {out} is finished, and nothing was changed. To begin anew, leave out --resume.")
+            sys.exit()
+        if former["demo"] != self.name:
+            raise sn.DataError(f"{out} holds a run of {former['demo']}.py: give this one another --out.")
+        there, here = former["arguments"], _as_json(self.arguments)
+        names = [name for name in here if name not in ("out", "resume", "epochs") and there.get(name) != here[name]]
+        if names:  # how many epochs there may be, fit decides
+            differences = ", ".join(f"{name} {there.get(name)} and not {here[name]}" for name in names)
+            raise sn.DataError(
+                f"{out} holds a run with {differences}: give --resume the same options, or leave it out to begin anew."
+            )
+
+    def _begin(self, name: str) -> Path:
+        """The path of a file that this run writes; the folder is this run's from its first file on."""
+        if not self._begun:
+            self._begun = True
+            if not vars(self.arguments).get("resume"):
+                _remove_files(self.arguments.out, self._former)
+                self._former = {}
+            self._former |= {"demo": self.name, "arguments": _as_json(self.arguments)}
+        path = self.arguments.out / name
+        names = self._former.setdefault("files", ["metrics.json"])
+        if name not in names:  # on disk before the file itself is, so that whatever ends the run, the next one knows it
+            names.append(name)
+            _write_json(self.arguments.out / "metrics.json", self._former)
+        return path
 
     def images(self, split: str):
         """The images and labels of "train" or "test", a small part of them with --quick."""
@@ -241,12 +286,12 @@ class Run:
 
     def path(self, name: str) -> Path:
         """Where the file `name` of this run goes; it is listed at the end."""
-        self.files.append(self.arguments.out / name)
+        self.files.append(self._begin(name))
         return self.files[-1]
 
     def checkpoint(self, *network: str | int) -> Path:
         """The file in which a network's training is saved until the run is finished, for --resume to go on from."""
-        path = self.arguments.out / f"{re.sub(r'[^A-Za-z0-9]+', '-', ' '.join(map(str, ('checkpoint', *network))))}.npz"
+        path = self._begin(f"{re.sub(r'[^A-Za-z0-9]+', '-', ' '.join(map(str, ('checkpoint', *network))))}.npz")
         if not self.arguments.resume:
             path.unlink(missing_ok=True)
         self._checkpoints.append(path)
@@ -258,11 +303,16 @@ class Run:
 
     def finish(self, results: dict[str, Number], history: sn.History | None = None) -> None:
         """Write metrics.json, and say which files to open; `history` is that of the training, if there was one."""
-        arguments = {name: str(v) if isinstance(v, Path) else v for name, v in vars(self.arguments).items()}
+        interrupted = history is not None and history.interrupted
+        path = self.path("metrics.json")
+        kept = self.files + (self._checkpoints if interrupted else [])
+        gone = [name for name in self._former["files"] if self.arguments.out / name not in kept]
         metrics = {
             "demo": self.name,
             "version": sn.__version__,
-            "arguments": arguments,
+            "finished": not interrupted,
+            "files": [path.name for path in kept],
+            "arguments": _as_json(self.arguments),
             "seed": self.arguments.seed,
             "seconds": round(time.perf_counter() - self._start, 2),
             "results": {name: asdict(number) for name, number in results.items()},
@@ -270,21 +320,54 @@ class Run:
         if history is not None:
             metrics["interrupted"] = history.interrupted
             metrics["history"] = {"unit": history.unit, "epochs": history.epochs}
-        with write_whole(self.path("metrics.json")) as file:
-            file.write(json.dumps(metrics, indent=2, allow_nan=False).encode() + b"\n")
+        _write_json(path, metrics)
+        _remove_files(self.arguments.out, {"files": gone})  # checkpoints, and what an interrupted run alone had drawn
         print(f"\n{metrics['seconds']:.0f} s. Open:")
         for path in self.files:
             print(f"  {path}")
-        if self._checkpoints and history is not None and history.interrupted:
-            again = [argument for argument in sys.argv[1:] if argument != "--resume"]
-            print(f"To go on where it stopped: python {shlex.join([sys.argv[0], *again, '--resume'])}")
-        else:
-            for path in self._checkpoints:
-                path.unlink(missing_ok=True)
+        if self._checkpoints and interrupted:
+            again = [argument for argument in sys.argv if argument != "--resume"]
+            print(f"To go on where it stopped: {command([*again, '--resume'], windows=os.name == 'nt')}")
+
+
+def command(arguments: list[str], *, windows: bool) -> str:
+    """What runs Python with these arguments: for a Unix shell, or for both cmd.exe and PowerShell."""
+    if not windows:
+        return f"python {shlex.join(arguments)}"
+    if any(not one or re.search(r'["“”„$%!`\n]|\\$', one) for one in arguments):
+        return "the same command with --resume"  # these are quoted in another way in each of the two
+    return " ".join(["python", *(one if re.fullmatch(r"[\w./\\:=+-]+", one) else f'"{one}"' for one in arguments)])
+
+
+def _as_json(arguments: argparse.Namespace) -> dict[str, Any]:
+    return {name: str(one) if isinstance(one, Path) else one for name, one in vars(arguments).items()}
+
+
+def _run_in(folder: Path) -> dict[str, Any]:
+    """What metrics.json says of the run whose files lie in the folder; nothing, if no demo wrote it."""
+    try:
+        found = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+        return found if isinstance(found["demo"], str) and isinstance(found["arguments"], dict) else {}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def _remove_files(folder: Path, run: dict[str, Any]) -> None:
+    """Remove what the run wrote into the folder; a name that leads out of it is none that a demo wrote."""
+    for name in run.get("files", []):
+        path = folder / str(name)
+        if path.name == name and (path.is_file() or path.is_symlink()):
+            path.unlink()
+
+
+def _write_json(path: Path, metrics: dict[str, Any]) -> None:
+    with write_whole(path) as file:
+        file.write(json.dumps(metrics, indent=2, allow_nan=False).encode() + b"\n")
 
 
 def run(main: Callable[[], None]) -> None:
     """Call `main`; what goes wrong ends in one sentence, Ctrl-C in none."""
+    console.spell_out()
     try:
         main()
     except (sn.DataError, sn.ShapeError, sn.DivergenceError, OSError) as error:

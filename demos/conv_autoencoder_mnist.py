@@ -28,7 +28,6 @@ from common import (
     table,
     verdict,
 )
-from tqdm import tqdm
 
 import scratchnet as sn
 from scratchnet import plots
@@ -153,7 +152,7 @@ def main() -> None:
         batch_size=arguments.batch_size,
         rng=rng,
         validation=x_test,
-        after_epoch=lambda record: tqdm.write(epoch_line(record, arguments.epochs, x, pytorch)),
+        after_epoch=lambda record: print(epoch_line(record, arguments.epochs, x, pytorch)),
         checkpoint=demo.checkpoint(),
     )
     if history.interrupted:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from common import PIXEL, Number, Run, epoch_curves, epoch_line, in_parts, options, run, squared_error, table, verdict
-from tqdm import tqdm
 
 import scratchnet as sn
 from scratchnet import plots
@@ -74,7 +73,7 @@ def main() -> None:
             batch_size=arguments.batch_size,
             rng=rng,
             validation=x_test,
-            after_epoch=lambda record, name=name: tqdm.write(
+            after_epoch=lambda record, name=name: print(
                 epoch_line(record, arguments.epochs, x, pytorch if name == CONV else ())
             ),
             checkpoint=demo.checkpoint(name),

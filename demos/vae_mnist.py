@@ -21,7 +21,6 @@ from common import (
     verdict,
     whole_number,
 )
-from tqdm import tqdm
 
 import scratchnet as sn
 from scratchnet import plots
@@ -72,7 +71,7 @@ def main() -> None:
         batch_size=arguments.batch_size,
         rng=rng,
         validation=x_test,
-        after_epoch=lambda record: tqdm.write(epoch_line(record, arguments.epochs, len(x))),
+        after_epoch=lambda record: print(epoch_line(record, arguments.epochs, len(x))),
         checkpoint=demo.checkpoint(),
     )
     if history.interrupted:

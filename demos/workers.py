@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
+
+from scratchnet import console
 
 ONE_THREAD = dict.fromkeys(
     ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
@@ -63,8 +64,12 @@ def in_turn(workers: dict[str, Worker], request: str, rounds: int) -> tuple[list
     """Each worker's answer, round by round, so that drift of the machine hits all alike; whether Ctrl-C ended it."""
     answers: list[dict[str, Any]] = []
     try:
-        for _ in tqdm(range(rounds), f"rounds of {request}", leave=False):
-            answers.append({name: worker.ask(request) for name, worker in workers.items()})
+        with console.bar(
+            f"rounds of {request}", rounds, unit="rounds", show=True, unit_scale=False, bar_format=None
+        ) as advance:
+            for _ in range(rounds):
+                answers.append({name: worker.ask(request) for name, worker in workers.items()})
+                advance(1)
     except KeyboardInterrupt:
         if not answers:
             raise

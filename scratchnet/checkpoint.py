@@ -3,7 +3,6 @@
 import hashlib
 import json
 import math
-import os
 import re
 import time
 from collections.abc import Mapping
@@ -21,10 +20,10 @@ from scratchnet.errors import DataError
 from scratchnet.kernels.memory import empty
 from scratchnet.models.model import Model
 from scratchnet.optim import Optimizer
-from scratchnet.storage import opened, read_array, read_arrays, write_whole
+from scratchnet.storage import clear_aside, opened, read_array, read_arrays, write_arrays, write_whole
 from scratchnet.types import Array
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass
@@ -99,9 +98,7 @@ class Checkpoint:
 
     def begin(self) -> Position:
         """Where to go on: what the file holds if there is one. It is written at once, to see that it can be."""
-        for left_over in self.path.parent.glob(f".{self.path.name}.*.part"):  # by a process that was killed
-            if not _is_alive(left_over.name.split(".")[-2]):
-                left_over.unlink(missing_ok=True)
+        clear_aside(self.path)
         position = self._load() if self.path.exists() else Position()
         self.save(position)
         return position
@@ -129,6 +126,7 @@ class Checkpoint:
             "settings": self._settings,
             "began": self._began,
             "theta": digest(theta),
+            "memory": {name: digest(getattr(optimizer, name, zeros)) for name, zeros in self._memory.items()},
             "steps": optimizer.steps,
             "rates": self._rates(optimizer.steps),
             "rng": self._rng.bit_generator.state,
@@ -144,7 +142,7 @@ class Checkpoint:
         arrays = {"theta": theta, **memory, "state": np.frombuffer(text, np.uint8)}
         try:
             with write_whole(self.path) as file:
-                np.savez(file, **arrays)
+                write_arrays(file, arrays)
         except OSError as error:
             before = "; what was saved there before is kept" if self.path.exists() else ""
             raise type(error)(
@@ -163,6 +161,8 @@ class Checkpoint:
             arrays = read_arrays(archive, {"theta": theta, **self._memory}, besides=("state",))
             if digest(arrays["theta"]) != state["theta"]:
                 raise ValueError("its parameters are not those that were saved")
+            if {name: digest(arrays[name]) for name in self._memory} != state["memory"]:
+                raise ValueError("the optimizer's memory is not what was saved")
             position = _position(state["position"], **self._limits)
             self._check_random_state(state["rng"])
             for random_state in (position.order, position.validation):
@@ -221,18 +221,6 @@ def digest(x: Array) -> str:
     """A name for these numbers, in this shape and type, that no others have (SHA-256)."""
     x = np.ascontiguousarray(x)
     return f"{x.shape} of {x.dtype}, {hashlib.sha256(x.reshape(-1).view(np.uint8).data).hexdigest()[:16]}"
-
-
-def _is_alive(process: str) -> bool:
-    """Whether there is a process of this number; where that cannot be told, there may be."""
-    if os.name == "posix" and process.isdecimal():
-        try:
-            os.kill(int(process), 0)
-        except ProcessLookupError:
-            return False
-        except (OSError, OverflowError):
-            return True
-    return True
 
 
 def _plain(state: dict[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ Each function takes `where`, the caller or its name, as the reader knows it, and
 cost a comparison of tuples, except `check_pixels` and `check_finite`, which read their array.
 """
 
+import os
 from collections.abc import Collection, Iterable, Mapping
 from numbers import Integral, Real
 from os import PathLike
@@ -14,6 +15,8 @@ import numpy as np
 
 from scratchnet.errors import DataError, ShapeError
 from scratchnet.types import Array
+
+_LONGEST = 2**31 - 1  # the numbers of a 32-bit index
 
 
 def check_floats(where: object, name: str, x: Any) -> None:
@@ -116,24 +119,32 @@ def check_in_place(where: str, name: str, x: Array, /, **others: Array) -> None:
             )
 
 
-def check_count(where: str, name: str, value: Any, least: int = 1) -> None:
-    """`value` is a whole number, not below `least`."""
+def check_count(where: str, name: str, value: Any, least: int = 1, most: int = 2**63 - 1) -> int:
+    """`value` is a whole number from `least` to `most`; returned as an int, which no sum or product overflows."""
     if not isinstance(value, Integral) or isinstance(value, bool):
         raise TypeError(f"{where} expects {name} to be a whole number, got {named(value)}.")
+    value = int(value)
     if value < least:
-        raise ValueError(f"{where} expects {name} to be at least {least}, got {value}.")
+        raise ValueError(f"{where} expects {name} to be at least {least}, got {named(value)}.")
+    if value > most:
+        raise ValueError(f"{where} expects {name} to be at most {most}, got {named(value)}.")
+    return value
+
+
+def check_length(where: str, name: str, value: Any, least: int = 1) -> int:
+    """`value` is a whole number that an axis of an array in memory may have, or a step along it; returned as an int."""
+    return check_count(where, name, value, least, _LONGEST)
 
 
 def check_pair(where: str, name: str, value: Any, least: int = 1) -> tuple[int, int]:
-    """`value` is a whole number or a pair of them, none below `least`; returned as a pair."""
+    """`value` is a length or a pair of them, none below `least`; returned as a pair."""
     if not isinstance(value, tuple | list):
-        check_count(where, name, value, least)
-        return int(value), int(value)
+        value = check_length(where, name, value, least)
+        return value, value
     if len(value) != 2:
         raise ValueError(f"{where} expects {name} to be a number or a pair, got {len(value)} numbers.")
-    for i, one in enumerate(value):
-        check_count(where, f"{name}[{i}]", one, least)
-    return int(value[0]), int(value[1])
+    first, second = (check_length(where, f"{name}[{i}]", one, least) for i, one in enumerate(value))
+    return first, second
 
 
 def as_written(pair: tuple[int, int]) -> str:
@@ -143,18 +154,31 @@ def as_written(pair: tuple[int, int]) -> str:
 
 def check_number(
     where: str, name: str, value: Any, low: float, high: float = np.inf, *, open_low=False, closed_high=False
-) -> None:
-    """`value` is a number in [low, high); `open_low` leaves the end `low` out, `closed_high` takes the other in."""
+) -> float:
+    """`value` is a number in [low, high); `open_low` leaves the end `low` out, `closed_high` takes the other in.
+
+    Returned as a float, so that a NumPy scalar or a fraction has no type of its own to hand on.
+    """
     if not isinstance(value, Real) or isinstance(value, bool):
         raise TypeError(f"{where} expects {name} to be a number, got {named(value)}.")
-    value = float(value)
-    if not (low < value if open_low else low <= value) or not (value <= high if closed_high else value < high):
+    try:
+        number = float(value)
+    except OverflowError:  # of an int or a fraction that no float can hold
+        number = np.inf if value > 0 else -np.inf  # type: ignore[operator]
+    if not (low < number if open_low else low <= number) or not (number <= high if closed_high else number < high):
         interval = f"{'(' if open_low else '['}{low:g}, {high:g}{']' if closed_high else ')'}"
-        raise ValueError(f"{where} expects {name} in {interval}, got {value}.")
+        came = number if np.isfinite(number) else named(value)
+        raise ValueError(f"{where} expects {name} in {interval}, got {came}.")
+    return number
 
 
 def check_real(where: str, name: str, x: Any) -> Array:
     """`x`, an array or a nested list, holds real numbers; returned as an array."""
+    if _is_masked(x):
+        raise TypeError(
+            f"{where} expects {name} without a mask, which it would not look at, got a masked array: "
+            f"leave out what is masked, as {name}.compressed() does, or fill it in."
+        )
     try:
         x = np.asarray(x)
     except ValueError:
@@ -165,6 +189,10 @@ def check_real(where: str, name: str, x: Any) -> Array:
         came = f"an empty array of shape {x.shape}" if x.ndim else "a single number"
         raise ShapeError(f"{where} expects {name} to be an array of numbers, got {came}.")
     return x
+
+
+def _is_masked(x: Any) -> bool:
+    return isinstance(x, np.ma.MaskedArray) or (isinstance(x, list | tuple) and any(map(_is_masked, x)))
 
 
 def check_vector(where: str, name: str, x: Any, length: int | None = None) -> Array:
@@ -224,6 +252,12 @@ def check_path(where: str, name: str, path: Any) -> Path:
     """`path` is the name of a file or folder; returned as a path."""
     if not isinstance(path, str | PathLike) or isinstance(path, bytes):
         raise TypeError(f"{where} expects {name} to be a path, got {named(path)}.")
+    try:
+        usable = b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:
+        usable = False
+    if not usable:
+        raise ValueError(f"{where} expects {name} in letters that a file's name can have here, got {path!a}.")
     return Path(path)
 
 
@@ -278,9 +312,9 @@ def check_rng(where: str, rng: Any) -> np.random.Generator:
 
 
 def check_float_type(where: str, dtype: Any) -> np.dtype:
-    """`dtype` names a floating-point type; returned as a NumPy dtype."""
+    """`dtype` names a floating-point type; returned as a NumPy dtype, in this machine's byte order."""
     try:
-        resolved = np.dtype(dtype)
+        resolved = None if dtype is None else np.dtype(dtype).newbyteorder("=")  # NumPy takes None for float64
     except TypeError:
         resolved = None
     if resolved is None or resolved.kind not in "fc":
@@ -315,4 +349,8 @@ def named(value: Any) -> str:
     """A wrong argument in a few words: itself if it is short, its type if it is not."""
     if isinstance(value, type):
         return f"the class {value.__name__}"
-    return repr(value) if isinstance(value, int | float | str | None) else type(value).__name__
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, int) and abs(value) >= 10**20:  # of several thousand digits, Python refuses to write it
+        return f"a number near {'-' if value < 0 else ''}10**{round(value.bit_length() * np.log10(2))}"
+    return brief(repr(value)) if isinstance(value, int | float | str | None) else type(value).__name__

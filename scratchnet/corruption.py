@@ -5,10 +5,11 @@ takes one as `Autoencoder(…, corrupt=GaussianNoise(0.5))`. What it learns by i
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from scratchnet.checks import check_count, check_floats, check_number, check_pixels, check_rng, check_rows, named
+from scratchnet.checks import check_floats, check_length, check_number, check_pixels, check_rng, check_rows, named
 from scratchnet.errors import ShapeError
 from scratchnet.gaussian import noise_like
 from scratchnet.types import Array
@@ -50,13 +51,13 @@ class GaussianNoise:
     sigma: float
 
     def __post_init__(self):
-        check_number("GaussianNoise", "sigma", self.sigma, 0)
+        _set(self, sigma=check_number("GaussianNoise", "sigma", self.sigma, 0))
 
     def __call__(self, x: Array, rng: np.random.Generator) -> Array:
         """A spoilt copy of x, of any shape."""
         _check_image(self, x, rng)
         check_pixels("GaussianNoise", "x", x)
-        return np.clip(x + float(self.sigma) * noise_like(x, rng), 0, 1)
+        return np.clip(x + self.sigma * noise_like(x, rng), 0, 1)
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ class Masking:
     share: float
 
     def __post_init__(self):
-        check_number("Masking", "share", self.share, 0, 1)
+        _set(self, share=check_number("Masking", "share", self.share, 0, 1))
 
     def __call__(self, x: Array, rng: np.random.Generator) -> Array:
         """A spoilt copy of x, of any shape."""
@@ -126,7 +127,7 @@ class SaltAndPepper:
     share: float
 
     def __post_init__(self):
-        check_number("SaltAndPepper", "share", self.share, 0, 1)
+        _set(self, share=check_number("SaltAndPepper", "share", self.share, 0, 1))
 
     def __call__(self, x: Array, rng: np.random.Generator) -> Array:
         """A spoilt copy of x, of any shape."""
@@ -175,12 +176,13 @@ class Downsample:
     def __post_init__(self):
         if not isinstance(self.shape, tuple) or len(self.shape) != 2:
             raise TypeError(f"Downsample expects shape to be a tuple (height, width), got {named(self.shape)}.")
-        height, width = self.shape
-        for name, value in (("factor", self.factor), ("the height", height), ("the width", width)):
-            check_count("Downsample", name, value)
-        if height % self.factor or width % self.factor:
+        factor = check_length("Downsample", "factor", self.factor)
+        height = check_length("Downsample", "the height", self.shape[0])
+        width = check_length("Downsample", "the width", self.shape[1])
+        _set(self, factor=factor, shape=(height, width))
+        if height % factor or width % factor:
             raise ShapeError(
-                f"Downsample expects a height and width that are multiples of {self.factor}, got {height} and {width}."
+                f"Downsample expects a height and width that are multiples of {factor}, got {height} and {width}."
             )
 
     def __call__(self, x: Array, rng: np.random.Generator | None) -> Array:
@@ -190,6 +192,12 @@ class Downsample:
         blocks = x.reshape(-1, height // f, f, width // f, f)
         means = blocks.mean(axis=(2, 4), keepdims=True)
         return means.repeat(f, axis=2).repeat(f, axis=4).reshape(x.shape)
+
+
+def _set(corruption: object, **values: Any) -> None:
+    """Set fields while the object is made; later it is frozen."""
+    for name, value in values.items():
+        object.__setattr__(corruption, name, value)
 
 
 def _check_image(corruption: object, x: Array, rng: np.random.Generator) -> None:

@@ -66,7 +66,7 @@ def image_grid(
     `shape` is one image's height and width; images are square unless it is given.
     """
     where = "plots.image_grid"
-    check_count(where, "columns", columns)
+    columns = check_count(where, "columns", columns, most=10_000)
     check_texts(where, "names", names)
     if len(names) > columns:
         raise ShapeError(f"{where} expects at most {columns} names, one for each column, got {len(names)}.")
@@ -96,7 +96,7 @@ def image_rows(rows: Mapping[str, Array], title: str, *, shape: tuple[int, int] 
 def image_grids(grids: Mapping[str, Array], title: str, *, columns: int) -> Figure:
     """A panel for each grid of square images (N, D), two in a row, `columns` images in a row of a grid, names above."""
     check_names("plots.image_grids", "grids", grids)
-    check_count("plots.image_grids", "columns", columns)
+    columns = check_count("plots.image_grids", "columns", columns, most=10_000)
     rows = math.ceil(len(grids) / 2)
     figure, all_axes = _figure(9, 4.6 * rows, title, panels=2 * rows, rows=rows)
     for axes, (name, images) in zip(all_axes, grids.items(), strict=False):
@@ -138,6 +138,7 @@ def history_curves(history: History, title: str) -> Figure:
 def latent_bars(kl: Array, active: Array, title: str) -> Figure:
     """The KL (L,) of each latent dimension in falling order, those that are not active in grey."""
     kl = check_vector("plots.latent_bars", "kl", kl)
+    check_finite("plots.latent_bars", "kl", kl)
     active = np.asarray(active)
     if active.dtype != np.bool or active.shape != kl.shape:
         came = f"{active.shape} of {active.dtype}"
@@ -160,7 +161,7 @@ def latent_plane(
 
     Each image stands for an equal share of the prior. z₁ grows to the right, z₂ upwards.
     """
-    check_count("plots.latent_plane", "side", side)
+    side = check_count("plots.latent_plane", "side", side, most=1000)
     if not callable(decode):
         raise TypeError(f"plots.latent_plane expects decode to be a function, got {named(decode)}.")
     dtype = check_float_type("plots.latent_plane", dtype)
@@ -171,7 +172,7 @@ def latent_plane(
 
 def latent_scatter(z: Array, labels: Array, title: str) -> Figure:
     """Points z (N, 2) of a two-dimensional latent space, coloured by label 0 to 9."""
-    check_points("plots.latent_scatter", "z", z, 2)
+    _check_plane("plots.latent_scatter", "z", z)
     labels = check_vector("plots.latent_scatter", "labels", labels, len(z))
     figure, (axes,) = _figure(6.4, 5.2, title)
     points = axes.scatter(z[:, 0], z[:, 1], c=labels, cmap=DIGITS, vmin=-0.5, vmax=9.5, s=4, alpha=0.7, linewidths=0)
@@ -192,8 +193,8 @@ def latent_scatters(codes: Mapping[str, Array], labels: Array, title: str, *, pa
     if missing := codes.keys() - paths.keys():
         raise ShapeError(f"{where} expects a path for each of codes, got none for {listed(sorted(missing))}.")
     for name, z in codes.items():
-        check_points(where, f"the codes of {name}", z, 2)
-        check_points(where, f"the path of {name}", paths[name], 2)
+        _check_plane(where, f"the codes of {name}", z)
+        _check_plane(where, f"the path of {name}", paths[name])
         check_vector(where, "labels", labels, len(z))
     rows = math.ceil(len(codes) / 2)
     figure, all_axes = _figure(9, 4 * rows, title, panels=2 * rows, rows=rows)
@@ -237,7 +238,7 @@ def error_curves(sizes: Sequence[int], errors: Mapping[str, Sequence[float]], ti
 
 def latent_maps(z: Array, values: Mapping[str, Array], title: str) -> Figure:
     """A panel for each quantity (N,): the points z (N, 2) of a two-dimensional latent space, coloured by it."""
-    check_points("plots.latent_maps", "z", z, 2)
+    _check_plane("plots.latent_maps", "z", z)
     check_names("plots.latent_maps", "values", values)
     for name, value in values.items():
         check_vector("plots.latent_maps", name, value, len(z))
@@ -258,7 +259,7 @@ def v_curve(gradients: Mapping[str, tuple[Array, Array, Array]], title: str, *, 
     `gradients` holds, by name, the steps (S,) and the errors (S,) of central difference and complex step, NaN where
     there is none; `step` is marked as the one that was used.
     """
-    check_number("plots.v_curve", "step", step, 0, open_low=True)
+    step = check_number("plots.v_curve", "step", step, 0, open_low=True)
     _check_curves("plots.v_curve", "gradients", gradients, 3)
     figure, (axes,) = _figure(6.4, 4, title)
     for i, (name, (steps, errors, exact_errors)) in enumerate(gradients.items()):
@@ -314,9 +315,9 @@ def bars(
     check_names("plots.bars", "groups", groups)
     check_text("plots.bars", x_label=x_label, y_label=y_label)
     check_texts("plots.bars", "ticks", ticks)
-    check_count("plots.bars", "digits", digits, 0)
+    digits = check_count("plots.bars", "digits", digits, 0, most=17)
     for name, heights in groups.items():
-        check_vector("plots.bars", name, heights, len(ticks))
+        check_finite("plots.bars", name, check_vector("plots.bars", name, heights, len(ticks)))
     if len(groups) > len(COLORS):
         raise ShapeError(f"plots.bars expects at most {len(COLORS)} groups, a colour for each, got {len(groups)}.")
     figure, (axes,) = _figure(6.4, 3.4, title)
@@ -388,6 +389,12 @@ def save_figure(path: str | PathLike[str], figure: Figure) -> None:
         raise TypeError(f"plots.save_figure expects a Figure, got {named(figure)}.")
     with write_whole(path) as file:
         figure.savefig(file, format="png")
+
+
+def _check_plane(where: str, name: str, z: Array) -> None:
+    """Points (N, 2), all of which can be seen."""
+    check_points(where, name, z, 2)
+    check_finite(where, name, z)
 
 
 def _check_curves(where: str, name: str, curves: Mapping[str, tuple[Array, ...]], arrays: int) -> None:

@@ -313,7 +313,7 @@ def binomial(n: int, p: float) -> Array:
     Parameters
     ----------
     n : int
-        At least 1.
+        From 1 to 100,000.
     p : float
         In [0, 1].
 
@@ -339,9 +339,9 @@ def binomial(n: int, p: float) -> Array:
     >>> sn.probability.binomial(2, 0.5)
     array([0.25, 0.5 , 0.25])
     """
-    check_count("binomial", "n", n)
-    check_number("binomial", "p", p, 0, 1, closed_high=True)
-    toss = [1 - float(p), float(p)]  # no success, one success
+    n = check_count("binomial", "n", n, most=100_000)
+    p = check_number("binomial", "p", p, 0, 1, closed_high=True)
+    toss = [1 - p, p]  # no success, one success
     P = np.ones(1)  # before the first toss there are surely no successes
     for _ in range(n):
         P = np.convolve(P, toss)  # P(k) ← P(k) (1 − p) + P(k − 1) p

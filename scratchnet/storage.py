@@ -1,10 +1,13 @@
 """Arrays on disk: an .npz of arrays by name, written whole or not at all, read without pickle."""
 
+import contextlib
 import errno
 import math
 import os
+import secrets
+import stat
 import zipfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
@@ -22,7 +25,7 @@ def save(path: str | PathLike[str], model: Model) -> None:
     """Write the model's parameters to `path`.
 
     The file is an .npz with one array for each name of `model.parameters.named()`. If writing fails half-way, what
-    stood at `path` before stands there still.
+    stood at `path` before stands there still. A link stays a link: the file that it leads to is written.
 
     Parameters
     ----------
@@ -33,7 +36,7 @@ def save(path: str | PathLike[str], model: Model) -> None:
     Raises
     ------
     OSError
-        If the file cannot be written.
+        If the file cannot be written, or `path` is a directory, a device or a pipe.
     TypeError
         If `path` is no path, or `model` no model.
 
@@ -51,7 +54,7 @@ def save(path: str | PathLike[str], model: Model) -> None:
     check_path("save", "path", path)
     check_model("save", model)
     with write_whole(path) as file:
-        np.savez(file, **model.parameters.named())  # type: ignore[arg-type]  (names are free)
+        write_arrays(file, model.parameters.named())
 
 
 def load(path: str | PathLike[str], model: Model) -> None:
@@ -94,6 +97,14 @@ def load(path: str | PathLike[str], model: Model) -> None:
         W[...] = found[name]
 
 
+def write_arrays(file: IO[bytes], arrays: Mapping[str, Array]) -> None:
+    """An .npz of the arrays, as np.savez writes it, under any names, and closed also where the disk is full."""
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, x in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, x, allow_pickle=False)
+
+
 @contextmanager
 def opened(path: str | PathLike[str], kind: str, names: Collection[str]) -> Iterator[zipfile.ZipFile]:
     """An .npz file, to read arrays of these names from; whatever is wrong with it is a DataError that names the file.
@@ -102,10 +113,14 @@ def opened(path: str | PathLike[str], kind: str, names: Collection[str]) -> Iter
     not be much longer than these names make it, and no member may be compressed.
     """
     path = Path(path)
-    if not path.exists():
+    try:
+        what = _kind(path)
+    except OSError as error:
+        raise DataError(f"{path} could not be read: {error.strerror}.") from error
+    if what == "nothing":
         raise DataError(f"{path} does not exist.")
-    if not path.is_file():  # reading from a pipe would wait for ever
-        raise DataError(f"{path} is not a {kind} file, but a directory, a pipe or a device.")
+    if what != "a file":  # reading from a pipe would wait for ever
+        raise DataError(f"{path} is not a {kind} file, but {what}.")
     try:
         with path.open("rb") as file:
             end = zipfile._EndRecData(file)  # type: ignore[attr-defined]  (what ZipFile itself goes by)
@@ -169,28 +184,77 @@ def read_array(archive: zipfile.ZipFile, name: str, expected: Array | int) -> Ar
 
 @contextmanager
 def write_whole(path: str | PathLike[str]) -> Iterator[IO[bytes]]:
-    """A file to write to, which takes its place at `path` when the block ends well, and is gone when it does not."""
+    """A file to write to, which takes its place at `path` when the block ends well, and is gone when it does not.
+
+    Until then it has a name of its own, so that two who write to one path at once disturb neither each other nor a
+    reader. If `path` is a link, the file that it leads to is written. A directory, a device or a pipe is refused.
+    """
     path = Path(path)
-    if path.is_dir():
+    what = _kind(path)
+    if what == "a directory":
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    if what not in ("a file", "nothing"):
+        raise FileExistsError(errno.EEXIST, f"expected a file to write to or a free name, got {what}", str(path))
+    target = Path(os.path.realpath(path))
+    aside = target.with_name(f"{_aside(target)}{os.getpid()}.{secrets.token_hex(4)}.part")
     try:
-        with aside.open("wb") as file:
+        with aside.open("xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        aside.replace(path)
-        _settle(path.parent)
-    except BaseException:
-        aside.unlink(missing_ok=True)
+        aside.replace(target)
+        _settle(target.parent)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            aside.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno is not None and error.filename in (None, str(aside)):
+            raise type(error)(error.errno, error.strerror, str(path)) from None  # the caller knows no other name
         raise
 
 
-def _settle(folder: Path) -> None:
-    """Have the names of a folder's files written to disk too, where the system can."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
+def clear_aside(path: str | PathLike[str]) -> None:
+    """Remove what processes that were killed left of their files for `path`."""
+    target = Path(os.path.realpath(path))
+    begin = _aside(target)
+    for other in target.parent.iterdir() if target.parent.is_dir() else ():
+        process = other.name.removeprefix(begin).partition(".")[0]
+        if other.name.startswith(begin) and other.name.endswith(".part") and not _is_alive(process):
+            other.unlink(missing_ok=True)
+
+
+def _aside(target: Path) -> str:
+    """How the name of a file begins that is to become `target`; short enough for what follows, however long that is."""
+    return f".{target.name[:40]}."
+
+
+def _is_alive(process: str) -> bool:
+    """Whether there is a process of this number; where that cannot be told, there may be."""
+    if os.name == "posix" and process.isdecimal():
         try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+            os.kill(int(process), 0)
+        except ProcessLookupError:
+            return False
+        except (OSError, OverflowError):
+            return True
+    return True
+
+
+def _kind(path: Path) -> str:
+    """What stands at `path`, or where it leads to if it is a link."""
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return "nothing"
+    kinds = {stat.S_ISREG: "a file", stat.S_ISDIR: "a directory", stat.S_ISFIFO: "a pipe", stat.S_ISSOCK: "a socket"}
+    return next((kind for is_one, kind in kinds.items() if is_one(mode)), "a device")
+
+
+def _settle(folder: Path) -> None:
+    """Have the names of a folder's files written to disk too, where the system can and this user may."""
+    if os.name == "posix":
+        with contextlib.suppress(OSError):
+            descriptor = os.open(folder, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)

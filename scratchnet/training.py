@@ -12,9 +12,8 @@ from os import PathLike
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
-from scratchnet import divergence, kernels
+from scratchnet import console, divergence, kernels
 from scratchnet.checkpoint import Checkpoint, Position, digest
 from scratchnet.checks import (
     check_batch,
@@ -35,13 +34,6 @@ from scratchnet.optim import Optimizer
 from scratchnet.types import Array
 
 Record = dict[str, float]
-
-_BAR: Any = {
-    "unit": " images",
-    "unit_scale": True,
-    "bar_format": "{desc} {percentage:3.0f}% |{bar}| {rate_fmt}{postfix}",  # what is left of the line is the bar
-    "dynamic_ncols": True,
-}
 
 
 @dataclass
@@ -179,7 +171,7 @@ def fit(
             validation_rng.bit_generator.state = at.validation
         if progress and optimizer.steps:
             done = divergence.steps(optimizer)
-            tqdm.write(f"{checkpoint}: goes on after {done}, in epoch {len(at.epochs) + 1}/{epochs}")
+            console.write(f"{checkpoint}: goes on after {done}, in epoch {len(at.epochs) + 1}/{epochs}")
     if validation is not None:
         at.validation = validation_rng.bit_generator.state
     history = History(at.epochs, model.unit)
@@ -188,10 +180,9 @@ def fit(
         while len(at.epochs) < epochs:
             epoch = len(at.epochs) + 1
             name = f"epoch {epoch}/{epochs}"
-            bar = tqdm(total=len(x), initial=at.images, desc=name, leave=False, disable=not progress, **_BAR)
             start = time.perf_counter() - at.seconds
             means = _Means(at.sums, at.images)
-            with bar:
+            with console.bar(name, len(x), at.images, unit="images", show=progress) as advance:
                 for rows in _batches(_order(at, len(x), rng)[at.images :], batch_size):
                     if interrupted():
                         break
@@ -201,8 +192,7 @@ def fit(
                         _check_state(model, optimizer)
                         saver.save(at)
                     if progress:
-                        bar.set_postfix_str(means.line(model.unit), refresh=False)
-                        bar.update(len(rows))
+                        advance(len(rows), means.line(model.unit))
             if means.images < len(x):
                 break
             _check_state(model, optimizer)
@@ -214,7 +204,7 @@ def fit(
             if after_epoch is not None:
                 after_epoch(record)
             elif progress:
-                tqdm.write(_line(record, epochs, len(x), model.unit))
+                console.write(_line(record, epochs, len(x), model.unit))
             if saver is not None:
                 saver.save(at)
         history.interrupted = interrupted()
@@ -223,7 +213,7 @@ def fit(
             saver.save(at)
             if progress:
                 done = divergence.steps(optimizer)
-                tqdm.write(f"Saved in {checkpoint} after {done}: the same call goes on from there.")
+                console.write(f"Saved in {checkpoint} after {done}: the same call goes on from there.")
     return history
 
 

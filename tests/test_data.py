@@ -103,7 +103,7 @@ def test_the_rows_read_left_to_right_and_top_to_bottom(test):
 
 
 def test_the_files_have_their_published_checksums():
-    lines = [line.split() for line in (MNIST / "SHA256SUMS").read_text().splitlines()]
+    lines = [line.split() for line in (MNIST / "SHA256SUMS").read_text("utf-8").splitlines()]
     assert len(lines) == 4
     for checksum, name in lines:
         assert hashlib.sha256((MNIST / name).read_bytes()).hexdigest() == checksum
@@ -149,6 +149,47 @@ def test_one_file_may_be_gzipped_and_the_other_not(tmp_path):
     (tmp_path / LABELS).unlink()
     (tmp_path / f"{LABELS}.gz").write_bytes(gzip.compress(idx(DIGITS)))
     assert np.array_equal(sn.data.load_idx(tmp_path)[1], DIGITS)
+
+
+@pytest.mark.parametrize("name", ["{}", "{}.gz", "{}/{}"])
+@pytest.mark.parametrize("dot", ["-idx", ".idx"])
+def test_files_are_found_under_the_names_that_programs_give_them(tmp_path, dot, name):
+    for published, array in ((IMAGES, PIXELS), (LABELS, DIGITS)):
+        one = published.replace("-idx", dot)
+        path = tmp_path / name.format(one, one)
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(gzip.compress(idx(array)) if name.endswith(".gz") else idx(array))
+    images, labels = sn.data.load_idx(tmp_path)
+    assert np.array_equal(images, PIXELS.reshape(5, -1).astype(np.float32) / 255)
+    assert np.array_equal(labels, DIGITS)
+
+
+@pytest.mark.parametrize("dot", ["-idx", ".idx"])
+def test_a_gzipped_file_whose_name_lost_its_gz_is_read(tmp_path, dot):
+    for published, array in ((IMAGES, PIXELS), (LABELS, DIGITS)):
+        (tmp_path / published.replace("-idx", dot)).write_bytes(gzip.compress(idx(array)))
+    assert np.array_equal(sn.data.load_idx(tmp_path)[1], DIGITS)
+
+
+def test_a_gzipped_file_without_gz_may_hold_far_more_than_its_own_size(tmp_path):
+    write(tmp_path, gzip.compress(idx(np.zeros((1000, 28, 28), np.uint8))), idx(np.zeros(1000, np.uint8)))
+    assert sn.data.load_idx(tmp_path)[0].shape == (1000, 784)
+
+
+def test_a_gzipped_file_without_gz_that_is_cut_off_is_refused(tmp_path):
+    write(tmp_path, gzip.compress(idx(PIXELS))[:-9], idx(DIGITS))
+    refused(tmp_path, f"{IMAGES} could not be read: Compressed file ended")
+
+
+def test_the_published_name_comes_before_the_one_with_a_dot(tmp_path):
+    write(tmp_path, idx(PIXELS), idx(DIGITS))
+    (tmp_path / LABELS.replace("-idx", ".idx")).write_bytes(idx(DIGITS[::-1]))
+    assert np.array_equal(sn.data.load_idx(tmp_path)[1], DIGITS)
+
+
+def test_names_that_are_not_known_are_named(tmp_path):
+    (tmp_path / "emnist-letters-train-images-idx3-ubyte").write_bytes(idx(PIXELS))
+    refused(tmp_path, f"holds no {IMAGES}, with or without .gz: there is emnist-letters-train-images-idx3-ubyte")
 
 
 def test_a_path_may_be_a_string(tmp_path):

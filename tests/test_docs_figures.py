@@ -59,7 +59,7 @@ AUTOENCODER_PAGE = (DOCS / "07-autoencoder.md").read_text(encoding="utf-8")
 AUTOENCODERS = json.loads((DOCS / "figures" / "autoencoders.json").read_text(encoding="utf-8"))
 FOUND_BY_AUTOENCODERS, FOUND_BY_CODECS = (
     {name: one["value"] for name, one in AUTOENCODERS[demo]["results"].items()}
-    for demo in ("autoencoder_mnist", "compression")
+    for demo in ("autoencoder_mnist", "compressing")
 )
 
 

@@ -2,15 +2,23 @@
 
 import gc
 import io
+import os
+import socket
+import stat
+import subprocess
+import sys
+import threading
 import warnings
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import scratchnet as sn
-from scratchnet.storage import write_whole
+from scratchnet import plots
+from scratchnet.storage import clear_aside, write_whole
 
 
 def make(hidden: int = 3, dtype: type = np.float32, seed: int = 0) -> sn.Autoencoder:
@@ -67,6 +75,25 @@ def test_the_same_model_gives_the_same_bytes(path):
     first = path.read_bytes()
     sn.save(path, make())
     assert path.read_bytes() == first
+
+
+@pytest.mark.parametrize("name", ["file", "args", "self", "allow_pickle", "a/b", "ünï"])
+def test_a_parameter_of_any_name_is_saved(path, name):
+    class Scaled(sn.Layer):
+        parameter_names = (name,)
+
+        def __init__(self):
+            setattr(self, name, np.full(4, 2.0, np.float32))
+            setattr(self, f"d{name}", np.zeros(4, np.float32))
+
+        def forward(self, x):
+            return x * getattr(self, name), lambda dy: dy * getattr(self, name)
+
+    model = sn.Autoencoder(Scaled(), Scaled())
+    sn.save(path, model)
+    model.parameters.theta[...] = 0
+    sn.load(path, model)
+    assert (model.parameters.theta == 2).all()
 
 
 def test_the_name_is_taken_as_it_is(tmp_path):
@@ -291,3 +318,292 @@ def test_the_new_file_takes_its_place_only_when_the_block_ends(path):
 def test_saving_into_a_missing_directory_is_an_error_of_the_system(tmp_path):
     with pytest.raises(FileNotFoundError):
         sn.save(tmp_path / "nowhere" / "model.npz", make())
+
+
+# ---- what is no file
+
+
+def a_pipe(path: Path) -> None:
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("no named pipes here")
+    os.mkfifo(path)
+
+
+def a_device(path: Path) -> None:
+    try:
+        os.mknod(path, 0o666 | stat.S_IFCHR, os.makedev(1, 3))  # a /dev/null of our own
+    except (AttributeError, OSError):
+        pytest.skip("this user may make no device")
+
+
+def a_socket(path: Path) -> None:
+    if not hasattr(socket, "AF_UNIX"):
+        pytest.skip("no sockets with a name here")
+    with socket.socket(socket.AF_UNIX) as one:
+        one.bind(path.name)  # in the folder we are in: a socket's path may have a hundred bytes, and a test's has more
+
+
+def a_directory(path: Path) -> None:
+    path.mkdir()
+
+
+def link(path: Path, target: str | Path) -> None:
+    try:
+        path.symlink_to(target)
+    except OSError:
+        pytest.skip("this user may make no link")
+
+
+def a_link_to(make: Callable[[Path], None]) -> Callable[[Path], None]:
+    def make_both(path: Path) -> None:
+        make(path.with_name("other"))
+        link(path, path.with_name("other"))
+
+    return make_both
+
+
+NO_FILES = {
+    "a pipe": a_pipe,
+    "a device": a_device,
+    "a socket": a_socket,
+    "a directory": a_directory,
+    "a link to a pipe": a_link_to(a_pipe),
+    "a link to a device": a_link_to(a_device),
+    "a link to a directory": a_link_to(a_directory),
+}
+
+
+@pytest.fixture(params=list(NO_FILES.values()), ids=list(NO_FILES))
+def no_file(request, path, monkeypatch) -> Path:
+    monkeypatch.chdir(path.parent)
+    request.param(path)
+    return path
+
+
+WRITERS: dict[str, Callable[[Path], None]] = {
+    "save": lambda path: sn.save(path, make()),
+    "save_figure": lambda path: plots.save_figure(path, plots.image_grid(np.zeros((1, 4)), "a title")),
+}
+
+
+@pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS)
+def test_what_is_no_file_is_not_written_to_nor_replaced(no_file, write):
+    before, mode = sorted(no_file.parent.iterdir()), no_file.lstat().st_mode
+    with pytest.raises(OSError, match=r"model\.npz"):
+        write(no_file)
+    assert sorted(no_file.parent.iterdir()) == before
+    assert no_file.lstat().st_mode == mode
+
+
+def test_a_run_is_not_saved_in_what_is_no_file(no_file):
+    before, mode, model = sorted(no_file.parent.iterdir()), no_file.lstat().st_mode, make()
+    rng, x = np.random.default_rng(0), np.zeros((4, 4), np.float32)
+    with pytest.raises(sn.DataError, match=r"model\.npz is not a checkpoint file, but a"):
+        sn.fit(model, x, optimizer=sn.SGD(0.1), epochs=1, rng=rng, progress=False, checkpoint=no_file)
+    assert sorted(no_file.parent.iterdir()) == before
+    assert no_file.lstat().st_mode == mode
+
+
+def test_what_is_no_file_is_not_read_from(no_file):
+    with pytest.raises(sn.DataError, match=r"model\.npz is not a model file, but a (pipe|device|socket|directory)\."):
+        sn.load(no_file, make())
+
+
+# ---- links
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_through_a_link_its_target_is_written(tmp_path, exists):
+    real, to_it = tmp_path / "elsewhere" / "real.npz", tmp_path / "link.npz"
+    real.parent.mkdir()
+    if exists:
+        real.write_bytes(b"older")
+    link(to_it, Path("elsewhere") / "real.npz")
+    model, other = make(), make(seed=1)
+    sn.save(to_it, model)
+    sn.load(real, other)
+    assert to_it.is_symlink()
+    assert other.parameters.theta.tobytes() == model.parameters.theta.tobytes()
+    assert [path.name for path in real.parent.iterdir()] == ["real.npz"]
+
+
+def test_a_run_goes_on_through_a_link(tmp_path):
+    to_it, x = tmp_path / "link.npz", np.full((4, 4), 0.5, np.float32)
+    link(to_it, "real.npz")
+    for epochs in (1, 2):
+        model, rng = make(), np.random.default_rng(0)
+        history = sn.fit(model, x, optimizer=sn.Adam(), epochs=epochs, rng=rng, progress=False, checkpoint=to_it)
+    assert to_it.is_symlink()
+    assert len(history.epochs) == 2
+
+
+def test_a_link_that_leads_to_itself_is_an_error_of_the_system_that_names_it(path):
+    link(path, path)
+    with pytest.raises(OSError, match=r"model\.npz"):
+        sn.save(path, make())
+    assert path.is_symlink()
+
+
+# ---- two who write
+
+
+WRITER = """
+import sys, numpy as np, scratchnet as sn
+rng = np.random.default_rng(0)
+model = sn.Autoencoder(sn.Dense(4, int(sys.argv[2]), rng=rng), sn.Dense(int(sys.argv[2]), 4, rng=rng))
+for _ in range(40):
+    sn.save(sys.argv[1], model)
+"""
+
+
+def look_at(path: Path, while_true: Callable[[], bool]) -> tuple[int, list[str]]:
+    """How often the file was looked at, and what was wrong with it."""
+    looked, wrong = 0, []
+    while while_true():
+        try:
+            with path.open("rb") as file:
+                bad = zipfile.ZipFile(file).testzip()
+            wrong += [bad] if bad else []
+            looked += 1
+        except FileNotFoundError:
+            pass
+        except zipfile.BadZipFile as error:
+            wrong.append(str(error))
+    return looked, wrong
+
+
+def test_two_threads_that_write_one_path_never_show_a_torn_file(path):
+    failed: list[BaseException] = []
+
+    def save(hidden: int) -> None:
+        try:
+            for _ in range(40):
+                sn.save(path, make(hidden))
+        except BaseException as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=save, args=(hidden,)) for hidden in (1000, 20_000)]
+    for thread in threads:
+        thread.start()
+    looked, wrong = look_at(path, lambda: any(thread.is_alive() for thread in threads))
+    assert (failed, wrong, stray_files(path)) == ([], [], [])
+    assert looked > 0
+
+
+def test_two_processes_that_write_one_path_never_show_a_torn_file(path):
+    arguments = [[sys.executable, "-c", WRITER, str(path), hidden] for hidden in ("1000", "20000")]
+    processes = [subprocess.Popen(one, env=os.environ | {"SCRATCHNET_KERNELS": "numpy"}) for one in arguments]
+    looked, wrong = look_at(path, lambda: any(process.poll() is None for process in processes))
+    assert ([process.wait() for process in processes], wrong, stray_files(path)) == ([0, 0], [], [])
+    assert looked > 0
+
+
+def test_a_save_within_a_save_of_the_same_path_leaves_both_whole(path):
+    with write_whole(path) as outer:
+        outer.write(b"outer, ")
+        with write_whole(path) as inner:
+            inner.write(b"inner")
+        assert path.read_bytes() == b"inner"
+        outer.write(b"whole")
+    assert path.read_bytes() == b"outer, whole"
+    assert stray_files(path) == []
+
+
+# ---- names
+
+
+NAMES = ["[run].npz", "run*.npz", "run?.npz", "a b.npz", "ünï.npz", "-run", ".npz", "no ending", "a.b.part", "x" * 255]
+
+
+@pytest.fixture(params=NAMES)
+def named(request, tmp_path) -> Path:
+    """A path of an unusual name, where the system has such names."""
+    path = tmp_path / request.param
+    try:
+        path.write_bytes(b"")
+        path.unlink()
+    except (OSError, UnicodeError):
+        pytest.skip("no such names here")
+    return path
+
+
+def test_a_model_is_saved_under_any_name(named):
+    model, other = make(), make(seed=1)
+    sn.save(named, model)
+    sn.load(named, other)
+    assert other.parameters.theta.tobytes() == model.parameters.theta.tobytes()
+    assert stray_files(named) == []
+
+
+def test_a_run_is_saved_under_any_name(named):
+    x = np.full((4, 4), 0.5, np.float32)
+    for epochs in (1, 2):
+        model, rng = make(), np.random.default_rng(0)
+        history = sn.fit(model, x, optimizer=sn.Adam(), epochs=epochs, rng=rng, progress=False, checkpoint=named)
+    assert len(history.epochs) == 2
+    assert stray_files(named) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="where it cannot be told whether a process lives, all is left")
+def test_what_a_killed_process_left_is_cleared_away_under_any_name(named):
+    code = "import os, sys; from scratchnet.storage import write_whole\nwith write_whole(sys.argv[1]): os._exit(0)"
+    subprocess.run(
+        [sys.executable, "-c", code, str(named)], env=os.environ | {"SCRATCHNET_KERNELS": "numpy"}, check=True
+    )
+    assert len(stray_files(named)) == 1
+    clear_aside(named)
+    assert stray_files(named) == []
+
+
+def test_what_belongs_to_another_name_is_not_cleared_away(tmp_path):
+    others = [tmp_path / name for name in (".runX.npz.999999999.1.part", ".run.npz.kept", "run.npz.999999999.1.part")]
+    for other in others:
+        other.write_bytes(b"")
+    clear_aside(tmp_path / "run?.npz")
+    clear_aside(tmp_path / "run*")
+    clear_aside(tmp_path / "run.npz")
+    assert all(other.exists() for other in others)
+
+
+def test_a_path_as_long_as_the_system_takes_is_written_to(tmp_path):
+    folder = tmp_path
+    while len(os.fsencode(folder)) < 3500:
+        folder /= "x" * 200
+    try:
+        folder.mkdir(parents=True)
+    except OSError:
+        pytest.skip("no paths of this length here")
+    sn.save(folder / "model.npz", make())
+    sn.load(folder / "model.npz", make(seed=1))
+
+
+FAILS = {
+    "a missing folder": lambda folder: folder / "nowhere" / "model.npz",
+    "a folder that is a file": lambda folder: folder / "file" / "model.npz",
+    "a name that is too long": lambda folder: folder / ("x" * 300),
+    "a path that is too long": lambda folder: folder / "/".join(["x" * 100] * 60),
+}
+
+
+@pytest.mark.parametrize("where", FAILS.values(), ids=FAILS)
+def test_an_error_of_the_system_names_the_path_that_was_asked_for_and_no_other(tmp_path, where):
+    (tmp_path / "file").write_bytes(b"")
+    path = where(tmp_path)
+    with pytest.raises(OSError) as caught:  # noqa: PT011  (of which kind, the system says)
+        sn.save(path, make())
+    assert str(caught.value).endswith(f": {str(path)!r}")
+    assert ".part" not in str(caught.value)
+
+
+@pytest.mark.parametrize("where", FAILS.values(), ids=FAILS)
+def test_what_cannot_be_read_is_refused_by_its_name(tmp_path, where):
+    (tmp_path / "file").write_bytes(b"")
+    path = where(tmp_path)
+    with pytest.raises(sn.DataError, match=r"does not exist|could not be read: "):
+        sn.load(path, make())
+
+
+@pytest.mark.parametrize("path", ["a\0b.npz", "\ud800.npz"])
+def test_a_path_that_no_system_takes_is_refused(path):
+    with pytest.raises(ValueError, match="save expects path in letters that a file's name can have here"):
+        sn.save(path, make())

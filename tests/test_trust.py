@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -211,12 +212,12 @@ def test_what_a_living_process_is_writing_stays(path):
     assert theirs.exists()
 
 
-DEMOS = sorted(path for path in (ROOT / "demos").glob("*.py") if "sn.fit(" in path.read_text())
+DEMOS = sorted(path for path in (ROOT / "demos").glob("*.py") if "sn.fit(" in path.read_text("utf-8"))
 
 
 @pytest.mark.parametrize("demo", DEMOS, ids=lambda demo: demo.stem)
 def test_every_training_of_a_demo_is_saved_for_resume(demo):
-    calls = [node for node in ast.walk(ast.parse(demo.read_text())) if isinstance(node, ast.Call)]
+    calls = [node for node in ast.walk(ast.parse(demo.read_text("utf-8"))) if isinstance(node, ast.Call)]
     trainings = [call for call in calls if ast.unparse(call.func) == "sn.fit"]
     assert trainings
     for training in trainings:
@@ -511,8 +512,44 @@ def test_a_random_state_beyond_its_own_numbers_is_refused(path, generator, lie, 
 
     run().fit(path, epochs=1)
     rewrite(path, change)
-    with pytest.raises(sn.DataError, match="its random state makes no sense"):
+    with pytest.raises(sn.DataError, match=rf"^{re.escape(str(path))} is not a checkpoint file, or is damaged: "):
         run().fit(path)
+
+
+def rewrite_arrays(path: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Change the arrays of a checkpoint; the sums of the archive fit again."""
+    with np.load(path) as arrays:
+        parts = dict(arrays)
+    np.savez(path, **parts | change(parts))
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "change"),
+    [
+        (lambda: sn.Adam(0.01), lambda found: {"theta": -found["theta"]}),
+        (lambda: sn.Adam(0.01), lambda found: {"m": np.nextafter(found["m"], np.float32(1))}),
+        (lambda: sn.Adam(0.01), lambda found: {"v": 0 * found["v"]}),
+        (lambda: sn.Adam(0.01), lambda found: {"m": found["v"], "v": found["m"]}),
+        (lambda: sn.SGD(0.01, momentum=0.9), lambda found: {"velocity": found["velocity"][::-1]}),
+    ],
+    ids=["parameters", "a last digit of Adam's mean", "Adam's squares", "Adam's two swapped", "SGD's velocity"],
+)
+def test_an_array_that_is_not_the_one_that_was_saved_is_refused(path, optimizer, change):
+    Run(optimizer=optimizer()).fit(path, epochs=1)
+    rewrite_arrays(path, change)
+    run = Run(optimizer=optimizer())
+    theta = run.model.parameters.theta.copy()
+    with pytest.raises(sn.DataError, match=r"is damaged: .* not (those that were|what was) saved"):
+        run.fit(path)
+    assert run.optimizer.steps == 0
+    assert np.array_equal(run.model.parameters.theta, theta)
+
+
+def test_a_checkpoint_that_says_nothing_of_the_memory_that_was_saved_is_refused(path):
+    Run().fit(path, epochs=1)
+    rewrite(path, lambda state: {name: part for name, part in state.items() if name != "memory"})
+    with pytest.raises(sn.DataError, match="is not a checkpoint file, or is damaged"):
+        Run().fit(path)
 
 
 def test_a_compressed_checkpoint_is_refused_since_it_may_be_longer_than_its_file(path):

@@ -1,4 +1,4 @@
-"""Run demos/autoencoder_mnist.py and demos/compression.py; keep the numbers that chapter 07 quotes (seven minutes)."""
+"""Run demos/autoencoder_mnist.py and demos/compressing.py; keep the numbers that chapter 07 quotes (seven minutes)."""
 
 import json
 import subprocess
@@ -8,7 +8,7 @@ from pathlib import Path
 from scratchnet.storage import write_whole
 
 HERE = Path(__file__).parent
-DEMOS = ("autoencoder_mnist", "compression")
+DEMOS = ("autoencoder_mnist", "compressing")
 
 
 def main() -> None:

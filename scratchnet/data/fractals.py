@@ -6,7 +6,7 @@ so what a bottleneck has found can be held against the truth.
 
 import numpy as np
 
-from scratchnet.checks import check_count, check_rng, check_rows, describe
+from scratchnet.checks import check_length, check_rng, check_rows, describe
 from scratchnet.errors import DataError
 from scratchnet.types import Array
 
@@ -54,7 +54,7 @@ def julia(n: int, rng: np.random.Generator, size: int = 28) -> tuple[Array, Arra
     >>> images.shape, images.dtype.name, c.shape
     ((100, 784), 'float32', (100, 2))
     """
-    check_count("data.julia", "n", n)
+    n = check_length("data.julia", "n", n)
     check_rng("data.julia", rng)
     low, high = np.transpose([REAL, IMAGINARY])
     c = rng.uniform(low, high, (n, 2)).astype(np.float32)
@@ -112,7 +112,7 @@ def julia_images(c: Array, size: int = 28) -> Array:
     [1.0, 1.0, 1.0]
     """
     check_rows("data.julia_images", "c", c, 2, np.asarray(c).dtype)
-    check_count("data.julia_images", "size", size)
+    size = check_length("data.julia_images", "size", size)
     if c.size and not np.abs(c).max() <= 2:  # a NaN makes the comparison false
         raise DataError(f"data.julia_images expects c in [-2, 2], got {describe(c)}.")
     axis = (np.arange(size) - (size - 1) / 2) * (2 * _HALF_WIDTH / size)

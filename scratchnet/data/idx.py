@@ -10,10 +10,11 @@ import struct
 import zlib
 from os import PathLike
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
-from scratchnet.checks import check_choice, check_path
+from scratchnet.checks import brief, check_choice, check_path, listed
 from scratchnet.errors import DataError
 from scratchnet.types import Array
 
@@ -66,7 +67,7 @@ def load_idx(directory: str | PathLike[str], split: str = "train") -> tuple[Arra
     ----------
     directory : path
         Holds `train-images-idx3-ubyte` and `train-labels-idx1-ubyte`, or `t10k-…` for the test images, with or
-        without `.gz`.
+        without `.gz`, and also with a dot before `idx`.
     split : {"train", "test"}
 
     Returns
@@ -110,19 +111,32 @@ def load_idx(directory: str | PathLike[str], split: str = "train") -> tuple[Arra
 
 
 def _find(directory: Path, name: str) -> Path:
-    if not directory.is_dir():
-        raise DataError(f"{directory} is not a directory.")
-    for path in (directory / f"{name}.gz", directory / name):
-        if path.is_file():
-            return path
-    raise DataError(f"{directory} holds no {name}, with or without .gz.")
+    try:
+        if not directory.is_dir():
+            raise DataError(f"{directory} is not a directory.")
+        for one in (name, name.replace("-idx", ".idx")):  # as published, and as some programs unpack it
+            for path in (directory / f"{one}.gz", directory / one, directory / one / one):
+                if path.is_file():
+                    return path
+        seen = sorted(path.name for path in directory.iterdir() if "ubyte" in path.name)
+    except OSError as error:
+        raise DataError(f"{directory} could not be read: {error.strerror}.") from error
+    there = f": there is {listed(brief(one, 60) for one in seen)}" if seen else ""
+    raise DataError(f"{directory} holds no {name}, with or without .gz{there}.")
+
+
+def _is_gzip(path: Path, file: IO[bytes]) -> bool:
+    """By its name or by its first two bytes: some programs take the `.gz` off a name, and leave the file as it was."""
+    begin = file.read(2)
+    file.seek(0)
+    return path.suffix == ".gz" or begin == b"\x1f\x8b"
 
 
 def _read(path: Path, axes: int) -> Array:
     header_size = 4 + 4 * axes
     try:
         size_on_disk = path.stat().st_size
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        with path.open("rb") as raw, gzip.open(raw) if (is_gzip := _is_gzip(path, raw)) else raw as file:
             header = file.read(header_size)
             if len(header) < header_size:
                 raise DataError(f"{path} is cut off: an idx header has {header_size} bytes, got {len(header)}.")
@@ -135,7 +149,7 @@ def _read(path: Path, axes: int) -> Array:
             size = math.prod(shape)
             if size == 0:
                 raise DataError(f"{path} is empty: its header says the shape is {tuple(shape)}.")
-            if size > size_on_disk * (_LARGEST_RATIO if path.suffix == ".gz" else 1):
+            if size > size_on_disk * (_LARGEST_RATIO if is_gzip else 1):
                 raise DataError(
                     f"{path} is cut off: its header promises {size:,} bytes, more than its {size_on_disk:,} can hold."
                 )

@@ -97,9 +97,9 @@ def check_gradients(
     dx differs by one factor: it is half what it should be, so a factor of 2, as from a square, is wrong
     """
     check_rng("check_gradients", rng)
-    check_number("check_gradients", "tolerance", tolerance, 0, open_low=True)
-    check_count("check_gradients", "coordinates", coordinates)
-    check_count("check_gradients", "directions", directions)
+    tolerance = check_number("check_gradients", "tolerance", tolerance, 0, open_low=True)
+    coordinates = check_count("check_gradients", "coordinates", coordinates)
+    directions = check_count("check_gradients", "directions", directions)
     seed = int(rng.integers(2**32))
     subject = Subject(f, inputs, seed, parameters, np.float64)
     in_complex = None if parameters is not None else Subject(f, inputs, seed, None, np.complex128)

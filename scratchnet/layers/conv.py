@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from scratchnet import kernels
-from scratchnet.checks import as_written, check_count, check_dy, check_float_type, check_images, check_pair, check_rng
+from scratchnet.checks import as_written, check_dy, check_float_type, check_images, check_length, check_pair, check_rng
 from scratchnet.errors import ShapeError
 from scratchnet.layer import Layer
 from scratchnet.types import Array, Backward
@@ -35,9 +35,8 @@ class _Convolution(Layer):
         dtype: DTypeLike = np.float32,
     ):
         where = type(self).__name__
-        check_count(where, "c_in", c_in)
-        check_count(where, "c_out", c_out)
-        self.c_in, self.c_out = c_in, c_out
+        self.c_in = check_length(where, "c_in", c_in)
+        self.c_out = check_length(where, "c_out", c_out)
         self.kernel_size = check_pair(where, "kernel_size", kernel_size)
         self.stride = check_pair(where, "stride", stride)
         self.padding = check_pair(where, "padding", padding, least=0)
@@ -45,7 +44,7 @@ class _Convolution(Layer):
         dtype = check_float_type(where, dtype)
         bound = 1 / np.sqrt(self.fan_in)
         self.W = rng.uniform(-bound, bound, (*self.channels, *self.kernel_size)).astype(dtype)
-        self.b = np.zeros(c_out, dtype)
+        self.b = np.zeros(self.c_out, dtype)
         self.dW = np.zeros_like(self.W)
         self.db = np.zeros_like(self.b)
 

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from scratchnet import kernels
-from scratchnet.checks import check_count, check_dy, check_float_type, check_rng, check_rows
+from scratchnet.checks import check_dy, check_float_type, check_length, check_rng, check_rows
 from scratchnet.layer import Layer
 from scratchnet.types import Array, Backward
 
@@ -62,8 +62,8 @@ class Dense(Layer):
     skips_dx = True
 
     def __init__(self, n_in: int, n_out: int, *, rng: np.random.Generator, dtype: DTypeLike = np.float32):
-        check_count("Dense", "n_in", n_in)
-        check_count("Dense", "n_out", n_out)
+        n_in = check_length("Dense", "n_in", n_in)
+        n_out = check_length("Dense", "n_out", n_out)
         check_rng("Dense", rng)
         dtype = check_float_type("Dense", dtype)
         bound = 1 / np.sqrt(n_in)

@@ -2,7 +2,7 @@
 
 import math
 
-from scratchnet.checks import check_count, check_dy, check_floats
+from scratchnet.checks import check_dy, check_floats, check_length
 from scratchnet.errors import ShapeError
 from scratchnet.layer import Layer
 from scratchnet.types import Array, Backward
@@ -34,9 +34,8 @@ class Reshape(Layer):
     """
 
     def __init__(self, shape: int | tuple[int, ...]):
-        self.shape = tuple(shape) if isinstance(shape, tuple | list) else (shape,)
-        for axis, length in enumerate(self.shape):
-            check_count("Reshape", f"shape[{axis}]", length)
+        lengths = shape if isinstance(shape, tuple | list) else (shape,)
+        self.shape = tuple(check_length("Reshape", f"shape[{axis}]", length) for axis, length in enumerate(lengths))
         self.n_in = math.prod(self.shape)
 
     def forward(self, x: Array) -> tuple[Array, Backward]:  # x (N, …)

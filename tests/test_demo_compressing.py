@@ -1,4 +1,4 @@
-"""demos/compression.py: its bits are those of a code that can be read again, its errors those of the decoded images."""
+"""demos/compressing.py: its bits are those of a code that can be read again, its errors those of the decoded images."""
 
 import csv
 import json
@@ -18,9 +18,9 @@ FILES = {"rates.png", "images.png", "points.csv", "metrics.json"}
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, dict]:
     """The folder, the printed text and the results of one quick run."""
-    out = tmp_path_factory.mktemp("compression")
-    text = run("compression", "--quick", "--out", str(out)).stdout
-    return out, text, json.loads((out / "metrics.json").read_text())["results"]
+    out = tmp_path_factory.mktemp("compressing")
+    text = run("compressing", "--quick", "--out", str(out)).stdout
+    return out, text, json.loads((out / "metrics.json").read_text("utf-8"))["results"]
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def images() -> tuple[np.ndarray, np.ndarray]:
 def demo() -> dict:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(ROOT / "demos")
-        return runpy.run_path(str(ROOT / "demos" / "compression.py")) | runpy.run_path(str(ROOT / "demos" / "codec.py"))
+        return runpy.run_path(str(ROOT / "demos" / "compressing.py")) | runpy.run_path(str(ROOT / "demos" / "codec.py"))
 
 
 def points(out: Path, family: str) -> list[dict[str, float]]:
@@ -59,7 +59,7 @@ def bits_per_image(training: np.ndarray, symbols: np.ndarray) -> float:
     return total / len(symbols)
 
 
-def test_the_compression_demo_writes_every_figure_every_network_and_its_numbers(quick):
+def test_the_compressing_demo_writes_every_figure_every_network_and_its_numbers(quick):
     assert {path.name for path in quick[0].iterdir()} == FILES | {"dense_8.npz", "convolutional_8.npz"}
 
 
@@ -167,7 +167,7 @@ def test_the_decoders_share_is_its_parameters_over_ten_thousand_images(quick):
 
 def test_ctrl_c_in_the_first_codec_keeps_what_was_reached(tmp_path):
     out, data = tmp_path / "out", few_digits(tmp_path)
-    text = interrupted("compression", "--out", str(out), "--data", data, "--epochs", "1000", once="epoch 2/1000")
+    text = interrupted("compressing", "--out", str(out), "--data", data, "--epochs", "1000", once="epoch 2/1000")
     assert "Interrupted at dense, 8 numbers" in text
-    assert json.loads((out / "metrics.json").read_text())["interrupted"] is True
+    assert json.loads((out / "metrics.json").read_text("utf-8"))["interrupted"] is True
     assert {path.name for path in out.iterdir()} == FILES | {"dense_8.npz", "checkpoint-dense-8.npz"}

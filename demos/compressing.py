@@ -32,8 +32,8 @@ sent with 10,000 images), and the tables of frequencies. Between two choices of 
 
 def main() -> None:
     """Train the networks, measure every codec at every step, draw, and say which is best at which rate."""
-    arguments = options("compression", __doc__, epochs=8, batch_size=100).parse_args()
-    demo = Run("compression", arguments)
+    arguments = options("compressing", __doc__, epochs=8, batch_size=100).parse_args()
+    demo = Run("compressing", arguments)
     x, _ = demo.images("train")
     x_test, _ = demo.images("test")
     x, x_val = x[: -len(x) // 12], x[-len(x) // 12 :]
