@@ -13,6 +13,20 @@ class DataError(ValueError):
     """The numbers, or the file they came from, are not what they claim to be."""
 
 
+class OutputError(DataError):
+    """A network gave a loss what that has no value for, such as a probability of exactly 1, or NaN for a logit.
+
+    In a training this means that it diverged, so `fit` raises a `DivergenceError` in its place.
+
+    Attributes
+    ----------
+    term : str
+        The term of the model's loss, where the model says it.
+    """
+
+    term = ""
+
+
 class DivergenceError(FloatingPointError):
     """A loss became NaN or infinite, so training stopped."""
 
