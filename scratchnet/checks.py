@@ -281,7 +281,9 @@ def check_path(where: str, name: str, path: Any) -> Path:
 def check_model(where: str, model: Any) -> None:
     """`model` has parameters by name."""
     if not hasattr(getattr(model, "parameters", None), "named"):
-        raise TypeError(f"{where} expects a model such as VAE(…) or Autoencoder(…), got {named(model)}.")
+        raise TypeError(
+            f"{where} expects a model such as VAE(…) or Autoencoder(…), or a layer, got {named(model)}."
+        )
 
 
 def check_text(where: str, **texts: Any) -> None:

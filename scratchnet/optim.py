@@ -5,6 +5,8 @@ one optimizer trains one model. Derivations: docs/05-optimizers.md.
 """
 
 from abc import ABC, abstractmethod
+import numpy as np
+
 from scratchnet import kernels
 from scratchnet.checks import check_floats, check_in_place, check_number, check_same, named
 from scratchnet.errors import ShapeError
@@ -76,16 +78,11 @@ class Optimizer(ABC):
         if theta.dtype.kind == "c":
             raise TypeError(f"{name} expects theta to hold real numbers, got {theta.dtype}.")
         check_in_place(name, "theta", theta, dtheta=dtheta)
-        for memory in self.memory_names:
-            if self.steps == 0:
+        if self.steps == 0:
+            for memory in self.memory_names:
                 setattr(self, memory, aligned(theta.shape, theta.dtype))
                 getattr(self, memory)[...] = 0
-            kept = getattr(self, memory)
-            if (kept.shape, kept.dtype) != (theta.shape, theta.dtype):
-                raise ShapeError(
-                    f"{name} expects theta of shape {kept.shape} and {kept.dtype} again, as its {memory} is, got "
-                    f"{theta.shape} and {theta.dtype}: give each model an optimizer of its own."
-                )
+        self._check_memory(theta)
         returned = self.move(theta, dtheta, self._learning_rate_now())
         if returned is not None:
             raise TypeError(
@@ -93,6 +90,16 @@ class Optimizer(ABC):
                 "theta -= …, without a return."
             )
         self.steps += 1
+
+    def _check_memory(self, theta: Array) -> None:
+        """What is kept is like θ; a move of one's own may have made of it a number, an array without axes."""
+        for memory in self.memory_names:
+            kept = getattr(self, memory)
+            if np.shape(kept) not in (theta.shape, ()) or (np.ndim(kept) and kept.dtype != theta.dtype):
+                raise ShapeError(
+                    f"{type(self).__name__} expects theta of shape {kept.shape} and {kept.dtype} again, as its {memory} "
+                    f"is, got {theta.shape} and {theta.dtype}: give each model an optimizer of its own."
+                )
 
     @abstractmethod
     def move(self, theta: Array, dtheta: Array, learning_rate: float) -> None:

@@ -168,10 +168,15 @@ def set_state(slots: list[Slot], arrays: Mapping[str, Array]) -> None:
     """Give the layers these states, in the arrays that they have where these can be written to."""
     for name, part, attribute in slots:
         held = getattr(part, attribute)
-        if isinstance(held, np.ndarray) and held.flags.writeable and held.shape == arrays[name].shape:
+        if isinstance(held, np.ndarray) and held.flags.writeable and alike(held, arrays[name]):
             held[...] = arrays[name]
         else:
             setattr(part, attribute, arrays[name].copy()[()])
+
+
+def alike(a: Array, b: Array) -> bool:
+    """Whether they have one shape and one type."""
+    return (a.shape, a.dtype) == (b.shape, b.dtype)
 
 
 def _in_a_row(arrays: list[Array]) -> Array:

@@ -6,6 +6,7 @@ import numpy as np
 
 from scratchnet import kernels
 from scratchnet.checks import check_function, check_rng, check_same
+from scratchnet.errors import OutputError
 from scratchnet.layer import Layer, without_dx
 from scratchnet.losses import bce, bce_with_logits, mse
 from scratchnet.models.model import Loss, Model, trace_layers
@@ -73,6 +74,8 @@ class Autoencoder(Model):
         super().__init__(encoder, decoder)
         for name, function in (("loss", loss), ("corrupt", corrupt)):
             check_function("Autoencoder", name, function)
+        if loss is None:
+            raise TypeError("Autoencoder expects loss to be a function such as sn.mse, got None.")
         self.reconstruction_loss = loss
         self.pixels_are_probabilities = loss in (bce, bce_with_logits)
         self.corrupt = corrupt
@@ -85,7 +88,11 @@ class Autoencoder(Model):
         z, encoder_backward = self.encoder.forward(seen)  # z (N, L)
         y, decoder_backward = self.decoder.forward(z)  # y (N, D)
         self.check_decoded(y, x)
-        reconstruction, dy = self.reconstruction_loss(y, x)
+        try:
+            reconstruction, dy = self.reconstruction_loss(y, x)
+        except OutputError as error:
+            error.term = "reconstruction"
+            raise
 
         def backward() -> None:
             dz = decoder_backward(dy)
