@@ -51,7 +51,6 @@ class Checkpoint(Callback):
         data = {"x": run.data, "validation": run.validation}
         self._fixed = {  # can be no other in any call
             "the optimizer": type(run.optimizer).__name__,
-            "the learning rate": "a function" if callable(run.optimizer.learning_rate) else "a number",
             "the callbacks with a state": ", ".join(type(one).__qualname__ for one in _with_state(run)) or "none",
             "batch_size": run.batch_size,
             **{f"{name}{'' if i == 0 else f'[{i}]'}": found for name in data for i, found in _digests(data[name])},
@@ -120,15 +119,17 @@ class Checkpoint(Callback):
             If a state or an optimizer's memory is no array, or a record holds too many numbers.
         """
         arrays = {"theta": run.parameters.theta, "callbacks": np.frombuffer(kept, np.uint8)}
-        arrays |= _memory(run) | {f"model.{name}": a for name, a in state_arrays(run.parameters.state_slots).items()}
+        arrays |= _memory(run) | state_arrays(run.parameters.state_slots)
         state = {
             "format": _FORMAT,
             "fixed": self._fixed,
             "began": self._began,
-            "settings": _settings(run),
-            "arrays": {name: digest(array) for name, array in arrays.items()},
+            "settings": (settings := _settings(run)),
+            "settings_digest": _digest_of(settings),
+            "theta": digest(arrays["theta"]),
+            "memory": {name: digest(array) for name, array in arrays.items() if name != "theta"},
             "steps": run.step,
-            "rates": _last_rate(run, run.step),
+            "rates": _last_rate(run, run.step) if self._has_its_first_rate(run) else {},
             "rng": run.rng.bit_generator.state,
             "spawned": _spawned(run.rng),
             "position": asdict(run.position),
@@ -141,6 +142,11 @@ class Checkpoint(Callback):
             )
         arrays["state"] = np.frombuffer(text, np.uint8)
         self._write(lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]  (names are free)
+
+    def _has_its_first_rate(self, run: Run) -> bool:
+        """Whether the learning rate is a schedule, or the number that it was before the first step."""
+        rate = run.optimizer.learning_rate
+        return callable(rate) or rate == self._began["settings"]["the learning rate at step 0"]
 
     def _write(self, write: Callable[[IO[bytes]], None]) -> None:
         try:
@@ -157,20 +163,24 @@ class Checkpoint(Callback):
         """What the file says, once all of it was found to belong to this run; nothing changes here."""
         own = not isinstance(run.optimizer, SGD | Adam)  # whose memory may have any shape
         expected: dict[str, Any] = {"theta": run.parameters.theta}
-        expected |= {f"optimizer.{name}": None if own else expected["theta"] for name in run.optimizer.memory_names}
-        expected |= {f"model.{name}": None for name, _, _ in run.parameters.state_slots}
+        expected |= {_in_file(name): None if own else expected["theta"] for name in run.optimizer.memory_names}
+        expected |= {name: None for name, _, _ in run.parameters.state_slots}
         with opened(self.path, "checkpoint", (*expected, "state", "callbacks")) as archive:
             state = json.loads(read_array(archive, "state", self._most).tobytes())
             if state["format"] != _FORMAT:
                 raise DataError("was written by another version of scratchnet: begin the run anew, with another file.")
+            if _digest_of(state["settings"]) != state["settings_digest"]:
+                raise ValueError("its settings are not those that were saved")
             packed = read_array(archive, "callbacks", None)
             states = unpack(packed.tobytes())
             self._compare(run, state, states)
             arrays = read_arrays(archive, expected, besides=("state", "callbacks"))
-            if {name: digest(array) for name, array in (arrays | {"callbacks": packed}).items()} != state["arrays"]:
+            found = {name: digest(array) for name, array in (arrays | {"callbacks": packed}).items()}
+            if found.pop("theta") != state["theta"] or found != state["memory"]:
                 raise ValueError("its arrays are not those that were saved")
             position = _position(state["position"], run)
-            for random_state in (state["rng"], position.order, position.validation):
+            _check_random_state(state["rng"], run.rng)
+            for random_state in (position.order, position.validation):
                 if random_state is not None:
                     _check_random_state(random_state, run.rng)
             if not (type(state["spawned"]) is int and 0 <= state["spawned"] < 2**20):
@@ -184,13 +194,10 @@ class Checkpoint(Callback):
             callback.load_state_dict(kept)
         _set_settings(run, state["settings"])
         run.parameters.theta[...] = arrays["theta"]
-        set_state(
-            run.parameters.state_slots,
-            {name: arrays[f"model.{name}"] for name, _, _ in run.parameters.state_slots},
-        )
+        set_state(run.parameters.state_slots, arrays)
         run.optimizer.steps = state["steps"]
         for name in run.optimizer.memory_names:
-            found = arrays[f"optimizer.{name}"]
+            found = arrays[_in_file(name)]
             memory = aligned(found.shape, found.dtype)
             memory[...] = found
             setattr(run.optimizer, name, memory)
@@ -213,14 +220,13 @@ class Checkpoint(Callback):
         ]
         if not (type(state["steps"]) is int and 0 <= state["steps"] < 2**53):
             raise ValueError("its number of steps makes no sense")
-        if state["fixed"]["the learning rate"] == self._fixed["the learning rate"]:
-            rates = _last_rate(run, state["steps"])
-            differences += [
-                f"the learning rate at step {step} is {brief(rate)} there and {rates[step]} here"
-                for step, rate in state["rates"].items()
-                if rates[step] != rate
-            ]
-        known = (began["theta"], state["arrays"]["theta"], *map(digest, arrays_in(states)))  # a callback's: the best θ
+        rates = _last_rate(run, state["steps"])
+        differences += [
+            f"the learning rate at step {step} is {brief(rate)} there and {rates[step]} here"
+            for step, rate in state["rates"].items()
+            if rates[step] != rate
+        ]
+        known = (began["theta"], state["theta"], *map(digest, arrays_in(states)))  # a callback's: the best θ
         if now["theta"] not in known:
             differences.append("the model began with other weights")
         if now["rng"] not in (began["rng"], state["rng"]):
@@ -242,6 +248,10 @@ def digest(x: Array) -> str:
         x, whose = x[np.unique(np.linspace(0, len(x) - 1, _SAMPLE).astype(np.intp))], f"{whose} in a file"
     x = np.ascontiguousarray(x)
     return f"{whose}, {hashlib.sha256(x.reshape(-1).view(np.uint8).data).hexdigest()[:16]}"
+
+
+def _digest_of(settings: dict[str, Any]) -> str:
+    return hashlib.sha256(_text(settings).encode()).hexdigest()[:16]
 
 
 _SAMPLE = 100  # rows of an array in a file
@@ -273,8 +283,13 @@ def _memory(run: Run) -> dict[str, Array]:
             raise TypeError(
                 f"{type(run.optimizer).__name__} expects its {name} to be an array of numbers, got {named(value)}."
             )
-        found[f"optimizer.{name}"] = np.asarray(value)
+        found[_in_file(name)] = np.asarray(value)
     return found
+
+
+def _in_file(name: str) -> str:
+    """The name of an optimizer's vector among the arrays of the file."""
+    return f"optimizer {name}" if name in ("theta", "state", "callbacks") else name
 
 
 def _owners(run: Run) -> dict[str, tuple[Any, set[str]]]:
@@ -322,8 +337,8 @@ def _same(a: Any, b: Any) -> bool:
 
 def _last_rate(run: Run, steps: int) -> dict[str, float]:
     """A schedule's learning rate at the last step taken: two can be compared only by their values."""
-    rate = run.optimizer.learning_rate
-    return {str(steps - 1): float(rate(steps - 1))} if callable(rate) and steps else {}
+    rate, last = run.optimizer.learning_rate, steps - 1
+    return {str(last): float(rate(last) if callable(rate) else rate)} if steps else {}
 
 
 def _spawned(rng: np.random.Generator) -> int:

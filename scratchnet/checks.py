@@ -282,7 +282,7 @@ def check_model(where: str, model: Any) -> None:
     """`model` has parameters by name."""
     if not hasattr(getattr(model, "parameters", None), "named"):
         raise TypeError(
-            f"{where} expects a model such as VAE(…) or Autoencoder(…), or a layer, got {named(model)}."
+            f"{where} expects a model such as VAE(…) or Autoencoder(…), got {named(model)}: a layer will do too."
         )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchnet.errors import OutputError
+from scratchnet.errors import DataError
 from scratchnet.layer import Layer
 from scratchnet.models.model import Loss, Model
 from scratchnet.optim import Optimizer
@@ -27,7 +27,7 @@ def of_loss(model: Model, x: Array, loss: Loss, optimizer: Optimizer, rng: np.ra
     )
 
 
-def of_output(model: Model, x: Any, error: OutputError, optimizer: Optimizer, rng: np.random.Generator) -> str:
+def of_output(model: Model, x: Any, error: DataError, optimizer: Optimizer, rng: np.random.Generator) -> str:
     """Why the loss on the batch x could not be computed from what the network gave."""
     where, large = _traced(model, x, rng, optimizer)
     term = f" ({error.term} has no value)" if error.term else ""

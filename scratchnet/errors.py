@@ -10,21 +10,20 @@ class ShapeError(ValueError):
 
 
 class DataError(ValueError):
-    """The numbers, or the file they came from, are not what they claim to be."""
-
-
-class OutputError(DataError):
-    """A network gave a loss what that has no value for, such as a probability of exactly 1, or NaN for a logit.
-
-    In a training this means that it diverged, so `fit` raises a `DivergenceError` in its place.
+    """The numbers, or the file they came from, are not what they claim to be.
 
     Attributes
     ----------
+    of_output : bool
+        Whether it is a network that gave them: a probability of exactly 1, or NaN for a logit. In a training this means
+        that it diverged, and `fit` raises a `DivergenceError` in its place.
     term : str
-        The term of the model's loss, where the model says it.
+        The term of the model's loss that they were for, where the model says it.
     """
 
-    term = ""
+    def __init__(self, message: str = "", *, of_output: bool = False):
+        super().__init__(message)
+        self.of_output, self.term = of_output, ""
 
 
 class DivergenceError(FloatingPointError):

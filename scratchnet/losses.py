@@ -11,7 +11,7 @@ import numpy as np
 
 from scratchnet import kernels
 from scratchnet.checks import check_batch, check_floats, check_labels, check_pixels, check_same, describe
-from scratchnet.errors import OutputError, ShapeError
+from scratchnet.errors import DataError, ShapeError
 from scratchnet.types import Array
 
 
@@ -91,7 +91,7 @@ def bce(p: Array, target: Array) -> tuple[float, Array]:
     _check_pair("bce", "p", p, target)
     if p.size and not (p.min() > 0 and p.max() < 1):
         hint = "where a sigmoid rounds to 0 or 1, bce_with_logits(logits, target) still works"
-        raise OutputError(f"bce expects p strictly between 0 and 1, got {describe(p)}: {hint}.")
+        raise DataError(f"bce expects p strictly between 0 and 1, got {describe(p)}: {hint}.", of_output=True)
     check_pixels("bce", "target", target)
     return batch_mean(*kernels.bce(p, target))
 
@@ -192,8 +192,9 @@ def check_logits(where: str, logits: Array) -> None:
     if logits.ndim != 2 or logits.shape[1] == 0:
         raise ShapeError(f"{where} expects logits of shape (N, C), a column for each class, got {logits.shape}.")
     if not np.isfinite(logits.max(axis=1)).all():  # NaN and +∞ are the largest of their row
-        raise OutputError(
-            f"{where} expects logits that are numbers or −∞, and not −∞ for every class, got {describe(logits)}."
+        raise DataError(
+            f"{where} expects logits that are numbers or −∞, and not −∞ for every class, got {describe(logits)}.",
+            of_output=True,
         )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from scratchnet import divergence, kernels
 from scratchnet.checks import check_finite, check_text, named
-from scratchnet.errors import DivergenceError, OutputError
+from scratchnet.errors import DataError, DivergenceError
 from scratchnet.models.model import Loss, Model
 from scratchnet.optim import Optimizer
 from scratchnet.types import Array
@@ -177,13 +177,16 @@ class Run:
         """The model's loss on a batch; what the network gives and the loss cannot take is a divergence."""
         try:
             loss = self.model.loss(batch, rng)
-        except OutputError as error:
-            raise self.diverged(error, batch) from error
+        except DataError as error:
+            self.told(error, batch)
+            raise
         return check_is_loss(self.model, loss)
 
-    def diverged(self, error: OutputError, batch: Data) -> DivergenceError:
-        """What to raise in the place of a loss's refusal."""
-        return DivergenceError(divergence.of_output(self.model, batch, error, self.optimizer, self.rng))
+    def told(self, error: BaseException | None, batch: Data) -> None:
+        """Raise a DivergenceError in the place of a loss's refusal of what the network gave."""
+        if isinstance(error, DataError) and error.of_output:
+            said = divergence.of_output(self.model, batch, error, self.optimizer, self.rng)
+            raise DivergenceError(said) from error
 
     def names(self, validation: bool) -> list[str]:
         """The loss, its terms and its metrics, found in a loss of the first batch. This teaches and draws nothing."""

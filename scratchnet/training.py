@@ -21,7 +21,7 @@ from scratchnet.checks import (
     check_rows,
     named,
 )
-from scratchnet.errors import OutputError, ShapeError
+from scratchnet.errors import ShapeError
 from scratchnet.models.model import Model
 from scratchnet.optim import Optimizer
 from scratchnet.parameters import parts_of
@@ -248,8 +248,7 @@ class _Learning:
     def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
         for layer in self._layers:
             layer.training = False
-        if isinstance(error, OutputError):
-            raise self._run.diverged(error, self._run.batch) from error
+        self._run.told(error, self._run.batch)
 
 
 def _overrides(callback: Callback, moment: str) -> bool:
@@ -280,7 +279,10 @@ def _checked_callbacks(callbacks: Any) -> tuple[Callback, ...]:
 
 def _check_model(model: Any, optimizer: Any) -> None:
     if not isinstance(optimizer, Optimizer):
-        raise TypeError(f"fit expects optimizer to be SGD(…), Adam(…) or another Optimizer, got {named(optimizer)}.")
+        raise TypeError(
+            f"fit expects optimizer to be SGD(…) or Adam(…), got {named(optimizer)}: one of your own is an object of a "
+            "subclass of Optimizer."
+        )
     if not hasattr(optimizer, "learning_rate"):
         raise TypeError(
             f"fit expects {type(optimizer).__name__} to have a learning_rate, got none: begin its __init__ with "

@@ -164,7 +164,7 @@ def test_at_the_true_posterior_the_bound_is_the_log_likelihood():
 
 
 def log_likelihood(vae: sn.VAE, x: Array, k: int) -> float:
-    return sn.log_likelihood(vae, x, k, np.random.default_rng(9))
+    return sn.log_likelihood(vae, x, k, np.random.default_rng(9))["log_likelihood"]
 
 
 def log_likelihood_by_a_loop(vae: sn.VAE, x: Array, k: int) -> float:

@@ -6,7 +6,7 @@ import numpy as np
 
 from scratchnet import kernels
 from scratchnet.checks import check_function, check_rng, check_same
-from scratchnet.errors import OutputError
+from scratchnet.errors import DataError
 from scratchnet.layer import Layer, without_dx
 from scratchnet.losses import bce, bce_with_logits, mse
 from scratchnet.models.model import Loss, Model, trace_layers
@@ -90,7 +90,7 @@ class Autoencoder(Model):
         self.check_decoded(y, x)
         try:
             reconstruction, dy = self.reconstruction_loss(y, x)
-        except OutputError as error:
+        except DataError as error:
             error.term = "reconstruction"
             raise
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from scratchnet.checks import check_batch, check_finite, check_labels, check_rows, named
-from scratchnet.errors import OutputError, ShapeError
+from scratchnet.errors import DataError, ShapeError
 from scratchnet.layer import Layer, without_dx
 from scratchnet.losses import check_logits, softmax_cross_entropy
 from scratchnet.models.model import Loss, trace_layers
@@ -71,7 +71,7 @@ class Classifier:
         logits, network_backward = self.network.forward(x)  # (N, C)
         try:
             value, dlogits = softmax_cross_entropy(logits, labels)
-        except OutputError as error:
+        except DataError as error:
             error.term = "cross_entropy"
             raise
 

@@ -39,14 +39,19 @@ METHODS = ("nll", "nll_per_image", "images")
 def check_likelihood(where: str, likelihood: Any) -> None:
     """`likelihood` is an object that has what a likelihood needs."""
     lacks = [name for name in METHODS if not callable(getattr(likelihood, name, None))]
-    if isinstance(likelihood, type) and not lacks:
-        raise TypeError(
-            f"{where} expects likelihood to be an object, got {named(likelihood)}: write {likelihood.__name__}(…)."
+    if len(lacks) == len(METHODS):
+        raise ValueError(
+            f"{where} expects likelihood to be 'bernoulli' or 'gaussian', got {named(likelihood)}: one of your own is an "
+            f"object with {', '.join(METHODS)}."
         )
     if lacks:
         raise TypeError(
-            f"{where} expects likelihood to be 'bernoulli', 'gaussian' or an object with {', '.join(METHODS)}, got "
-            f"{named(likelihood)}, which lacks {', '.join(lacks)}."
+            f"{where} expects likelihood to have {', '.join(METHODS)}, got {named(likelihood)}, which lacks "
+            f"{', '.join(lacks)}."
+        )
+    if isinstance(likelihood, type):
+        raise TypeError(
+            f"{where} expects likelihood to be an object, got {named(likelihood)}: write {likelihood.__name__}(…)."
         )
 
 
