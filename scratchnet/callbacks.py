@@ -141,7 +141,7 @@ class EarlyStopping(Callback):
     >>> stop = sn.callbacks.EarlyStopping(2, min_delta=0.01)
     >>> how = {"epochs": 500, "rng": rng, "progress": False, "validation": x[30:], "callbacks": [stop]}
     >>> history = sn.fit(ae, x[:30], optimizer=sn.Adam(0.05), **how)
-    >>> history.stopped == f"val_loss was best in epoch {len(history.epochs) - 2}, and in none of the 2 after it"
+    >>> history.stopped == f"val_loss was best in epoch {len(history.epochs) - 2}, 2 epochs ago"
     True
     """
 
@@ -158,7 +158,7 @@ class EarlyStopping(Callback):
         where = "EarlyStopping"
         check_text(where, monitor=monitor)
         check_flag(where, "restore_best", restore_best)
-        if mode not in (None, "min", "max"):
+        if mode is not None and not (isinstance(mode, str) and mode in ("min", "max")):
             raise ValueError(f"{where} expects mode to be 'min', 'max' or None, got {named(mode)}.")
         if mode is None and monitor.removeprefix("val_") == "accuracy":
             raise ValueError(f"{where} expects mode to be said for {monitor}, got None: mode='max' if more is better.")
@@ -184,9 +184,7 @@ class EarlyStopping(Callback):
 
     def _refuse(self, names: list[str]) -> None:
         hint = ": give fit a validation" if self.monitor.startswith("val_") and "val_loss" not in names else ""
-        raise ValueError(
-            f"EarlyStopping expects monitor to be one of {listed(names, 12)}, got {self.monitor!r}{hint}."
-        )
+        raise ValueError(f"EarlyStopping expects monitor to be one of {listed(names, 12)}, got {self.monitor!r}{hint}.")
 
     def before_epoch(self, run: Run) -> None:
         self._judge(run)
@@ -216,14 +214,11 @@ class EarlyStopping(Callback):
 
     def _judge(self, run: Run) -> None:
         if self._waited >= self.patience:
+            epochs = "1 epoch" if self._waited == 1 else f"{self._waited} epochs"
             if self._best is None:
-                run.stop(f"{self.monitor} was not a number in any of {self._waited} epochs")
+                run.stop(f"{self.monitor} was not a number for {epochs}")
             else:
-                count = "the epoch" if self._waited == 1 else f"none of the {self._waited}"
-                run.stop(
-                    f"{self.monitor} was best in epoch {self._best_epoch}, and {'not ' * (self._waited == 1)}in {count} "
-                    "after it"
-                )
+                run.stop(f"{self.monitor} was best in epoch {self._best_epoch}, {epochs} ago")
 
     def after_training(self, run: Run) -> None:
         self._judge(run)  # so that a finished run gives its reason again

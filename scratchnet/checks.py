@@ -107,8 +107,8 @@ def check_finite(where: str, name: str, x: Array) -> None:
         raise DataError(f"{where} expects {name} to be finite, got {describe(x)}.")
 
 
-def check_labels(where: str, name: str, labels: Any, count: int, classes: int) -> None:
-    """`labels` is (count,) of integers from 0 to `classes` − 1."""
+def check_labels(where: str, name: str, labels: Any, count: int | None, classes: int) -> None:
+    """`labels` is (count,) of integers from 0 to `classes` − 1; a count of None leaves the length open."""
     if not isinstance(labels, np.ndarray):
         raise TypeError(
             f"{where} expects {name} to be a NumPy array of integers, got {named(labels)}: convert it with "
@@ -126,9 +126,10 @@ def check_labels(where: str, name: str, labels: Any, count: int, classes: int) -
             f"{where} expects {name} to hold integers, got {labels.dtype}: use labels.astype(int), if each is the "
             "number of a class."
         )
-    if labels.shape != (count,):
-        raise ShapeError(f"{where} expects {name} of shape ({count},), one for each example, got {labels.shape}.")
-    if count and not (labels.min() >= 0 and labels.max() < classes):
+    if labels.ndim != 1 or count not in (None, len(labels)):
+        N = "N" if count is None else count
+        raise ShapeError(f"{where} expects {name} of shape ({N},), one for each example, got {labels.shape}.")
+    if len(labels) and not (labels.min() >= 0 and labels.max() < classes):
         hint = ": classes count from 0, so subtract 1" if labels.min() == 1 and labels.max() == classes else ""
         raise DataError(f"{where} expects {name} from 0 to {classes - 1}, got {describe(labels)}{hint}.")
 

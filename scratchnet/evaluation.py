@@ -89,9 +89,7 @@ def elbo(vae: Any, x: Array, rng: np.random.Generator, *, per_image: bool = Fals
     return _summary(each, per_image)
 
 
-def log_likelihood(
-    vae: Any, x: Array, k: int, rng: np.random.Generator, *, per_image: bool = False
-) -> dict[str, Any]:
+def log_likelihood(vae: Any, x: Array, k: int, rng: np.random.Generator, *, per_image: bool = False) -> dict[str, Any]:
     """The importance-weighted bound L_k on log p(x), in nats per image, by k samples z from each image's own q(z|x).
 
     L_k = (1/N) Σₙ log (1/k) Σᵢ p(xₙ|zᵢ) p(zᵢ) / q(zᵢ|xₙ),  i = 1 … k. At k = 1 it is the ELBO, with

@@ -5,6 +5,7 @@ one optimizer trains one model. Derivations: docs/05-optimizers.md.
 """
 
 from abc import ABC, abstractmethod
+
 import numpy as np
 
 from scratchnet import kernels
@@ -97,8 +98,8 @@ class Optimizer(ABC):
             kept = getattr(self, memory)
             if np.shape(kept) not in (theta.shape, ()) or (np.ndim(kept) and kept.dtype != theta.dtype):
                 raise ShapeError(
-                    f"{type(self).__name__} expects theta of shape {kept.shape} and {kept.dtype} again, as its {memory} "
-                    f"is, got {theta.shape} and {theta.dtype}: give each model an optimizer of its own."
+                    f"{type(self).__name__} expects theta of shape {kept.shape} and {kept.dtype} again, as its "
+                    f"{memory} is, got {theta.shape} and {theta.dtype}: give each model an optimizer of its own."
                 )
 
     @abstractmethod

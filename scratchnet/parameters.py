@@ -15,7 +15,6 @@ from scratchnet.layer import Layer
 from scratchnet.memory import aligned
 from scratchnet.types import Array
 
-
 Slot = tuple[str, Layer, str]
 """An array's dotted name, the layer that holds it, and the attribute it is there."""
 

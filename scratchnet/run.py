@@ -64,15 +64,18 @@ class Means:
     metrics: list[str] = field(default_factory=list)  # the names that do not have the loss's unit
 
     def add(self, loss: Loss, examples: int) -> None:
+        """Count the loss of so many examples in."""
         self.metrics += [name for name in loss.metrics if name not in self.metrics]
         for name, value in {"loss": loss.value, **loss.terms, **loss.metrics}.items():
             self.sums[name] = self.sums.get(name, 0.0) + examples * float(value)
             self.counts[name] = self.counts.get(name, 0) + examples
 
     def record(self) -> Record:
+        """The means by name."""
         return {name: total / self.counts[name] for name, total in self.sums.items()}
 
     def line(self, unit: str) -> str:
+        """The means with their unit, for a bar."""
         return in_a_line(self.record(), self.metrics, unit, 1)
 
 
@@ -160,6 +163,7 @@ class Run:
 
     @property
     def step(self) -> int:
+        """Steps taken so far."""
         return self.optimizer.steps
 
     def stop(self, reason: str = "") -> None:
@@ -198,6 +202,7 @@ class Run:
 
 
 def arrays_of(data: Data) -> tuple[Array, ...]:
+    """The arrays that data is made of, x first."""
     return data if isinstance(data, tuple) else (data,)
 
 

@@ -28,7 +28,8 @@ def save(path: str | PathLike[str], model: Model | Layer) -> None:
 
     The file is an .npz with one array for each name of `model.parameters.named()`, and for each state, such as a
     running mean. A layer's names are those below a model without their first word: `W`, or `0.W` of a Sequential. If
-    writing fails half-way, what stood at `path` before stands there still. A link stays a link: the file that it leads to is written.
+    writing fails half-way, what stood at `path` before stands there still. A link stays a link: the file that it leads
+    to is written.
 
     Parameters
     ----------

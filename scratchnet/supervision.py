@@ -49,6 +49,7 @@ class FiniteNumbers(Callback):
 
 
 def check_loss(run: Run, loss: Any, batch: Any, rng: Any) -> None:
+    """The loss is finite."""
     if not math.isfinite(loss.value):
         raise DivergenceError(divergence.of_loss(run.model, batch, loss, run.optimizer, rng))
 
@@ -111,9 +112,7 @@ class Records(Callback):
     def after_epoch(self, run: Run) -> None:
         for name, value in run.record.items():
             if not isinstance(value, Real) or isinstance(value, bool):
-                raise TypeError(
-                    f"fit expects after_epoch to add numbers to a record, got {named(value)} as {name!r}."
-                )
+                raise TypeError(f"fit expects after_epoch to add numbers to a record, got {named(value)} as {name!r}.")
             run.record[name] = int(value) if isinstance(value, Integral) else float(value)
 
 

@@ -1,10 +1,11 @@
 """The training loop: shuffle, and for each batch forward, backward, step."""
 
+import functools
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from os import PathLike
-from typing import Any, Never
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -31,7 +32,29 @@ from scratchnet.types import Array
 
 __all__ = ["History", "fit"]
 
+P, R = ParamSpec("P"), TypeVar("R")
 
+
+def _no_longer(**gone: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """For a function that once had these arguments: what to write in their place."""
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        @functools.wraps(function)
+        def checked(*arguments: P.args, **named: P.kwargs) -> R:
+            for name in gone:
+                if name in named:
+                    raise TypeError(f"{function.__name__} no longer takes {name}: {gone[name]}.")
+            return function(*arguments, **named)
+
+        return checked
+
+    return decorate
+
+
+@_no_longer(
+    after_epoch="write a callback with an after_epoch(self, run), in which run.record is the epoch's record",
+    x="it takes data, an array or a tuple of arrays",
+)
 def fit(
     model: Model,
     data: Data,
@@ -44,8 +67,7 @@ def fit(
     progress: bool = True,
     checkpoint: str | PathLike[str] | None = None,
     checkpoint_seconds: float = 60.0,
-    callbacks: Iterable[Callback] = (),
-    **gone: Never,
+    callbacks: Sequence[Callback] = (),
 ) -> History:
     """Train the model on data: every example once an epoch, in a new order each time, the last short batch too.
 
@@ -106,7 +128,6 @@ def fit(
     >>> len(history.epochs), history["loss"][-1] < history["loss"][0]
     (5, True)
     """
-    _check_gone(gone)
     epochs, batch_size = check_count("fit", "epochs", epochs), check_count("fit", "batch_size", batch_size)
     check_rng("fit", rng)
     check_flag("fit", "progress", progress)
@@ -161,20 +182,22 @@ class Loop:
         run, ready = self.run, []
         with np.errstate(over="ignore", invalid="ignore"):  # what overflows shows in the loss, which is looked at
             try:
-                for run.calling in self._callbacks:
-                    run.calling.before_training(run)
-                    ready.append(run.calling)
+                for callback in self._callbacks:
+                    run.calling = callback
+                    callback.before_training(run)
+                    ready.append(callback)
                 yield
             except BaseException as error:
                 run.error = error
-            for run.calling in reversed(ready):
+            for callback in reversed(ready):
+                run.calling = callback
                 try:
-                    run.calling.after_training(run)
+                    callback.after_training(run)
                 except BaseException as error:
                     if run.error is None:
                         run.error = error
                     elif error is not run.error:
-                        whose = type(run.calling).__name__
+                        whose = type(callback).__name__
                         run.error.add_note(f"Then {whose}.after_training raised {type(error).__name__}: {error}")
         if run.error is not None:
             raise run.error
@@ -218,7 +241,8 @@ class Loop:
         return self._learning
 
     def call(self, moment: str) -> None:
-        for self.run.calling, method in self._calls[moment]:
+        for callback, method in self._calls[moment]:
+            self.run.calling = callback
             method(self.run)
 
     def _order(self) -> Array:
@@ -255,18 +279,8 @@ def _overrides(callback: Callback, moment: str) -> bool:
     return getattr(getattr(callback, moment), "__func__", None) is not getattr(Callback, moment)
 
 
-def _check_gone(gone: dict[str, Any]) -> None:
-    for name in gone:
-        hint = ""
-        if name == "after_epoch":
-            hint = ": write a callback with an after_epoch(self, run), in which run.record is the epoch's record"
-        if name == "x":
-            hint = ": its images are data now, the second argument"
-        raise TypeError(f"fit has no argument {name}{hint}.")
-
-
 def _checked_callbacks(callbacks: Any) -> tuple[Callback, ...]:
-    if isinstance(callbacks, Callback) or not isinstance(callbacks, Iterable):
+    if isinstance(callbacks, str) or not isinstance(callbacks, Sequence):
         raise TypeError(f"fit expects callbacks to be a list, such as [EarlyStopping(5)], got {named(callbacks)}.")
     callbacks = tuple(callbacks)
     for i, one in enumerate(callbacks):
@@ -313,8 +327,8 @@ def _check_data(model: Model, data: Any, validation: Any) -> None:
                 raise TypeError(f"fit expects {name}[{i}] to be an array with a row for each example, got {came}.")
             if len(other) != len(x):
                 raise ShapeError(
-                    f"fit expects all arrays of {name} to have {len(x):,} rows, as its first has, got {len(other):,} in "
-                    f"{name}[{i}]."
+                    f"fit expects all arrays of {name} to have {len(x):,} rows, as its first has, got {len(other):,} "
+                    f"in {name}[{i}]."
                 )
         in_file = isinstance(x, np.memmap)
         check_examples(model, (np.asarray(x[:1]), *others) if in_file else given, name)

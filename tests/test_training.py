@@ -479,7 +479,9 @@ def test_ctrl_c_leaves_what_was_learnt():
 
 
 def test_ctrl_c_between_two_epochs_ends_the_training_too():
-    history = fit(make_autoencoder(), epochs=4, callbacks=[AfterEpoch(lambda record: signal.raise_signal(signal.SIGINT))])
+    history = fit(
+        make_autoencoder(), epochs=4, callbacks=[AfterEpoch(lambda record: signal.raise_signal(signal.SIGINT))]
+    )
     assert history.interrupted is True
     assert history["epoch"] == [1]
 
@@ -496,13 +498,17 @@ def test_ctrl_c_between_two_epochs_takes_no_further_step():
 
 
 def test_ctrl_c_from_the_outside_is_the_same():
-    history = fit(make_autoencoder(), epochs=1000, callbacks=[AfterEpoch(lambda record: os.kill(os.getpid(), signal.SIGINT))])
+    history = fit(
+        make_autoencoder(), epochs=1000, callbacks=[AfterEpoch(lambda record: os.kill(os.getpid(), signal.SIGINT))]
+    )
     assert history.interrupted is True
     assert history["epoch"] == [1]
 
 
 def test_ctrl_c_in_the_last_epoch_is_not_lost():
-    history = fit(make_autoencoder(), epochs=1, callbacks=[AfterEpoch(lambda record: signal.raise_signal(signal.SIGINT))])
+    history = fit(
+        make_autoencoder(), epochs=1, callbacks=[AfterEpoch(lambda record: signal.raise_signal(signal.SIGINT))]
+    )
     assert history.interrupted is True
 
 

@@ -109,12 +109,13 @@ class Classifier:
         """x is finite, and what comes with it are labels: each one of the classes, of which a logit is computed."""
         check_finite(where, name, x)
         if len(others) != 1:
-            raise TypeError(f"{where} expects (x, labels) to train a Classifier, got {1 + len(others)} arrays for {name}.")
+            came = "1 array" if not others else f"{1 + len(others)} arrays"
+            raise TypeError(f"{where} expects (x, labels) to train a Classifier, got {came} for {name}.")
         logits, _ = self.network.forward(x[:1])
         if logits.ndim != 2:
-            raise ShapeError(f"Classifier expects its network to return logits (N, C), got {logits.shape} of one example.")
+            raise ShapeError(f"Classifier expects its network to return (N, C), got {logits.shape} of one example.")
         labels = "labels" if name == "x" else f"the labels of {name}"
-        check_labels(where, labels, others[0], len(others[0]), logits.shape[1])
+        check_labels(where, labels, others[0], None, logits.shape[1])
 
     def trace(self, batch: tuple[Array, Array], rng: np.random.Generator) -> Iterator[tuple[str, Array]]:
         """Run forward on x and yield (name, output) layer by layer, to find where a number went bad."""

@@ -41,8 +41,8 @@ def check_likelihood(where: str, likelihood: Any) -> None:
     lacks = [name for name in METHODS if not callable(getattr(likelihood, name, None))]
     if len(lacks) == len(METHODS):
         raise ValueError(
-            f"{where} expects likelihood to be 'bernoulli' or 'gaussian', got {named(likelihood)}: one of your own is an "
-            f"object with {', '.join(METHODS)}."
+            f"{where} expects likelihood to be 'bernoulli' or 'gaussian', got {named(likelihood)}: one of your own is "
+            f"an object with {', '.join(METHODS)}."
         )
     if lacks:
         raise TypeError(

@@ -56,7 +56,7 @@ class Loss:
         if not _TAKEN.isdisjoint(self.terms) or not _TAKEN.isdisjoint(self.metrics) or self.terms.keys() & self.metrics:
             names = [*self.terms, *self.metrics]
             twice = next(name for name in names if name in _TAKEN or names.count(name) > 1)
-            raise ValueError(f"Loss expects names that a record does not have yet, got {twice!r} for a term or a metric.")
+            raise ValueError(f"Loss expects names that a record does not have yet, got {twice!r} twice.")
 
 
 _TAKEN = frozenset(("loss", "epoch", "seconds"))
