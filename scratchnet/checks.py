@@ -201,6 +201,11 @@ def check_number(
 
 def check_real(where: str, name: str, x: Any) -> Array:
     """`x`, an array or a nested list, holds real numbers; returned as an array."""
+    if _is_masked(x):
+        raise TypeError(
+            f"{where} expects {name} without a mask, which it would not look at, got a masked array: "
+            f"leave out what is masked, as {name}.compressed() does, or fill it in."
+        )
     try:
         x = np.asarray(x)
     except ValueError:
@@ -211,6 +216,10 @@ def check_real(where: str, name: str, x: Any) -> Array:
         came = f"an empty array of shape {x.shape}" if x.ndim else "a single number"
         raise ShapeError(f"{where} expects {name} to be an array of numbers, got {came}.")
     return x
+
+
+def _is_masked(x: Any) -> bool:
+    return isinstance(x, np.ma.MaskedArray) or (isinstance(x, list | tuple) and any(map(_is_masked, x)))
 
 
 def check_vector(where: str, name: str, x: Any, length: int | None = None) -> Array:
@@ -332,9 +341,9 @@ def check_rng(where: str, rng: Any) -> np.random.Generator:
 
 
 def check_float_type(where: str, dtype: Any) -> np.dtype:
-    """`dtype` names a floating-point type; returned as a NumPy dtype."""
+    """`dtype` names a floating-point type; returned as a NumPy dtype, in this machine's byte order."""
     try:
-        resolved = np.dtype(dtype)
+        resolved = None if dtype is None else np.dtype(dtype).newbyteorder("=")  # NumPy takes None for float64
     except TypeError:
         resolved = None
     if resolved is None or resolved.kind not in "fc":

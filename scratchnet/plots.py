@@ -138,6 +138,7 @@ def history_curves(history: History, title: str) -> Figure:
 def latent_bars(kl: Array, active: Array, title: str) -> Figure:
     """The KL (L,) of each latent dimension in falling order, those that are not active in grey."""
     kl = check_vector("plots.latent_bars", "kl", kl)
+    check_finite("plots.latent_bars", "kl", kl)
     active = np.asarray(active)
     if active.dtype != np.bool or active.shape != kl.shape:
         came = f"{active.shape} of {active.dtype}"
@@ -171,7 +172,7 @@ def latent_plane(
 
 def latent_scatter(z: Array, labels: Array, title: str) -> Figure:
     """Points z (N, 2) of a two-dimensional latent space, coloured by label 0 to 9."""
-    check_points("plots.latent_scatter", "z", z, 2)
+    _check_plane("plots.latent_scatter", "z", z)
     labels = check_vector("plots.latent_scatter", "labels", labels, len(z))
     figure, (axes,) = _figure(6.4, 5.2, title)
     points = axes.scatter(z[:, 0], z[:, 1], c=labels, cmap=DIGITS, vmin=-0.5, vmax=9.5, s=4, alpha=0.7, linewidths=0)
@@ -192,8 +193,8 @@ def latent_scatters(codes: Mapping[str, Array], labels: Array, title: str, *, pa
     if missing := codes.keys() - paths.keys():
         raise ShapeError(f"{where} expects a path for each of codes, got none for {listed(sorted(missing))}.")
     for name, z in codes.items():
-        check_points(where, f"the codes of {name}", z, 2)
-        check_points(where, f"the path of {name}", paths[name], 2)
+        _check_plane(where, f"the codes of {name}", z)
+        _check_plane(where, f"the path of {name}", paths[name])
         check_vector(where, "labels", labels, len(z))
     rows = math.ceil(len(codes) / 2)
     figure, all_axes = _figure(9, 4 * rows, title, panels=2 * rows, rows=rows)
@@ -237,7 +238,7 @@ def error_curves(sizes: Sequence[int], errors: Mapping[str, Sequence[float]], ti
 
 def latent_maps(z: Array, values: Mapping[str, Array], title: str) -> Figure:
     """A panel for each quantity (N,): the points z (N, 2) of a two-dimensional latent space, coloured by it."""
-    check_points("plots.latent_maps", "z", z, 2)
+    _check_plane("plots.latent_maps", "z", z)
     check_names("plots.latent_maps", "values", values)
     for name, value in values.items():
         check_vector("plots.latent_maps", name, value, len(z))
@@ -316,7 +317,7 @@ def bars(
     check_texts("plots.bars", "ticks", ticks)
     digits = check_count("plots.bars", "digits", digits, 0, most=17)
     for name, heights in groups.items():
-        check_vector("plots.bars", name, heights, len(ticks))
+        check_finite("plots.bars", name, check_vector("plots.bars", name, heights, len(ticks)))
     if len(groups) > len(COLORS):
         raise ShapeError(f"plots.bars expects at most {len(COLORS)} groups, a colour for each, got {len(groups)}.")
     figure, (axes,) = _figure(6.4, 3.4, title)
@@ -388,6 +389,12 @@ def save_figure(path: str | PathLike[str], figure: Figure) -> None:
         raise TypeError(f"plots.save_figure expects a Figure, got {named(figure)}.")
     with write_whole(path) as file:
         figure.savefig(file, format="png")
+
+
+def _check_plane(where: str, name: str, z: Array) -> None:
+    """Points (N, 2), all of which can be seen."""
+    check_points(where, name, z, 2)
+    check_finite(where, name, z)
 
 
 def _check_curves(where: str, name: str, curves: Mapping[str, tuple[Array, ...]], arrays: int) -> None:

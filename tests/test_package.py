@@ -30,6 +30,35 @@ def run(script: str, *arguments: str, **environment: str) -> str:
     ).stdout
 
 
+# ---- names
+
+ADDED = {"annotationlib", "compression", "profiling", "tomllib"}  # by Python 3.11 and later
+REMOVED = set(
+    "aifc asynchat asyncore audioop binhex cgi cgitb chunk crypt distutils formatter imghdr imp lib2to3 mailcap msilib nis "
+    "nntplib ossaudiodev parser pipes smtpd sndhdr spwd sunau symbol telnetlib uu xdrlib".split()
+)
+SCRIPTS = sorted(
+    path.relative_to(PACKAGE.parent).as_posix()
+    for folder in ("demos", "docs/figures", "tests", "tests/museum")
+    for path in (PACKAGE.parent / folder).glob("*.py")
+)
+
+
+def test_there_are_scripts():
+    assert {"demos/vae_mnist.py", "docs/figures/pca.py", "tests/laws.py"} <= set(SCRIPTS)
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_no_script_hides_a_standard_module_of_any_python_from_those_beside_it(script):
+    assert Path(script).stem not in sys.stdlib_module_names | ADDED | REMOVED
+
+
+@pytest.mark.parametrize("script", [script for script in SCRIPTS if script.startswith("demos/")])
+def test_no_demo_hides_a_package_that_it_or_another_demo_uses(script):
+    used = {"scratchnet", "numpy", "numba", "llvmlite", "matplotlib", "PIL", "tqdm", "torch", "jax", "pytest"}
+    assert Path(script).stem not in used
+
+
 # ---- importing
 
 
