@@ -452,7 +452,18 @@ def test_a_numpy_scalar_comes_back_as_the_number_that_it_is(path, number):
 
 @pytest.mark.parametrize(
     "value",
-    [(1, 2), {1}, {1: 2}, b"bytes", object(), np.array([None]), [1, (2,)], {"a": {"b": range(3)}}, np.ma.ones(2), print],
+    [
+        (1, 2),
+        {1},
+        {1: 2},
+        b"bytes",
+        object(),
+        np.array([None]),
+        [1, (2,)],
+        {"a": {"b": range(3)}},
+        np.ma.ones(2),
+        print,
+    ],
     ids=lambda value: type(value).__name__,
 )
 def test_what_could_not_come_back_as_it_was_is_refused_before_the_first_step(path, value):

@@ -436,7 +436,9 @@ def test_a_bad_value_in_a_file_is_a_data_error_when_its_batch_comes(tmp_path, va
     x = X.copy()
     x[7, 1] = value
     np.save(tmp_path / "x.npy", x)
-    with pytest.raises(sn.DataError, match=rf"^fit expects {'x' if what == 'data' else 'validation'} (in \[0, 1\]|to be finite), got"):
+    with pytest.raises(
+        sn.DataError, match=rf"^fit expects {'x' if what == 'data' else 'validation'} (in \[0, 1\]|to be finite), got"
+    ):
         Training().fit(**{what: np.load(tmp_path / "x.npy", mmap_mode="r")})
 
 

@@ -34,8 +34,7 @@ def run(script: str, *arguments: str, **environment: str) -> str:
 
 ADDED = {"annotationlib", "compression", "profiling", "tomllib"}  # by Python 3.11 and later
 REMOVED = set(
-    "aifc asynchat asyncore audioop binhex cgi cgitb chunk crypt distutils formatter imghdr imp lib2to3 mailcap msilib nis "
-    "nntplib ossaudiodev parser pipes smtpd sndhdr spwd sunau symbol telnetlib uu xdrlib".split()
+    ["aifc", "asynchat", "asyncore", "audioop", "binhex", "cgi", "cgitb", "chunk", "crypt", "distutils", "formatter", "imghdr", "imp", "lib2to3", "mailcap", "msilib", "nis", "nntplib", "ossaudiodev", "parser", "pipes", "smtpd", "sndhdr", "spwd", "sunau", "symbol", "telnetlib", "uu", "xdrlib"]
 )
 SCRIPTS = sorted(
     path.relative_to(PACKAGE.parent).as_posix()
