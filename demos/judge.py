@@ -46,7 +46,8 @@ class Judge(sn.Classifier):
 
     def confidence(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The largest of the ten probabilities (N,), and the digit that has it."""
-        return self.probabilities(images).max(axis=1), self.predict(images)
+        p = self.probabilities(images)
+        return p.max(axis=1), p.argmax(axis=1)
 
     def calibrate(self, digits: np.ndarray) -> None:
         """Be as strict as lets the share PASSES of real digits pass."""

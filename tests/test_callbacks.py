@@ -548,7 +548,7 @@ def test_a_setting_that_a_callback_changes_goes_on_as_it_was_saved(path, step, o
 
 def test_a_setting_that_is_neither_what_it_was_nor_what_was_saved_is_refused(path):
     Training().fit(HalvesTheRate(), StopsAt(4), checkpoint=path)
-    with pytest.raises(sn.DataError, match="the learning rate at step 0 is 0.005 there and 0.5 here"):
+    with pytest.raises(sn.DataError, match=r"the learning rate at step 0 is 0\.005 there and 0\.5 here"):
         Training(optimizer=sn.Adam(0.5)).fit(checkpoint=path)
 
 
@@ -578,11 +578,11 @@ def test_a_number_of_a_likelihood_and_of_a_corruption_is_a_setting(path):
         return Training(ae)
 
     Training(make_vae(likelihood=sn.Gaussian(0.5))).fit(checkpoint=path, epochs=1)
-    with pytest.raises(sn.DataError, match="the likelihood's sigma is 0.5 there and 0.7 here"):
+    with pytest.raises(sn.DataError, match=r"the likelihood's sigma is 0\.5 there and 0\.7 here"):
         Training(make_vae(likelihood=sn.Gaussian(0.7))).fit(checkpoint=path)
     path.unlink()
     corrupted(0.5).fit(checkpoint=path, epochs=1)
-    with pytest.raises(sn.DataError, match="the corruption's share is 0.5 there and 0.25 here"):
+    with pytest.raises(sn.DataError, match=r"the corruption's share is 0\.5 there and 0\.25 here"):
         corrupted(0.25).fit(checkpoint=path)
 
 

@@ -1,4 +1,4 @@
-"""A user's own layers with a state, optimizers, likelihoods and models: what `fit`, `save` and a checkpoint do for them."""
+"""A user's own layers with a state, optimizers, likelihoods and models: how they are trained, saved and resumed."""
 
 import math
 from pathlib import Path
@@ -270,7 +270,7 @@ def test_memory_may_have_any_name(path, name):
 
 def test_a_setting_of_ones_own_optimizer_is_a_setting(path):
     Training(optimizer=RMSprop(0.01)).fit(checkpoint=path, epochs=1)
-    with pytest.raises(sn.DataError, match="the optimizer's rho is 0.9 there and 0.8 here"):
+    with pytest.raises(sn.DataError, match=r"the optimizer's rho is 0\.9 there and 0\.8 here"):
         Training(optimizer=RMSprop(0.01, rho=0.8)).fit(checkpoint=path)
 
 
@@ -331,7 +331,7 @@ class Scores:
         self.batches = []
 
     def loss(self, batch, rng):
-        x, scores, names = batch
+        x, scores, _ = batch
         self.batches.append(batch)
         y, backward = self.layer.forward(x)
         off = y[:, 0] - scores

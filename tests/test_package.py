@@ -33,9 +33,19 @@ def run(script: str, *arguments: str, **environment: str) -> str:
 # ---- names
 
 ADDED = {"annotationlib", "compression", "profiling", "tomllib"}  # by Python 3.11 and later
-REMOVED = set(
-    ["aifc", "asynchat", "asyncore", "audioop", "binhex", "cgi", "cgitb", "chunk", "crypt", "distutils", "formatter", "imghdr", "imp", "lib2to3", "mailcap", "msilib", "nis", "nntplib", "ossaudiodev", "parser", "pipes", "smtpd", "sndhdr", "spwd", "sunau", "symbol", "telnetlib", "uu", "xdrlib"]
-)
+REMOVED = {
+    "asynchat",
+    "asyncore",
+    "cgi",
+    "chunk",
+    "crypt",
+    "distutils",
+    "formatter",
+    "imp",
+    "parser",
+    "pipes",
+    "symbol",
+}
 SCRIPTS = sorted(
     path.relative_to(PACKAGE.parent).as_posix()
     for folder in ("demos", "docs/figures", "tests", "tests/museum")

@@ -560,7 +560,7 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             "converge, in circles.",
             "[huggingface/transformers #340](https://github.com/huggingface/transformers/issues/340); "
             "[wenet-e2e/wekws #73](https://github.com/wenet-e2e/wekws/pull/73).",
-            (Edit(training._step, "    model.parameters.zero_grad()\n", ""),),
+            (Edit(inspect.unwrap(training.fit), "                    parameters.zero_grad()\n", ""),),
             unseen=NOT_A_GRADIENT,
         ),
         Exhibit(
@@ -600,7 +600,7 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             (
                 Edit(evaluation.log_likelihood, "np.full(len(x), -np.inf)", "np.zeros(len(x))"),
                 Edit(evaluation.log_likelihood, "np.logaddexp.at(log_sum, n, log_w)", "np.add.at(log_sum, n, log_w)"),
-                Edit(evaluation.log_likelihood, "(log_sum - np.log(k)).mean()", "(log_sum / k).mean()"),
+                Edit(evaluation.log_likelihood, "log_sum - np.log(k)", "log_sum / k"),
             ),
             unseen=NOT_A_GRADIENT,
         ),
