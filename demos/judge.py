@@ -1,6 +1,7 @@
 """A judge of images: a classifier of digits that may also say that an image is none."""
 
 import math
+from typing import Any
 
 import numpy as np
 from common import Number
@@ -24,7 +25,7 @@ class Judge(sn.Classifier):
         super().__init__(network)
         self.least = 0.5  # the confidence from which an image is digit-like
 
-    def loss(self, batch: tuple[np.ndarray, np.ndarray], rng: np.random.Generator | None = None) -> sn.Loss:
+    def loss(self, batch: tuple[np.ndarray, np.ndarray], rng: Any = None) -> sn.Loss:
         """The cross-entropy of the ten, each a yes or no, in place of the softmax's."""
         x, labels = batch
         others = np.concatenate([torn(x[::2], rng), overlaid(x[1::2], rng)])
@@ -75,7 +76,7 @@ class Judge(sn.Classifier):
         return {name: Number(100 * np.mean(share).item(), "%", digits=1) for name, share in shares.items()}
 
 
-def torn(x: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
+def torn(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Each image cut into 4 × 4 pieces, and these put together in another order."""
     side = math.isqrt(x.shape[1]) // 4
     pieces = x.reshape(-1, 4, side, 4, side).swapaxes(2, 3).reshape(-1, 16, side, side)
@@ -84,6 +85,6 @@ def torn(x: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
     return pieces.reshape(-1, 4, 4, side, side).swapaxes(2, 3).reshape(x.shape)
 
 
-def overlaid(x: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
+def overlaid(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Each image with another one drawn over it."""
     return np.maximum(x, x[rng.permutation(len(x))])

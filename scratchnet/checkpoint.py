@@ -364,7 +364,8 @@ def _text(state: dict[str, Any]) -> str:
 
 def _position(found: dict[str, Any], run: Run) -> Position:
     """A position at which a run of these epochs, examples and batches can be."""
-    position = Position(**found | {"means": Means(**found["means"])})
+    parts: dict[str, Any] = found | {"means": Means(**found["means"])}
+    position = Position(**parts)
     means, examples = position.means, len(arrays_of(run.data)[0])
     numbers = [position.examples, position.seconds, means.sums.get("loss", 0.0), *means.counts.values()]
     if not (

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from scratchnet.errors import DataError
 from scratchnet.layer import Layer
 from scratchnet.models.model import Loss, Model
 from scratchnet.optim import Optimizer
@@ -27,10 +26,10 @@ def of_loss(model: Model, x: Array, loss: Loss, optimizer: Optimizer, rng: np.ra
     )
 
 
-def of_output(model: Model, x: Any, error: DataError, optimizer: Optimizer, rng: np.random.Generator) -> str:
+def of_output(model: Model, x: Any, error: Exception, optimizer: Optimizer, rng: np.random.Generator) -> str:
     """Why the loss on the batch x could not be computed from what the network gave."""
     where, large = _traced(model, x, rng, optimizer)
-    term = f" ({error.term} has no value)" if error.term else ""
+    term = f" ({model.term} has no value)" if hasattr(model, "term") else ""
     why = str(error).partition(": ")[0].removesuffix(".")
     return f"After {steps(optimizer)} the loss has no value{term}, as {why}: {where}; {large}{_hint(optimizer)}."
 

@@ -17,13 +17,11 @@ class DataError(ValueError):
     of_output : bool
         Whether it is a network that gave them: a probability of exactly 1, or NaN for a logit. In a training this means
         that it diverged, and `fit` raises a `DivergenceError` in its place.
-    term : str
-        The term of the model's loss that they were for, where the model says it.
     """
 
     def __init__(self, message: str = "", *, of_output: bool = False):
         super().__init__(message)
-        self.of_output, self.term = of_output, ""
+        self.of_output = of_output
 
 
 class DivergenceError(FloatingPointError):

@@ -10,7 +10,7 @@ import numpy as np
 from scratchnet import divergence, kernels
 from scratchnet.checks import check_finite, check_text, named
 from scratchnet.errors import DataError, DivergenceError
-from scratchnet.models.model import Loss, Model
+from scratchnet.models.model import Loss
 from scratchnet.optim import Optimizer
 from scratchnet.types import Array
 
@@ -138,7 +138,7 @@ class Run:
 
     def __init__(
         self,
-        model: Model,
+        model: Any,
         data: Data,
         *,
         optimizer: Optimizer,

@@ -18,12 +18,11 @@ import numpy as np
 from scratchnet.checks import brief, check_model, check_path, listed
 from scratchnet.errors import DataError
 from scratchnet.layer import Layer
-from scratchnet.models.model import Model
 from scratchnet.parameters import Slot, set_state, slots_of, state_arrays
 from scratchnet.types import Array
 
 
-def save(path: str | PathLike[str], model: Model | Layer) -> None:
+def save(path: str | PathLike[str], model: Any) -> None:
     """Write the parameters and the states of a model or of a layer to `path`.
 
     The file is an .npz with one array for each name of `model.parameters.named()`, and for each state, such as a
@@ -76,7 +75,7 @@ def _contents(where: str, model: Any) -> tuple[dict[str, Array], list[Slot]]:
     return named, states
 
 
-def load(path: str | PathLike[str], model: Model | Layer) -> None:
+def load(path: str | PathLike[str], model: Any) -> None:
     """Read what `save` wrote into a model or a layer of the same architecture.
 
     The model changes only after the whole file was read and found to fit.

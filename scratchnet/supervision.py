@@ -69,7 +69,7 @@ class Validation(Callback):
 
     def after_epoch(self, run: Run) -> None:
         rng = copy.deepcopy(run.rng)
-        rng.bit_generator.state = run.position.validation
+        rng.bit_generator.state = run.position.validation  # type: ignore[assignment]
         means = Means()
         for batch in batches_of(run.validation, run.batch_size):  # type: ignore[arg-type]
             check_read(run.model, run.validation, batch, "validation")

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from os import PathLike
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -23,7 +23,6 @@ from scratchnet.checks import (
     named,
 )
 from scratchnet.errors import ShapeError
-from scratchnet.models.model import Model
 from scratchnet.optim import Optimizer
 from scratchnet.parameters import parts_of
 from scratchnet.run import Data, History, Means, Run, arrays_of, check_examples, check_read, take
@@ -32,21 +31,20 @@ from scratchnet.types import Array
 
 __all__ = ["History", "fit"]
 
-P, R = ParamSpec("P"), TypeVar("R")
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def _no_longer(**gone: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def _no_longer(**gone: str) -> Callable[[Function], Function]:
     """For a function that once had these arguments: what to write in their place."""
 
-    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+    def decorate(function: Function) -> Function:
         @functools.wraps(function)
-        def checked(*arguments: P.args, **named: P.kwargs) -> R:
-            for name in gone:
-                if name in named:
-                    raise TypeError(f"{function.__name__} no longer takes {name}: {gone[name]}.")
-            return function(*arguments, **named)
+        def checked(*arguments: Any, **options: Any) -> Any:
+            for name in gone.keys() & options:
+                raise TypeError(f"{function.__name__} no longer takes {name}: {gone[name]}.")
+            return function(*arguments, **options)
 
-        return checked
+        return checked  # type: ignore[return-value]
 
     return decorate
 
@@ -56,7 +54,7 @@ def _no_longer(**gone: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     x="it takes data, an array or a tuple of arrays",
 )
 def fit(
-    model: Model,
+    model: Any,
     data: Data,
     *,
     optimizer: Optimizer,
@@ -306,11 +304,10 @@ def _check_model(model: Any, optimizer: Any) -> None:
         raise TypeError(f"fit expects a model such as VAE(…) or Autoencoder(…), got {named(model)}.")
 
 
-def _check_data(model: Model, data: Any, validation: Any) -> None:
+def _check_data(model: Any, data: Any, validation: Any) -> None:
     """Both can be trained on; also their numbers, but for those that lie in a file and are read later."""
-    for given, name in ((data, "x"), (validation, "validation")):
-        if given is None and name == "validation":
-            continue
+    both: list[tuple[Any, str]] = [(data, "x")] + [(validation, "validation")] * (validation is not None)
+    for given, name in both:
         if isinstance(given, tuple) and not given:
             raise ShapeError(f"fit expects {name} to be an array or a tuple of arrays, got an empty tuple.")
         if given is not data and isinstance(given, tuple) != isinstance(data, tuple):

@@ -3,8 +3,10 @@
 import ast
 import inspect
 import os
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -66,6 +68,32 @@ def test_no_script_hides_a_standard_module_of_any_python_from_those_beside_it(sc
 def test_no_demo_hides_a_package_that_it_or_another_demo_uses(script):
     used = {"scratchnet", "numpy", "numba", "llvmlite", "matplotlib", "PIL", "tqdm", "torch", "jax", "pytest"}
     assert Path(script).stem not in used
+
+
+# ---- versions
+
+
+def lower_bounds() -> dict[str, str]:
+    """The oldest version of each package that pyproject.toml lets users or testers have."""
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text("utf-8"))["project"]
+    wanted = project["dependencies"] + project["optional-dependencies"]["test"]
+    return dict(one.split(">=") for one in wanted if ">=" in one)
+
+
+def test_the_versions_that_are_tested_as_the_oldest_are_those_that_are_promised():
+    lines = (PACKAGE.parent / ".ci" / "oldest.txt").read_text("utf-8").splitlines()
+    tested = dict(line.split("  #")[0].split("==") for line in lines)
+    for name, bound in lower_bounds().items():
+        assert re.fullmatch(rf"{re.escape(bound)}(\.0)*", tested[name]), f"{name} {tested[name]} is not {bound}"
+
+
+def test_the_matrix_of_systems_holds_every_python_from_the_oldest():
+    workflow = (PACKAGE.parent / ".github" / "workflows" / "tests.yml").read_text("utf-8")
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text("utf-8"))["project"]
+    oldest = project["requires-python"].removeprefix(">=")
+    pythons = re.findall(r'"(3\.\d+)"', workflow.partition("python: [")[2].partition("]")[0])
+    assert pythons[0] == oldest
+    assert [int(one.partition(".")[2]) for one in pythons] == list(range(int(oldest[2:]), 15))
 
 
 # ---- importing
@@ -142,7 +170,7 @@ def test_importing_loads_nothing_that_training_does_not_need(loaded, module):
 def imported(source: Path) -> set[str]:
     """The modules that a file imports, anywhere in it."""
     names = set()
-    for node in ast.walk(ast.parse(source.read_text())):
+    for node in ast.walk(ast.parse(source.read_text("utf-8"))):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):

@@ -6,7 +6,6 @@ import numpy as np
 
 from scratchnet import kernels
 from scratchnet.checks import check_function, check_rng, check_same
-from scratchnet.errors import DataError
 from scratchnet.layer import Layer, without_dx
 from scratchnet.losses import bce, bce_with_logits, mse
 from scratchnet.models.model import Loss, Model, trace_layers
@@ -88,11 +87,7 @@ class Autoencoder(Model):
         z, encoder_backward = self.encoder.forward(seen)  # z (N, L)
         y, decoder_backward = self.decoder.forward(z)  # y (N, D)
         self.check_decoded(y, x)
-        try:
-            reconstruction, dy = self.reconstruction_loss(y, x)
-        except DataError as error:
-            error.term = "reconstruction"
-            raise
+        reconstruction, dy = self.reconstruction_loss(y, x)
 
         def backward() -> None:
             dz = decoder_backward(dy)

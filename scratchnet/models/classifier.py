@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from scratchnet.checks import check_batch, check_finite, check_labels, check_rows, named
-from scratchnet.errors import DataError, ShapeError
+from scratchnet.errors import ShapeError
 from scratchnet.layer import Layer, without_dx
 from scratchnet.losses import check_logits, softmax_cross_entropy
 from scratchnet.models.model import Loss, trace_layers
@@ -58,6 +58,7 @@ class Classifier:
     """
 
     unit = "nats/example"
+    term = "cross_entropy"
 
     def __init__(self, network: Layer):
         if not isinstance(network, Layer):
@@ -69,11 +70,7 @@ class Classifier:
         """The cross-entropy on a batch (x, labels), (N, D) and (N,); `rng` is for subclasses that need noise."""
         x, labels = self._pair("Classifier.loss", batch)
         logits, network_backward = self.network.forward(x)  # (N, C)
-        try:
-            value, dlogits = softmax_cross_entropy(logits, labels)
-        except DataError as error:
-            error.term = "cross_entropy"
-            raise
+        value, dlogits = softmax_cross_entropy(logits, labels)
 
         def backward() -> None:
             without_dx(self.network, network_backward)(dlogits)

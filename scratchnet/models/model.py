@@ -81,6 +81,8 @@ class Model(ABC):
     parameters: Parameters
     unit: str
     pixels_are_probabilities: bool
+    term = "reconstruction"
+    """The term of the loss that the last layer's output is for."""
 
     def __init__(self, encoder: Layer, decoder: Layer):
         for name, layer in (("encoder", encoder), ("decoder", decoder)):

@@ -1,5 +1,7 @@
 """The bugs, room by room. Each was published, or is one that almost everybody has written once."""
 
+import inspect
+
 from scratchnet import evaluation, gaussian, losses, training
 from scratchnet.kernels import reference
 from scratchnet.layers import Dense, Sigmoid
@@ -571,11 +573,11 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             "[ml-explore/mlx-examples #843](https://github.com/ml-explore/mlx-examples/issues/843).",
             (
                 Edit(
-                    training._batches,
-                    "range(0, len(rows), batch_size)",
-                    "range(0, len(rows) - batch_size + 1, batch_size)",
+                    training.Loop.batches,
+                    "while at.examples < self._examples:",
+                    "while at.examples + run.batch_size <= self._examples:",
                 ),
-                Edit(training.fit, "if means.images < len(x):", "if interrupted():"),
+                Edit(training.Loop.epochs, "if at.examples < self._examples:", "if run.ending:"),
             ),
             unseen=NOT_A_GRADIENT,
         ),
