@@ -96,6 +96,8 @@ class Optimizer(ABC):
         """What is kept is like θ; a move of one's own may have made of it a number, an array without axes."""
         for memory in self.memory_names:
             kept = getattr(self, memory)
+            if type(kept) is np.ndarray and kept.shape == theta.shape and kept.dtype == theta.dtype:  # nearly always
+                continue
             if np.shape(kept) not in (theta.shape, ()) or (np.ndim(kept) and kept.dtype != theta.dtype):
                 raise ShapeError(
                     f"{type(self).__name__} expects theta of shape {kept.shape} and {kept.dtype} again, as its "

@@ -65,10 +65,12 @@ class Means:
 
     def add(self, loss: Loss, examples: int) -> None:
         """Count the loss of so many examples in."""
-        self.metrics += [name for name in loss.metrics if name not in self.metrics]
+        if loss.metrics:
+            self.metrics += [name for name in loss.metrics if name not in self.metrics]
+        sums, counts = self.sums, self.counts
         for name, value in {"loss": loss.value, **loss.terms, **loss.metrics}.items():
-            self.sums[name] = self.sums.get(name, 0.0) + examples * float(value)
-            self.counts[name] = self.counts.get(name, 0) + examples
+            sums[name] = sums.get(name, 0.0) + examples * float(value)
+            counts[name] = counts.get(name, 0) + examples
 
     def record(self) -> Record:
         """The means by name."""
@@ -226,12 +228,6 @@ def check_examples(model: Any, data: Data, name: str) -> None:
     check_finite("fit", name, x)
     if hasattr(model, "check_range"):
         model.check_range("fit", x, *others, name=name)
-
-
-def check_read(model: Any, data: Any, batch: Data, name: str) -> None:
-    """The same of a batch that was read from a file only now."""
-    if isinstance(arrays_of(data)[0], np.memmap):
-        check_examples(model, batch, name)
 
 
 def batches_of(data: Data, batch_size: int) -> Iterator[Data]:

@@ -8,11 +8,13 @@ import threading
 from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
+
 from scratchnet import console, divergence, kernels
 from scratchnet.callbacks import Callback
 from scratchnet.checks import named
 from scratchnet.errors import DivergenceError
-from scratchnet.run import Means, Run, arrays_of, batches_of, check_is_loss, check_read, in_a_line
+from scratchnet.run import Means, Run, arrays_of, batches_of, check_examples, check_is_loss, in_a_line
 
 
 class Interrupts(Callback):
@@ -70,9 +72,10 @@ class Validation(Callback):
     def after_epoch(self, run: Run) -> None:
         rng = copy.deepcopy(run.rng)
         rng.bit_generator.state = run.position.validation  # type: ignore[assignment]
-        means = Means()
+        means, in_file = Means(), isinstance(arrays_of(run.validation)[0], np.memmap)  # type: ignore[arg-type]
         for batch in batches_of(run.validation, run.batch_size):  # type: ignore[arg-type]
-            check_read(run.model, run.validation, batch, "validation")
+            if in_file:
+                check_examples(run.model, batch, "validation")
             loss = run.loss_of(batch, rng)
             check_loss(run, loss, batch, rng)
             means.add(loss, len(arrays_of(batch)[0]))

@@ -25,7 +25,7 @@ from scratchnet.checks import (
 from scratchnet.errors import ShapeError
 from scratchnet.optim import Optimizer
 from scratchnet.parameters import parts_of
-from scratchnet.run import Data, History, Means, Run, arrays_of, check_examples, check_read, take
+from scratchnet.run import Data, History, Means, Run, arrays_of, check_examples, take
 from scratchnet.supervision import Bar, FiniteNumbers, Interrupts, Lines, Records, Validation
 from scratchnet.types import Array
 
@@ -172,7 +172,8 @@ class Loop:
             moment: [(one, getattr(one, moment)) for one in callbacks if _overrides(one, moment)] for moment in MOMENTS
         }
         self._learning = _Learning(run)
-        self._examples = len(arrays_of(run.data)[0])
+        x = arrays_of(run.data)[0]
+        self._examples, self._in_file = len(x), isinstance(x, np.memmap)  # what lies in a file is checked as it is read
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -225,7 +226,8 @@ class Loop:
         while at.examples < self._examples:
             rows = order[at.examples : at.examples + run.batch_size]
             run.batch = take(run.data, rows)
-            check_read(run.model, run.data, run.batch, "x")
+            if self._in_file:
+                check_examples(run.model, run.batch, "x")
             self.call("before_step")
             yield run.batch
             at.means.add(run.loss, len(arrays_of(run.batch)[0]))
@@ -239,9 +241,9 @@ class Loop:
         return self._learning
 
     def call(self, moment: str) -> None:
-        for callback, method in self._calls[moment]:
-            self.run.calling = callback
-            method(self.run)
+        run = self.run
+        for run.calling, method in self._calls[moment]:
+            method(run)
 
     def _order(self) -> Array:
         """The order of the epoch's examples: a new one, or if the epoch is under way the one that it has."""
@@ -270,7 +272,8 @@ class _Learning:
     def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
         for layer in self._layers:
             layer.training = False
-        self._run.told(error, self._run.batch)
+        if error is not None:
+            self._run.told(error, self._run.batch)
 
 
 def _overrides(callback: Callback, moment: str) -> bool:

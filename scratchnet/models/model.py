@@ -53,7 +53,9 @@ class Loss:
     metrics: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not _TAKEN.isdisjoint(self.terms) or not _TAKEN.isdisjoint(self.metrics) or self.terms.keys() & self.metrics:
+        if not (
+            _TAKEN.isdisjoint(self.terms) and (not self.metrics or {*_TAKEN, *self.terms}.isdisjoint(self.metrics))
+        ):
             names = [*self.terms, *self.metrics]
             twice = next(name for name in names if name in _TAKEN or names.count(name) > 1)
             raise ValueError(f"Loss expects names that a record does not have yet, got {twice!r} twice.")
