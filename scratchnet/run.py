@@ -205,7 +205,7 @@ class Run:
 
 def arrays_of(data: Data) -> tuple[Array, ...]:
     """The arrays that data is made of, x first."""
-    return data if isinstance(data, tuple) else (data,)
+    return tuple(data) if isinstance(data, tuple | list) else (data,)
 
 
 def take(data: Data, rows: Array) -> Data:

@@ -181,6 +181,7 @@ class Loop:
         run, ready = self.run, []
         with np.errstate(over="ignore", invalid="ignore"):  # what overflows shows in the loss, which is looked at
             try:
+                self._learning.ends()
                 for callback in self._callbacks:
                     run.calling = callback
                     callback.before_training(run)
@@ -269,9 +270,12 @@ class _Learning:
         for layer in self._layers:
             layer.training = True
 
-    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
+    def ends(self) -> None:
         for layer in self._layers:
             layer.training = False
+
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
+        self.ends()
         if error is not None:
             self._run.told(error, self._run.batch)
 
@@ -311,8 +315,9 @@ def _check_data(model: Any, data: Any, validation: Any) -> None:
     """Both can be trained on; also their numbers, but for those that lie in a file and are read later."""
     both: list[tuple[Any, str]] = [(data, "x")] + [(validation, "validation")] * (validation is not None)
     for given, name in both:
-        if isinstance(given, tuple) and not given:
-            raise ShapeError(f"fit expects {name} to be an array or a tuple of arrays, got an empty tuple.")
+        if isinstance(given, tuple | list) and not (isinstance(given, tuple) and given):
+            came = "an empty tuple" if isinstance(given, tuple) else "list"
+            raise TypeError(f"fit expects {name} to be a NumPy array, got {came}: several arrays go into a tuple.")
         if given is not data and isinstance(given, tuple) != isinstance(data, tuple):
             raise TypeError(f"fit expects validation to be {_form(data)}, as the data is, got {_form(given)}.")
         x, *others = arrays_of(given)

@@ -124,7 +124,7 @@ class Model(ABC):
     def interpolate(self, a: Array, b: Array, steps: int) -> Array:
         """`steps` images on the straight line through the latent space from image a (D,) to b (D,), ends included."""
         where = f"{type(self).__name__}.interpolate"
-        check_count(where, "steps", steps)
+        steps = check_count(where, "steps", steps)
         ends = []
         for name, image in (("a", a), ("b", b)):
             row = np.reshape(image, (1, -1)) if np.ndim(image) < 2 else image

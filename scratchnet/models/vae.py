@@ -124,7 +124,7 @@ class VAE(Model):
 
     def sample(self, n: int, rng: np.random.Generator) -> Array:
         """`n` images decoded from draws of the prior N(0, I): (n, D) in [0, 1]."""
-        check_count("VAE.sample", "n", n)
+        n = check_count("VAE.sample", "n", n)
         check_rng("VAE.sample", rng)
         if self.latent is None:
             raise ShapeError(
