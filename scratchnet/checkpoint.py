@@ -211,7 +211,7 @@ class Checkpoint(Callback):
         """The run in the file is this run, or DataError names what is different."""
         began, then = state["began"], state["settings"]
         now = _plain(self._began)
-        kinds = [(state["fixed"], state["fixed"], _plain(self._fixed)), (began["settings"], then, now["settings"])]
+        kinds = [(began["settings"], then, now["settings"]), (state["fixed"], state["fixed"], _plain(self._fixed))]
         differences = [
             f"{brief(name)} is {brief(of_then.get(name), 400)} there and {brief(here.get(name), 400)} here"
             for before, of_then, here in kinds

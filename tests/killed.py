@@ -1,7 +1,7 @@
 """A training that is killed again and again: each time it goes on from its checkpoint, and it ends at the same bytes.
 
-It has all that a checkpoint keeps: β is annealed, it may stop early, the optimizer and a callback are a user's own, and a
-layer learns a state.
+It has all that a checkpoint keeps: β is annealed, it may stop early, the optimizer and a callback are a user's own, and
+a layer learns a state.
 
 Run as `python -m tests.killed FOLDER KILLS SEED`. Children are forked, so that each begins at once; that is safe on the
 NumPy kernels and one thread, which is how the tests run it.

@@ -27,8 +27,8 @@ class Training:
     """All that a call of `fit` needs, made anew as a new process would make it: 10 examples, 3 steps an epoch."""
 
     def __init__(self, model: Any = None, optimizer: Any = None, seed: int = 0):
-        self.model = make_vae() if model is None else model
-        self.optimizer = sn.Adam(0.01) if optimizer is None else optimizer
+        self.model: Any = make_vae() if model is None else model
+        self.optimizer: Any = sn.Adam(0.01) if optimizer is None else optimizer
         self.rng = np.random.default_rng(seed)
 
     def fit(self, *callbacks: sn.Callback, epochs: int = 3, data: Any = X, **options: Any) -> sn.History:
@@ -384,7 +384,8 @@ class Keeps(sn.Callback):
     """Keeps whatever it is given."""
 
     def __init__(self, value: Any):
-        self.value, self.back = value, None
+        self.value = value
+        self.back: Any = None
 
     def state_dict(self):
         return {"value": self.value}
@@ -532,7 +533,7 @@ def test_a_refused_call_leaves_model_optimizer_generator_and_file_as_they_were(p
 class HalvesTheRate(sn.Callback):
     """Half the learning rate after each epoch."""
 
-    def after_epoch(self, run):
+    def after_epoch(self, run: Any):
         run.optimizer.learning_rate /= 2
 
 

@@ -1,5 +1,8 @@
 """A user's own layers with a state, optimizers, likelihoods and models: how they are trained, saved and resumed."""
 
+# Layers of a model are looked into:
+# pyright: reportAttributeAccessIssue=false
+
 import math
 from pathlib import Path
 from typing import Any
@@ -42,8 +45,8 @@ def centred(seed: int = 1) -> sn.Autoencoder:
 def test_the_state_is_learnt_in_training():
     model = centred()
     Training(model).fit(epochs=1)
-    assert model.encoder.layers[0].count == 10  # type: ignore[attr-defined]
-    assert np.allclose(model.encoder.layers[0].mean, X.mean(axis=0))  # type: ignore[attr-defined]
+    assert model.encoder.layers[0].count == 10
+    assert np.allclose(model.encoder.layers[0].mean, X.mean(axis=0))
 
 
 def test_validating_encoding_and_looking_names_up_teach_nothing():
@@ -51,7 +54,7 @@ def test_validating_encoding_and_looking_names_up_teach_nothing():
     Training(model).fit(EarlyStopping(9, "val_reconstruction", restore_best=False), epochs=1, validation=X + 5)
     model.encode(X + 5)
     model.loss(X + 5)
-    assert model.encoder.layers[0].count == 10  # type: ignore[attr-defined]
+    assert model.encoder.layers[0].count == 10
 
 
 class Watches(sn.Layer):
@@ -103,8 +106,8 @@ def test_a_models_state_is_saved_and_loaded(path):
     Training(model).fit(epochs=1)
     sn.save(path, model)
     sn.load(path, other)
-    assert np.array_equal(other.encoder.layers[0].mean, model.encoder.layers[0].mean)  # type: ignore[attr-defined]
-    assert other.encoder.layers[0].count == 10  # type: ignore[attr-defined]
+    assert np.array_equal(other.encoder.layers[0].mean, model.encoder.layers[0].mean)
+    assert other.encoder.layers[0].count == 10
     assert np.array_equal(other.encode(X), model.encode(X))
 
 
@@ -125,7 +128,7 @@ def test_a_layer_is_saved_under_the_names_below_a_model_without_the_first_word(p
 
 def test_a_layer_is_loaded(path):
     first, second = (sn.Sequential(Centre(2), dense(2, 3, seed)) for seed in (1, 2))
-    first.layers[0].mean = np.array([5.0, 6.0])  # type: ignore[attr-defined]
+    first.layers[0].mean = np.array([5.0, 6.0])
     sn.save(path, first)
     sn.load(path, second)
     assert np.array_equal(second.forward(np.ones((1, 2)))[0], first.forward(np.ones((1, 2)))[0])
@@ -176,7 +179,7 @@ def test_the_best_epochs_state_comes_back_with_its_theta():
 @pytest.mark.parametrize("state", [0.0, [1.0], None, np.array([None])])
 def test_a_state_that_is_no_array_is_refused_before_the_first_step(path, state):
     model = centred()
-    model.encoder.layers[0].mean = state  # type: ignore[attr-defined]
+    model.encoder.layers[0].mean = state
     with pytest.raises(TypeError, match=r"expects its state encoder\.0\.mean to be an array of numbers, got "):
         Training(model).fit(checkpoint=path)
     assert not path.exists()
@@ -246,7 +249,7 @@ def test_memory_may_be_replaced_also_by_a_numpy_scalar(path):
 def test_memory_that_is_no_array_is_refused_at_the_first_save(path):
     class Float(RMSprop):
         def move(self, theta, dtheta, learning_rate):
-            self.v = 0.5
+            self.v = 0.5  # type: ignore[assignment]
 
     with pytest.raises(TypeError, match=r"^Float expects its v to be an array of numbers, got 0\.5\.$"):
         Training(optimizer=Float(0.01)).fit(checkpoint=path)
@@ -304,7 +307,7 @@ def test_a_vae_takes_a_likelihood_of_ones_own():
 def test_pixels_are_looked_at_only_where_the_likelihood_asks_for_probabilities():
     Training(make_vae(likelihood=Laplace(0.5))).fit(epochs=1, data=X * 5)
     asks = Laplace(0.5)
-    asks.pixels_are_probabilities = True  # type: ignore[attr-defined]
+    asks.pixels_are_probabilities = True
     with pytest.raises(sn.DataError, match=r"^fit expects x in \[0, 1\]"):
         Training(make_vae(likelihood=asks)).fit(epochs=1, data=X * 5)
 

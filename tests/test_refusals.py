@@ -59,7 +59,7 @@ def conv_transpose(*arguments: Any, **options: Any) -> sn.ConvTranspose2D:
 class ReturnsTheta(sn.Optimizer):
     """An optimizer that forgets to move θ in place."""
 
-    def move(self, theta, dtheta, learning_rate):
+    def move(self, theta, dtheta, learning_rate) -> Any:  # type: ignore[override]
         return theta - learning_rate * dtheta
 
 
