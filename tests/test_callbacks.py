@@ -418,14 +418,14 @@ def test_nan_comes_back_as_nan(path):
 
 
 ARRAYS = {
-    "float32": np.float32([[1, -0.0], [np.nan, np.inf]]),
+    "float32": np.array([[1, -0.0], [np.nan, np.inf]], np.float32),
     "in Fortran's order": np.asfortranarray(np.arange(6.0).reshape(2, 3)),
     "without axes": np.array(3),
     "empty": np.zeros((0, 3)),
     "in the other byte order": np.arange(3, dtype=">i4"),
     "bools": np.array([True, False]),
     "complex": np.array([1j]),
-    "half": np.float16([0.5]),
+    "half": np.array([0.5], np.float16),
     "words": np.array(["a", "bcd"]),
     "every other": np.arange(10)[::2],
     "unsigned": np.array([2**64 - 1], np.uint64),
