@@ -24,7 +24,7 @@ from scratchnet.optim import SGD, Adam
 from scratchnet.parameters import parts_of, set_state, state_arrays
 from scratchnet.run import Means, Position, Run, arrays_of
 from scratchnet.state import arrays_in, pack, unpack
-from scratchnet.storage import clear_aside, opened, read_array, read_arrays, write_whole
+from scratchnet.storage import clear_aside, opened, read_array, read_arrays, write_arrays, write_whole
 from scratchnet.supervision import check_state
 from scratchnet.types import Array
 
@@ -141,7 +141,7 @@ class Checkpoint(Callback):
                 f"which may be {self._most:,}."
             )
         arrays["state"] = np.frombuffer(text, np.uint8)
-        self._write(lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]  (names are free)
+        self._write(lambda file: write_arrays(file, arrays))
 
     def _has_its_first_rate(self, run: Run) -> bool:
         """Whether the learning rate is a schedule, or the number that it was before the first step."""

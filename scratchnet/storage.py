@@ -59,7 +59,7 @@ def save(path: str | PathLike[str], model: Any) -> None:
     check_path("save", "path", path)
     parameters, states = _contents("save", model)
     with write_whole(path) as file:
-        np.savez(file, **parameters, **state_arrays(states))  # type: ignore[arg-type]  (names are free)
+        write_arrays(file, parameters | state_arrays(states))
 
 
 def _contents(where: str, model: Any) -> tuple[dict[str, Array], list[Slot]]:
@@ -114,6 +114,14 @@ def load(path: str | PathLike[str], model: Any) -> None:
     for name, W in parameters.items():
         W[...] = found[name]
     set_state(states, found)
+
+
+def write_arrays(file: IO[bytes], arrays: Mapping[str, Array]) -> None:
+    """An .npz of the arrays, as np.savez writes it, under any names, and closed also where the disk is full."""
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, x in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, x, allow_pickle=False)
 
 
 @contextmanager

@@ -96,7 +96,7 @@ def main() -> None:
     while killed < kills or not done:
         child = os.fork()
         if child == 0:
-            ended.write_text(train(folder, checkpoint))
+            ended.write_text(train(folder, checkpoint), "utf-8")
             os._exit(0)
         if killed < kills:
             time.sleep(choice.uniform(0, 0.2))
@@ -107,7 +107,7 @@ def main() -> None:
             killed += 1
             continue
         assert status == 0
-        assert ended.read_text() == expected, f"after {killed} kills the run ended at other bytes"
+        assert ended.read_text("utf-8") == expected, f"after {killed} kills the run ended at other bytes"
         finished += 1
         checkpoint.unlink()  # and once more from the beginning
     left_over = [path.name for path in folder.iterdir() if path.suffix == ".part"]

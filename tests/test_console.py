@@ -214,7 +214,7 @@ def test_a_demo_runs_to_its_end_in_ascii(tmp_path, demo, environment):
     assert b"metrics.json" in done.stdout
 
 
-@pytest.mark.parametrize("demo", [*DEMOS, "vae_mnist", "probability", "benchmark"])
+@pytest.mark.parametrize("demo", [*ALL, pytest.param("benchmark", marks=pytest.mark.slow)])
 def test_a_demos_help_can_be_read_in_ascii(demo):
     given = ENVIRONMENT | {"PYTHONIOENCODING": "ascii", "SCRATCHNET_KERNELS": "numpy"}
     done = subprocess.run(

@@ -103,7 +103,7 @@ def test_the_rows_read_left_to_right_and_top_to_bottom(test):
 
 
 def test_the_files_have_their_published_checksums():
-    lines = [line.split() for line in (MNIST / "SHA256SUMS").read_text().splitlines()]
+    lines = [line.split() for line in (MNIST / "SHA256SUMS").read_text("utf-8").splitlines()]
     assert len(lines) == 4
     for checksum, name in lines:
         assert hashlib.sha256((MNIST / name).read_bytes()).hexdigest() == checksum

@@ -27,7 +27,7 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, dict]:
     """The folder, the printed text and the metrics of one quick run."""
     out = tmp_path_factory.mktemp("autoencoder_mnist")
     text = run("autoencoder_mnist", "--quick", "--out", str(out)).stdout
-    return out, text, json.loads((out / "metrics.json").read_text())
+    return out, text, json.loads((out / "metrics.json").read_text("utf-8"))
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +140,7 @@ def test_ctrl_c_in_the_first_network_keeps_what_was_reached(tmp_path):
     out, data = tmp_path / "out", few_digits(tmp_path)
     text = interrupted("autoencoder_mnist", "--out", str(out), "--data", data, "--epochs", "1000", once="epoch  1/1000")
     assert "Interrupted at 32, small start" in text
-    metrics = json.loads((out / "metrics.json").read_text())
+    metrics = json.loads((out / "metrics.json").read_text("utf-8"))
     assert metrics["interrupted"] is True
     assert "32, small start" in metrics["results"]
     assert "32, by squared error" not in metrics["results"]

@@ -20,7 +20,7 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, dict]:
     """The folder, the printed text and the results of one quick run."""
     out = tmp_path_factory.mktemp("compressing")
     text = run("compressing", "--quick", "--out", str(out)).stdout
-    return out, text, json.loads((out / "metrics.json").read_text())["results"]
+    return out, text, json.loads((out / "metrics.json").read_text("utf-8"))["results"]
 
 
 @pytest.fixture(scope="module")
@@ -169,5 +169,5 @@ def test_ctrl_c_in_the_first_codec_keeps_what_was_reached(tmp_path):
     out, data = tmp_path / "out", few_digits(tmp_path)
     text = interrupted("compressing", "--out", str(out), "--data", data, "--epochs", "1000", once="epoch 2/1000")
     assert "Interrupted at dense, 8 numbers" in text
-    assert json.loads((out / "metrics.json").read_text())["interrupted"] is True
+    assert json.loads((out / "metrics.json").read_text("utf-8"))["interrupted"] is True
     assert {path.name for path in out.iterdir()} == FILES | {"dense_8.npz", "checkpoint-dense-8.npz"}

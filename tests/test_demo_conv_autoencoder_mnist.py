@@ -44,7 +44,7 @@ def digits() -> tuple[np.ndarray, np.ndarray]:
 
 
 def results_of(out: Path) -> dict[str, float]:
-    results = json.loads((out / "metrics.json").read_text())["results"]
+    results = json.loads((out / "metrics.json").read_text("utf-8"))["results"]
     return {name: number["value"] for name, number in results.items()}
 
 
@@ -122,7 +122,7 @@ def test_it_is_said_whose_start_it_is(quick_udacity):
 
 def test_the_larger_network_codes_in_ten_numbers_with_a_batch_size_of_its_own(quick_dl4g):
     assert results_of(quick_dl4g)["numbers in a code"] == 10
-    assert json.loads((quick_dl4g / "metrics.json").read_text())["arguments"]["batch_size"] == 128
+    assert json.loads((quick_dl4g / "metrics.json").read_text("utf-8"))["arguments"]["batch_size"] == 128
 
 
 def test_the_error_of_the_larger_network_is_that_of_the_saved_model_on_pixels_from_minus_one_to_one(quick_dl4g, demo):
@@ -185,6 +185,6 @@ def test_ctrl_c_ends_the_convolutional_demo_cleanly_and_keeps_what_was_reached(t
     text = interrupted(
         "conv_autoencoder_mnist", "--out", str(out), "--data", data, "--epochs", "1000", once="epoch  1/1000"
     )
-    reached = json.loads((out / "metrics.json").read_text())["history"]["epochs"]
+    reached = json.loads((out / "metrics.json").read_text("utf-8"))["history"]["epochs"]
     assert f"Interrupted in epoch {len(reached) + 1}" in text
     assert {path.stem for path in out.glob("*.png")} == FIGURES

@@ -28,7 +28,7 @@ def demo(monkeypatch: pytest.MonkeyPatch) -> dict:
 
 
 def results_of(out: Path) -> dict[str, dict]:
-    return json.loads((out / "metrics.json").read_text())["results"]
+    return json.loads((out / "metrics.json").read_text("utf-8"))["results"]
 
 
 def seen_in_tests() -> tuple[np.ndarray, list[np.ndarray]]:

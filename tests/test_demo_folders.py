@@ -220,6 +220,8 @@ SPLIT = "import json, sys; print(json.dumps(sys.argv[1:]))"
     "name", ["plain", "two words", "d'or", 'a "quoted" one', "a$b", "a;b&c|d", "*", "ü", "a\\b", "`a`"]
 )
 def test_a_unix_shell_reads_the_command_as_it_was_given(name):
+    if not name.isascii() and sys.getfilesystemencoding() != "utf-8":
+        pytest.skip("no such letters here")
     text = COMMON["command"](["demo.py", "--out", name, "--resume"], windows=False)
     assert text.startswith("python ")
     again = text.replace("python demo.py", f"{shlex.quote(sys.executable)} -c {shlex.quote(SPLIT)}")

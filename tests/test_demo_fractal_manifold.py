@@ -27,7 +27,7 @@ def test_the_fractal_demo_writes_every_figure_the_model_and_its_numbers(quick_fr
 
 def test_the_fractal_demo_holds_the_error_of_each_bottleneck_beside_that_of_pca(quick_fractals):
     out, text = quick_fractals
-    results = json.loads((out / "metrics.json").read_text())["results"]
+    results = json.loads((out / "metrics.json").read_text("utf-8"))["results"]
     for L in (1, 2):
         ours, pca = results[f"autoencoder, {L}"], results[f"PCA, {L}"]
         assert ours["unit"] == pca["unit"] == "squared error/pixel"
@@ -42,7 +42,7 @@ def fractals() -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_the_error_by_two_principal_components_is_what_they_leave(quick_fractals, fractals):
-    results = json.loads((quick_fractals[0] / "metrics.json").read_text())["results"]
+    results = json.loads((quick_fractals[0] / "metrics.json").read_text("utf-8"))["results"]
     x, x_test = fractals
     _, _, directions = np.linalg.svd(x - x.mean(axis=0), full_matrices=False)
     left = x_test - x.mean(axis=0)
@@ -52,7 +52,7 @@ def test_the_error_by_two_principal_components_is_what_they_leave(quick_fractals
 
 def test_the_error_through_two_numbers_is_that_of_the_saved_model(quick_fractals, fractals):
     out, _ = quick_fractals
-    results = json.loads((out / "metrics.json").read_text())["results"]
+    results = json.loads((out / "metrics.json").read_text("utf-8"))["results"]
     rng = np.random.default_rng(0)
     there = [sn.Dense(784, 256, rng=rng), sn.Dense(256, 256, rng=rng), sn.Dense(256, 2, rng=rng)]
     back = [sn.Dense(2, 256, rng=rng), sn.Dense(256, 256, rng=rng), sn.Dense(256, 784, rng=rng)]
@@ -66,7 +66,7 @@ def test_the_error_through_two_numbers_is_that_of_the_saved_model(quick_fractals
 
 
 def test_the_fractal_demo_reads_c_from_the_codes(quick_fractals):
-    results = json.loads((quick_fractals[0] / "metrics.json").read_text())["results"]
+    results = json.loads((quick_fractals[0] / "metrics.json").read_text("utf-8"))["results"]
     shares = {name: number["value"] for name, number in results.items() if number["unit"] == "R²"}
     assert set(shares) == {f"{part} from {source}" for part in ("Re c", "Im c") for source in ("2 codes", "PCA, 2")}
     assert all(0.3 < share < 1 for share in shares.values())  # after three epochs; codes that say nothing give 0
@@ -85,7 +85,7 @@ def test_ctrl_c_in_the_first_bottleneck_keeps_what_was_reached(tmp_path):
     many_steps = ("--quick", "--batch-size", "1", "--hidden", "16")  # 6000 in an epoch: it outlasts a late signal
     text = interrupted("fractal_manifold", *many_steps, "--out", str(tmp_path), once="epoch 1/3")
     assert "Interrupted at bottleneck 2" in text
-    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    metrics = json.loads((tmp_path / "metrics.json").read_text("utf-8"))
     assert metrics["interrupted"] is True
     assert "autoencoder, 2" in metrics["results"]
     assert "autoencoder, 1" not in metrics["results"]

@@ -23,7 +23,7 @@ def quick_gaps(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict, st
     """The folder, the results and the printed text of one quick run."""
     out = tmp_path_factory.mktemp("latent_gaps")
     text = run("latent_gaps", "--quick", "--hidden", "64", "--out", str(out)).stdout
-    return out, json.loads((out / "metrics.json").read_text())["results"], text
+    return out, json.loads((out / "metrics.json").read_text("utf-8"))["results"], text
 
 
 @pytest.fixture(scope="module")
@@ -215,7 +215,7 @@ def test_ctrl_c_in_the_first_network_keeps_what_was_reached(tmp_path):
     arguments = ("--out", str(out), "--data", data, "--hidden", "16", "--epochs", "1000")
     text = interrupted("latent_gaps", *arguments, once="epoch 2/1000")
     assert "Interrupted at autoencoder" in text
-    metrics = json.loads((out / "metrics.json").read_text())
+    metrics = json.loads((out / "metrics.json").read_text("utf-8"))
     assert metrics["interrupted"] is True
     assert "autoencoder: N(0, I): digit-like" in metrics["results"]
     assert "both: N(0, I): digit-like" not in metrics["results"]

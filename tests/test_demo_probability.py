@@ -17,7 +17,7 @@ def probability(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict, str]:
     """The metrics and the printed text of one quick run."""
     out = tmp_path_factory.mktemp("probability")
     text = run("probability", "--quick", "--out", str(out)).stdout
-    return json.loads((out / "metrics.json").read_text()), text
+    return json.loads((out / "metrics.json").read_text("utf-8")), text
 
 
 def test_the_probability_demo_writes_every_figure_and_its_numbers(probability):

@@ -34,7 +34,7 @@ def test_the_vae_demo_prints_one_test_elbo_line_an_epoch(quick):
 
 def test_metrics_json_holds_the_printed_numbers_with_their_units(quick):
     out, text = quick
-    results = json.loads((out / "metrics.json").read_text())["results"]
+    results = json.loads((out / "metrics.json").read_text("utf-8"))["results"]
     printed = next(line for line in text.splitlines() if line.startswith("test ELBO "))
     assert f"{results['test ELBO']['value']:.2f} ± {results['test ELBO']['error']:.2f}" in printed
     assert printed.endswith(results["test ELBO"]["unit"])
@@ -44,13 +44,13 @@ def test_the_published_number_stands_in_its_column_and_in_metrics_json(quick):
     out, text = quick
     header = next(line for line in text.splitlines() if "this run" in line)
     row = next(line for line in text.splitlines() if line.startswith("test ELBO "))
-    assert json.loads((out / "metrics.json").read_text())["results"]["test ELBO"]["published"] == -105.6
+    assert json.loads((out / "metrics.json").read_text("utf-8"))["results"]["test ELBO"]["published"] == -105.6
     assert header.split() == ["this", "run", "published"]
     assert row.index("-105.6") + len("-105.6") == len(header)
 
 
 def test_metrics_json_says_what_was_run(quick):
-    metrics = json.loads((quick[0] / "metrics.json").read_text())
+    metrics = json.loads((quick[0] / "metrics.json").read_text("utf-8"))
     assert metrics["arguments"]["latent"] == 2
     assert metrics["seed"] == 0
     assert metrics["seconds"] > 0
@@ -108,7 +108,7 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 def test_ctrl_c_ends_the_demo_cleanly_and_keeps_what_was_reached(stopped):
     data, text = stopped
-    metrics = json.loads((data / "out" / "metrics.json").read_text())
+    metrics = json.loads((data / "out" / "metrics.json").read_text("utf-8"))
     assert metrics["interrupted"] is True
     assert f"Interrupted in epoch {len(metrics['history']['epochs']) + 1}:" in text
     assert {path.stem for path in (data / "out").glob("*.png")} == FIGURES
@@ -124,10 +124,10 @@ def test_ctrl_c_says_how_the_run_goes_on(stopped):
 def test_a_resumed_run_goes_on_after_the_epochs_that_were_reached(stopped):
     data, _ = stopped
     out = data / "out"
-    reached = json.loads((out / "metrics.json").read_text())["history"]["epochs"]
+    reached = json.loads((out / "metrics.json").read_text("utf-8"))["history"]["epochs"]
     epochs = str(len(reached) + 1)
     text = run("vae_mnist", "--out", str(out), "--data", str(data), "--epochs", epochs, "--resume").stdout
-    metrics = json.loads((out / "metrics.json").read_text())
+    metrics = json.loads((out / "metrics.json").read_text("utf-8"))
     assert [line.split()[1] for line in text.splitlines() if line.startswith("epoch ")] == [f"{epochs}/{epochs}"]
     assert metrics["interrupted"] is False
     assert metrics["history"]["epochs"][:-1] == reached
@@ -164,7 +164,7 @@ def test_the_convolutional_vae_has_as_many_numbers_as_the_published_one(monkeypa
 
 def test_the_convolutional_vae_has_its_own_defaults_and_its_own_verdict(quick_conv):
     out, text = quick_conv
-    assert json.loads((out / "metrics.json").read_text())["arguments"]["latent"] == 2
+    assert json.loads((out / "metrics.json").read_text("utf-8"))["arguments"]["latent"] == 2
     assert "No published number has these settings (changed: data, quick, epochs, hidden)" in text
     assert "105.6" not in text
     assert (out / "plane.png").exists()
@@ -173,7 +173,7 @@ def test_the_convolutional_vae_has_its_own_defaults_and_its_own_verdict(quick_co
 def test_an_option_that_is_given_outweighs_the_defaults_of_the_convolutional_vae(tmp_path):
     given = ("--network", "conv", "--latent", "3", "--hidden", "1", "--quick", "--epochs", "1")
     run("vae_mnist", *given, "--data", few_digits(tmp_path), "--out", str(tmp_path))
-    arguments = json.loads((tmp_path / "metrics.json").read_text())["arguments"]
+    arguments = json.loads((tmp_path / "metrics.json").read_text("utf-8"))["arguments"]
     assert (arguments["latent"], arguments["hidden"], arguments["epochs"]) == (3, 1, 1)
 
 
@@ -190,7 +190,7 @@ def test_the_number_at_z_equal_to_mu_is_that_of_the_saved_model_and_is_said_to_f
     x, _ = sn.data.load_idx(out, "test")
     mu, logvar = vae.encode(x)
     loss = sn.bce_with_logits(vae.decoder.forward(mu)[0], x)[0] + sn.kl_standard_normal(mu, logvar)[0]
-    results = json.loads((out / "metrics.json").read_text())["results"]
+    results = json.loads((out / "metrics.json").read_text("utf-8"))["results"]
     assert results["test at z = μ"]["value"] == pytest.approx(-loss, rel=1e-5)
     assert "that number flatters, and is no ELBO" in text
 

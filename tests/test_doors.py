@@ -254,7 +254,7 @@ TAKE_ARRAYS: dict[str, Callable[[Any], Any]] = {
         np.ma.masked_array(P),
         [np.ma.masked, 0.5],
         (0.5, MASKED[1]),
-        np.ma.array([1, 0], mask=[1, 0]),
+        np.ma.masked_array([1, 0], mask=[True, False]),
     ],
     ids=["masked", "float32", "nothing masked", "in a list", "in a tuple", "integers"],
 )

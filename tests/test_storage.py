@@ -77,6 +77,25 @@ def test_the_same_model_gives_the_same_bytes(path):
     assert path.read_bytes() == first
 
 
+@pytest.mark.parametrize("name", ["file", "args", "self", "allow_pickle", "a/b", "ünï"])
+def test_a_parameter_of_any_name_is_saved(path, name):
+    class Scaled(sn.Layer):
+        parameter_names = (name,)
+
+        def __init__(self):
+            setattr(self, name, np.full(4, 2.0, np.float32))
+            setattr(self, f"d{name}", np.zeros(4, np.float32))
+
+        def forward(self, x):
+            return x * getattr(self, name), lambda dy: dy * getattr(self, name)
+
+    model = sn.Autoencoder(Scaled(), Scaled())
+    sn.save(path, model)
+    model.parameters.theta[...] = 0
+    sn.load(path, model)
+    assert (model.parameters.theta == 2).all()
+
+
 def test_the_name_is_taken_as_it_is(tmp_path):
     sn.save(tmp_path / "model.of.mine", make())
     assert [file.name for file in tmp_path.iterdir()] == ["model.of.mine"]

@@ -231,12 +231,12 @@ def test_what_a_living_process_is_writing_stays(path):
     assert theirs.exists()
 
 
-DEMOS = sorted(path for path in (ROOT / "demos").glob("*.py") if "sn.fit(" in path.read_text())
+DEMOS = sorted(path for path in (ROOT / "demos").glob("*.py") if "sn.fit(" in path.read_text("utf-8"))
 
 
 @pytest.mark.parametrize("demo", DEMOS, ids=lambda demo: demo.stem)
 def test_every_training_of_a_demo_is_saved_for_resume(demo):
-    calls = [node for node in ast.walk(ast.parse(demo.read_text())) if isinstance(node, ast.Call)]
+    calls = [node for node in ast.walk(ast.parse(demo.read_text("utf-8"))) if isinstance(node, ast.Call)]
     trainings = [call for call in calls if ast.unparse(call.func) == "sn.fit"]
     assert trainings
     for training in trainings:

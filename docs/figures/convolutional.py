@@ -23,7 +23,7 @@ def collect() -> None:
     """Write conv_draws.png, denoising_levels.png and convolutional.json from the results of all runs."""
     found = {}
     for name, (_, out) in JOBS.items():
-        metrics = json.loads((out / "metrics.json").read_text())
+        metrics = json.loads((out / "metrics.json").read_text("utf-8"))
         epochs = [
             record for record in metrics["history"]["epochs"] if record.get("network", name) in (name, "convolutional")
         ]

@@ -19,7 +19,7 @@ def main() -> None:
         out = Path("runs") / f"vae_mnist_seed_{seed}"
         demo = HERE.parent.parent / "demos" / "vae_mnist.py"
         subprocess.run([sys.executable, str(demo), "--seed", str(seed), "--out", str(out)], check=True)
-        metrics = json.loads((out / "metrics.json").read_text())
+        metrics = json.loads((out / "metrics.json").read_text("utf-8"))
         found[str(seed)] = {"seconds": metrics["seconds"], "results": metrics["results"]}
     shutil.copyfile(Path("runs") / f"vae_mnist_seed_{SEEDS[0]}" / "samples.png", HERE / "samples.png")
     with write_whole(HERE / "vae_mnist.json") as file:

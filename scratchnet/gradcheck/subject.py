@@ -89,7 +89,9 @@ class Subject:
     """
 
     def __init__(self, f: Any, inputs: tuple[Any, ...], seed: int, parameters: Parameters | None, dtype: type):
-        self.name = repr(f) if isinstance(f, Layer) else getattr(f, "__qualname__", type(f).__name__)
+        self.name = (
+            repr(f) if isinstance(f, Layer) else getattr(f, "__qualname__", getattr(f, "__name__", type(f).__name__))
+        )
         self.seed = seed
         self.owner, self._call, self._slots = _own_copy(f, parameters, dtype)
         arguments = _argument_names(self._call)

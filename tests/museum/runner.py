@@ -169,6 +169,8 @@ def show(exhibits: Sequence[Exhibit], kinds: Sequence[str] = KINDS, *, quick: bo
         "-p",
         "no:logging",
         "--hypothesis-seed=0",  # or it would read the source of each test, in each round, for the name of its examples
+        "-W",  # with a seed, on Python 3.14, it takes its own random numbers for a stranger's
+        "ignore::hypothesis.errors.HypothesisWarning",
         "-o",
         "addopts=",
         "--rootdir",

@@ -40,19 +40,23 @@ def visit() -> dict[str, Any]:
 # ---- what the visit shows
 
 
+@pytest.mark.slow
 def test_with_nothing_switched_on_every_test_passes(visit):
     assert visit["failing"] == []
 
 
+@pytest.mark.slow
 def test_the_placebo_passes_every_test(visit):
     assert not any(visit["caught"][PLACEBO.name].values())
 
 
+@pytest.mark.slow
 @each
 def test_the_bug_is_caught(visit, exhibit):
     assert any(visit["caught"][exhibit.name].values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_column_of_the_matrix_on_the_page_is_that_of_the_visit(visit, kind):
     column = {name: row[kind] is not None for name, row in visit["caught"].items() if kind in row}
@@ -61,11 +65,13 @@ def test_the_column_of_the_matrix_on_the_page_is_that_of_the_visit(visit, kind):
     assert column == {name: row[kind] for name, row in page.matrix_of(page_text).items()}
 
 
+@pytest.mark.slow
 @each
 def test_a_bug_that_the_gradient_check_passes_says_why(visit, exhibit):
     assert bool(exhibit.unseen) == (visit["caught"][exhibit.name]["gradient check"] is None)
 
 
+@pytest.mark.slow
 def test_every_test_that_is_sorted_by_its_name_exists(visit):
     assert visit["sorted_by_name"] == sorted({*APART, *SLOW, *ABSENT})
 
