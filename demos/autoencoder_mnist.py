@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from common import (
     PIXEL,
+    Line,
     Number,
     Run,
-    cosine,
     options,
     principal_components,
     run,
@@ -24,6 +24,7 @@ from common import (
     started_for_relu,
     table,
     verdict,
+    watched,
     whole_number,
 )
 
@@ -119,7 +120,7 @@ def tasks(arguments, x: np.ndarray, rng: np.random.Generator) -> dict[str, Task]
         SHALLOW: autoencoder((D, 1000, 30), rng, pixels=sigmoid),
         DEEP: autoencoder((D, 1000, 500, 250, 30), rng, pixels=sigmoid),
     }
-    fall = cosine(PEAK, arguments.deep_epochs * math.ceil(len(x) / DEEP_BATCH))
+    fall = sn.schedules.cosine(PEAK, arguments.deep_epochs * math.ceil(len(x) / DEEP_BATCH))
     return {name: Task(model, arguments.epochs, arguments.batch_size, PEAK) for name, model in simple.items()} | {
         name: Task(model, arguments.deep_epochs, DEEP_BATCH, fall) for name, model in deep.items()
     }
@@ -142,9 +143,9 @@ def autoencoder(
 def train(demo: Run, name: str, task: Task, x: np.ndarray, x_test: np.ndarray, rng) -> sn.History:
     """Train one network; after each epoch its test error is printed and added to its history."""
 
-    def measure(record: dict[str, float]) -> None:
+    def measure(record: dict[str, float]) -> str:
         record["test"] = error_of(task.model, x_test)
-        print(f"{name:20} epoch {record['epoch']:>2}/{task.epochs}  test {record['test']:.6f} {PIXEL}")
+        return f"{name:20} epoch {record['epoch']:>2}/{task.epochs}  test {record['test']:.6f} {PIXEL}"
 
     return sn.fit(
         task.model,
@@ -153,7 +154,7 @@ def train(demo: Run, name: str, task: Task, x: np.ndarray, x_test: np.ndarray, r
         epochs=task.epochs,
         batch_size=task.batch_size,
         rng=rng,
-        after_epoch=measure,
+        **watched(Line(measure)),
         checkpoint=demo.checkpoint(name),
     )
 

@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 import scratchnet as sn
 from scratchnet import console, plots
 from scratchnet.storage import write_whole
+from scratchnet.supervision import Bar
 
 QUICK_EPOCHS, QUICK_TRAIN, QUICK_TEST = 3, 6_000, 1_000
 PIXEL = "squared error/pixel"  # of pixels in [0, 1]
@@ -216,9 +217,19 @@ def in_parts(function: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> np.
     return np.concatenate([function(rows) for rows in chunks(x)])
 
 
-def cosine(peak: float, steps: int) -> Callable[[int], float]:
-    """A learning rate for each step, from `peak` down to 0 after so many steps, along half a cosine."""
-    return lambda step: peak / 2 * (1 + math.cos(math.pi * step / steps))
+class Line(sn.Callback):
+    """Prints a line of the demo's own after each epoch."""
+
+    def __init__(self, line: Callable[[dict[str, float]], str]):
+        self.line = line
+
+    def after_epoch(self, run: Any) -> None:  # noqa: D102
+        print(self.line(run.record))
+
+
+def watched(*callbacks: sn.Callback) -> dict[str, Any]:
+    """For `sn.fit`: its bar, and in place of its line an epoch these callbacks."""
+    return {"progress": False, "callbacks": [Bar(), *callbacks]}
 
 
 def started_for_relu(*layers: sn.Layer) -> sn.Sequential:

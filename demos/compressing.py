@@ -12,7 +12,7 @@ import zlib
 
 import numpy as np
 from codec import Codec, Curve, best_choices, measured, psnr
-from common import Number, Run, cosine, options, principal_components, run, squared_error, started_for_relu, table
+from common import Number, Run, options, principal_components, run, squared_error, started_for_relu, table, watched
 
 import scratchnet as sn
 from scratchnet import plots
@@ -45,11 +45,11 @@ def main() -> None:
         course = sn.fit(
             model,
             x,
-            optimizer=sn.Adam(cosine(PEAK, arguments.epochs * math.ceil(len(x) / arguments.batch_size))),
+            optimizer=sn.Adam(sn.schedules.cosine(PEAK, arguments.epochs * math.ceil(len(x) / arguments.batch_size))),
             epochs=arguments.epochs,
             batch_size=arguments.batch_size,
             rng=rng,
-            after_epoch=lambda record: None,  # a line for each network, below, is enough
+            **watched(),  # a line for each network, below, is enough
             checkpoint=demo.checkpoint(family, L),
         )
         history.epochs += [{f"{family}, numbers": L, **record} for record in course.epochs]

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from common import (
     PIXEL,
+    Line,
     Number,
     Run,
     epoch_curves,
@@ -27,6 +28,7 @@ from common import (
     started_for_relu,
     table,
     verdict,
+    watched,
 )
 
 import scratchnet as sn
@@ -152,7 +154,7 @@ def main() -> None:
         batch_size=arguments.batch_size,
         rng=rng,
         validation=x_test,
-        after_epoch=lambda record: print(epoch_line(record, arguments.epochs, x, pytorch)),
+        **watched(Line(lambda record: epoch_line(record, arguments.epochs, x, pytorch))),
         checkpoint=demo.checkpoint(),
     )
     if history.interrupted:

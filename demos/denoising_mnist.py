@@ -10,9 +10,24 @@ and ε too, so that is done. The images are shuffled, which the published traini
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
-from common import PIXEL, Number, Run, epoch_curves, epoch_line, in_parts, options, run, squared_error, table, verdict
+from common import (
+    PIXEL,
+    Line,
+    Number,
+    Run,
+    epoch_curves,
+    epoch_line,
+    in_parts,
+    options,
+    run,
+    squared_error,
+    table,
+    verdict,
+    watched,
+)
 
 import scratchnet as sn
 from scratchnet import plots
@@ -73,9 +88,7 @@ def main() -> None:
             batch_size=arguments.batch_size,
             rng=rng,
             validation=x_test,
-            after_epoch=lambda record, name=name: print(
-                epoch_line(record, arguments.epochs, x, pytorch if name == CONV else ())
-            ),
+            **watched(Line(partial(epoch_line, epochs=arguments.epochs, x=x, pytorch=pytorch if name == CONV else ()))),
             checkpoint=demo.checkpoint(name),
         )
         history.epochs += [{"network": name, **record} for record in course.epochs]

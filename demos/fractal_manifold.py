@@ -13,13 +13,13 @@ from common import (
     QUICK_TRAIN,
     Number,
     Run,
-    cosine,
     options,
     perceptron,
     principal_components,
     run,
     squared_distances,
     table,
+    watched,
     whole_number,
 )
 
@@ -54,11 +54,11 @@ def main() -> None:
         course = sn.fit(
             models[L],
             x,
-            optimizer=sn.Adam(cosine(PEAK, steps)),
+            optimizer=sn.Adam(sn.schedules.cosine(PEAK, steps)),
             epochs=arguments.epochs,
             batch_size=arguments.batch_size,
             rng=rng,
-            after_epoch=lambda record: None,  # a line for each bottleneck, below, is enough
+            **watched(),  # a line for each bottleneck, below, is enough
             checkpoint=demo.checkpoint(L),
         )
         history.epochs += [{"bottleneck": L, **record} for record in course.epochs]

@@ -1,41 +1,54 @@
 """A judge of images: a classifier of digits that may also say that an image is none."""
 
 import math
+from typing import Any
 
 import numpy as np
 from common import Number
 
 import scratchnet as sn
+from scratchnet.layer import without_dx
 
 PASSES = 0.95  # share of real test digits that are digit-like by definition
 
 
-class Judge:
-    """Ten logits, each for one digit against everything else.
+class Judge(sn.Classifier):
+    """A classifier whose ten logits are each for one digit against everything else.
 
-    It learns from rows [image | ten targets]. Half of what it sees are non-digits made of the batch's own images, all
-    ten targets 0: a judge that knows digits only is sure of anything.
+    Half of what it sees in training are non-digits made of the batch's own images, all ten targets 0: a judge that
+    knows digits only is sure of anything.
     """
 
     unit = "nats/image"
 
-    def __init__(self, network: sn.Sequential):
-        self.network, self.parameters = network, sn.Parameters(network=network)
-        self.dtype = self.parameters.theta.dtype
+    def __init__(self, network: sn.Layer):
+        super().__init__(network)
         self.least = 0.5  # the confidence from which an image is digit-like
 
-    def loss(self, rows: np.ndarray, rng: np.random.Generator) -> sn.Loss:
-        """The cross-entropy of the ten, and its way back."""
-        images, target = rows[:, :-10], rows[:, -10:]
-        others = np.concatenate([torn(images[::2], rng), overlaid(images[1::2], rng)])
-        logits, network_backward = self.network.forward(np.concatenate([images, others]))
-        value, dlogits = sn.bce_with_logits(logits, np.concatenate([target, np.zeros_like(target)]))
-        return sn.Loss(value, {"cross-entropy": value}, lambda: network_backward(dlogits, need_dx=False))
+    def loss(self, batch: tuple[np.ndarray, np.ndarray], rng: Any = None) -> sn.Loss:
+        """The cross-entropy of the ten, each a yes or no, in place of the softmax's."""
+        x, labels = batch
+        others = np.concatenate([torn(x[::2], rng), overlaid(x[1::2], rng)])
+        logits, network_backward = self.network.forward(np.concatenate([x, others]))
+        target = np.zeros_like(logits)
+        target[np.arange(len(x)), labels] = 1  # and no 1 in the rows of the others
+        value, dlogits = sn.bce_with_logits(logits, target)
+        accuracy = np.mean(logits[: len(x)].argmax(axis=1) == labels)
+        return sn.Loss(
+            value,
+            {"cross-entropy": value},
+            lambda: without_dx(self.network, network_backward)(dlogits),
+            {"accuracy": accuracy},
+        )
+
+    def probabilities(self, x: np.ndarray) -> np.ndarray:
+        """Of each digit against everything else: the ten do not sum to 1."""
+        return sn.kernels.sigmoid(self.network.forward(x)[0])
 
     def confidence(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The largest of the ten probabilities (N,), and the digit that has it."""
-        logits, _ = self.network.forward(images)
-        return sn.kernels.sigmoid(logits.max(axis=1)), logits.argmax(axis=1)
+        p = self.probabilities(images)
+        return p.max(axis=1), p.argmax(axis=1)
 
     def calibrate(self, digits: np.ndarray) -> None:
         """Be as strict as lets the share PASSES of real digits pass."""
@@ -58,7 +71,7 @@ class Judge:
             "overlaid": overlaid(x, rng),
             "mean of two": (x + x[rng.permutation(len(x))]) / 2,
         }
-        shares = {"judge names the digit": self.confidence(x)[1] == labels}
+        shares = {"judge names the digit": np.array(self.accuracy((x, labels)))}
         shares |= {f"judge passes {name}": self.passes(images) for name, images in others.items()}
         return {name: Number(100 * np.mean(share).item(), "%", digits=1) for name, share in shares.items()}
 

@@ -9,7 +9,7 @@ import itertools
 import math
 
 import numpy as np
-from common import Number, Run, chunks, cosine, options, perceptron, run, squared_distances, whole_number
+from common import Number, Run, chunks, options, perceptron, run, squared_distances, watched, whole_number
 from judge import Judge
 
 import scratchnet as sn
@@ -35,24 +35,23 @@ def main() -> None:
     rng = np.random.default_rng(arguments.seed)
     D, H = x.shape[1], arguments.hidden
 
-    def train(name: str, model, x: np.ndarray, epochs: int) -> sn.History:
+    def train(name: str, model, data, epochs: int) -> sn.History:
         return sn.fit(
             model,
-            x,
-            optimizer=sn.Adam(cosine(PEAK, epochs * math.ceil(len(x) / arguments.batch_size))),
+            data,
+            optimizer=sn.Adam(sn.schedules.cosine(PEAK, epochs * math.ceil(len(x) / arguments.batch_size))),
             epochs=epochs,
             batch_size=arguments.batch_size,
             rng=rng,
-            after_epoch=lambda record: None,  # what a network is worth, below, is enough
+            **watched(),  # what a network is worth, below, is enough
             checkpoint=demo.checkpoint(name),
         )
 
     judge = Judge(perceptron(D, H, H, 10, rng=rng))
-    targets = np.eye(10, dtype=x.dtype)[labels]
-    if train("judge", judge, np.concatenate([x, targets], axis=1), min(arguments.epochs, JUDGE_EPOCHS)).interrupted:
+    if train("judge", judge, (x, labels), min(arguments.epochs, JUDGE_EPOCHS)).interrupted:
         raise KeyboardInterrupt
     judge.calibrate(x_test)
-    sn.save(demo.path("judge.npz"), judge)  # type: ignore[arg-type]  (a judge has what is saved: parameters)
+    sn.save(demo.path("judge.npz"), judge)
     results = judge.record(x_test, labels_test, rng)
     print("\n".join(f"{name}: {number.value:.1f} %" for name, number in results.items()))
 

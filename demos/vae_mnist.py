@@ -7,6 +7,7 @@ and the use of each latent dimension (with --latent 2 the whole latent plane too
 
 import numpy as np
 from common import (
+    Line,
     Number,
     Run,
     chunks,
@@ -19,6 +20,7 @@ from common import (
     squared_distances,
     table,
     verdict,
+    watched,
     whole_number,
 )
 
@@ -71,7 +73,7 @@ def main() -> None:
         batch_size=arguments.batch_size,
         rng=rng,
         validation=x_test,
-        after_epoch=lambda record: print(epoch_line(record, arguments.epochs, len(x))),
+        **watched(Line(lambda record: epoch_line(record, arguments.epochs, len(x)))),
         checkpoint=demo.checkpoint(),
     )
     if history.interrupted:

@@ -3,10 +3,11 @@
     import numpy as np, scratchnet as sn
 
 Read the source in this order: layer, layers.dense, kernels.formulas, layers.activations, layers.sequential, losses,
-gaussian, parameters, optim, models.vae, training. Each derivation is a chapter of docs/.
+gaussian, parameters, optim, models.vae, training, callbacks. Each derivation is a chapter of docs/.
 """
 
-from scratchnet import corruption, data, kernels, probability
+from scratchnet import callbacks, corruption, data, kernels, probability, schedules
+from scratchnet.callbacks import Callback
 from scratchnet.errors import DataError, DivergenceError, GradientError, ShapeError
 from scratchnet.evaluation import elbo, log_likelihood
 from scratchnet.gaussian import kl_standard_normal, sample_gaussian
@@ -24,12 +25,13 @@ from scratchnet.layers import (
     Sigmoid,
     Tanh,
 )
-from scratchnet.losses import bce, bce_with_logits, mse
-from scratchnet.models import VAE, Autoencoder, Loss
-from scratchnet.optim import SGD, Adam
+from scratchnet.losses import bce, bce_with_logits, mse, softmax_cross_entropy
+from scratchnet.models import VAE, Autoencoder, Bernoulli, Classifier, Gaussian, Loss
+from scratchnet.optim import SGD, Adam, Optimizer
 from scratchnet.parameters import Parameters
+from scratchnet.run import History
 from scratchnet.storage import load, save
-from scratchnet.training import History, fit
+from scratchnet.training import fit
 
 __version__ = "0.1.0"
 
@@ -38,18 +40,23 @@ __all__ = [
     "VAE",
     "Adam",
     "Autoencoder",
+    "Bernoulli",
+    "Callback",
+    "Classifier",
     "Conv2D",
     "ConvTranspose2D",
     "DataError",
     "Dense",
     "DivergenceError",
     "Flatten",
+    "Gaussian",
     "GradientError",
     "GradientReport",
     "History",
     "Layer",
     "Loss",
     "MaxPool2D",
+    "Optimizer",
     "Parameters",
     "ReLU",
     "Reshape",
@@ -59,6 +66,7 @@ __all__ = [
     "Tanh",
     "bce",
     "bce_with_logits",
+    "callbacks",
     "check_gradients",
     "corruption",
     "data",
@@ -72,4 +80,6 @@ __all__ = [
     "probability",
     "sample_gaussian",
     "save",
+    "schedules",
+    "softmax_cross_entropy",
 ]

@@ -107,6 +107,33 @@ def check_finite(where: str, name: str, x: Array) -> None:
         raise DataError(f"{where} expects {name} to be finite, got {describe(x)}.")
 
 
+def check_labels(where: str, name: str, labels: Any, count: int | None, classes: int) -> None:
+    """`labels` is (count,) of integers from 0 to `classes` − 1; a count of None leaves the length open."""
+    if not isinstance(labels, np.ndarray):
+        raise TypeError(
+            f"{where} expects {name} to be a NumPy array of integers, got {named(labels)}: convert it with "
+            "np.asarray(labels)."
+        )
+    if labels.ndim == 2 and labels.shape[1] == classes > 1:
+        raise ShapeError(
+            f"{where} expects {name} to be the number of each example's class, (N,), got one-hot rows, {labels.shape}: "
+            "use labels.argmax(axis=1)."
+        )
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        raise ShapeError(f"{where} expects {name} of shape (N,), got a column, {labels.shape}: use labels[:, 0].")
+    if labels.dtype.kind not in "iu":
+        raise TypeError(
+            f"{where} expects {name} to hold integers, got {labels.dtype}: use labels.astype(int), if each is the "
+            "number of a class."
+        )
+    if labels.ndim != 1 or count not in (None, len(labels)):
+        N = "N" if count is None else count
+        raise ShapeError(f"{where} expects {name} of shape ({N},), one for each example, got {labels.shape}.")
+    if len(labels) and not (labels.min() >= 0 and labels.max() < classes):
+        hint = ": classes count from 0, so subtract 1" if labels.min() == 1 and labels.max() == classes else ""
+        raise DataError(f"{where} expects {name} from 0 to {classes - 1}, got {describe(labels)}{hint}.")
+
+
 def check_in_place(where: str, name: str, x: Array, /, **others: Array) -> None:
     """`x` may be changed in place: it can be written to, and no other array lies where it does."""
     if not x.flags.writeable:
@@ -264,7 +291,9 @@ def check_path(where: str, name: str, path: Any) -> Path:
 def check_model(where: str, model: Any) -> None:
     """`model` has parameters by name."""
     if not hasattr(getattr(model, "parameters", None), "named"):
-        raise TypeError(f"{where} expects a model such as VAE(…) or Autoencoder(…), got {named(model)}.")
+        raise TypeError(
+            f"{where} expects a model such as VAE(…) or Autoencoder(…), got {named(model)}: a layer will do too."
+        )
 
 
 def check_text(where: str, **texts: Any) -> None:

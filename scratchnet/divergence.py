@@ -26,6 +26,14 @@ def of_loss(model: Model, x: Array, loss: Loss, optimizer: Optimizer, rng: np.ra
     )
 
 
+def of_output(model: Model, x: Any, error: Exception, optimizer: Optimizer, rng: np.random.Generator) -> str:
+    """Why the loss on the batch x could not be computed from what the network gave."""
+    where, large = _traced(model, x, rng, optimizer)
+    term = f" ({model.term} has no value)" if hasattr(model, "term") else ""
+    why = str(error).partition(": ")[0].removesuffix(".")
+    return f"After {steps(optimizer)} the loss has no value{term}, as {why}: {where}; {large}{_hint(optimizer)}."
+
+
 def of_gradient(model: Model, x: Array, loss: Loss, optimizer: Optimizer, rng: np.random.Generator) -> str:
     """Why the gradient is not finite where the loss on the batch x is."""
     bad = [name for name, layer, W in model.parameters.slots if not _is_finite(getattr(layer, f"d{W}"))]
@@ -81,13 +89,16 @@ def _traced(model: Model, x: Array, rng: np.random.Generator, optimizer: Optimiz
     if not hasattr(model, "trace"):
         return "the parameters are finite", ""
     large = ""
-    for name, y in model.trace(x, rng):
-        if not _is_finite(y):
-            return f"the first output that is not finite is that of {name}", large
-        for quantity, (least, what) in _LARGE.items():
-            extreme = y.flat[np.abs(y).argmax()].item()
-            if not large and name.endswith(quantity) and abs(extreme) >= least:
-                large = f"{quantity} reached {extreme:.3g}{what}; "
+    try:
+        for name, y in model.trace(x, rng):
+            if not _is_finite(y):
+                return f"the first output that is not finite is that of {name}", large
+            for quantity, (least, what) in _LARGE.items():
+                extreme = y.flat[np.abs(y).argmax()].item()
+                if not large and name.endswith(quantity) and abs(extreme) >= least:
+                    large = f"{quantity} reached {extreme:.3g}{what}; "
+    except (LookupError, TypeError, ValueError):  # a trace that was written for another kind of batch
+        return "the parameters are finite", large
     return "the outputs of all layers are finite, so it is the loss itself that overflows", large
 
 

@@ -10,7 +10,18 @@ class ShapeError(ValueError):
 
 
 class DataError(ValueError):
-    """The numbers, or the file they came from, are not what they claim to be."""
+    """The numbers, or the file they came from, are not what they claim to be.
+
+    Attributes
+    ----------
+    of_output : bool
+        Whether it is a network that gave them: a probability of exactly 1, or NaN for a logit. In a training this means
+        that it diverged, and `fit` raises a `DivergenceError` in its place.
+    """
+
+    def __init__(self, message: str = "", *, of_output: bool = False):
+        super().__init__(message)
+        self.of_output = of_output
 
 
 class DivergenceError(FloatingPointError):

@@ -4,6 +4,7 @@ Derivations, and what such numbers do and do not mean: docs/11-vae.md, docs/13-i
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +12,8 @@ from scratchnet import kernels
 from scratchnet.checks import (
     check_batch,
     check_count,
+    check_finite,
+    check_flag,
     check_floats,
     check_number,
     check_pixels,
@@ -18,7 +21,11 @@ from scratchnet.checks import (
     check_rng,
     check_rows,
     check_same,
+    describe,
+    listed,
+    named,
 )
+from scratchnet.errors import DataError, ShapeError
 from scratchnet.gaussian import noise_like, sample_gaussian
 from scratchnet.models.vae import VAE
 from scratchnet.types import Array
@@ -26,7 +33,7 @@ from scratchnet.types import Array
 _ROWS = 1000  # images or samples in flight at once, so that memory does not grow with the data
 
 
-def elbo(vae: VAE, x: Array, rng: np.random.Generator) -> dict[str, float]:
+def elbo(vae: Any, x: Array, rng: np.random.Generator, *, per_image: bool = False) -> dict[str, Any]:
     """The evidence lower bound of images x, in nats per image, by one sample z from each image's own q(z|x).
 
     ELBO = E_q[log p(x|z)] − KL(q(z|x) ‖ N(0, I)), with β = 1 whatever the model was trained with. Evaluated at z = μ
@@ -35,20 +42,24 @@ def elbo(vae: VAE, x: Array, rng: np.random.Generator) -> dict[str, float]:
     Parameters
     ----------
     vae : VAE
+        Or any model with `encode(x)` → (mu, logvar), a layer `decoder` and a `likelihood`.
     x : (N, D)
     rng : numpy.random.Generator
         Draws ε.
+    per_image : bool
+        Whether to return the numbers of each image too.
 
     Returns
     -------
     dict
         "elbo"; "reconstruction", the mean of −log p(x|z); "kl"; and "stderr", the standard error of "elbo" as a mean
-        over images, NaN for a single one. elbo = −(reconstruction + kl).
+        over images, NaN for a single one. elbo = −(reconstruction + kl). With `per_image` also "per_image": of each of
+        the first three an array (N,) in float64, of which it is the mean.
 
     Raises
     ------
     DataError
-        If x is not finite, or not in [0, 1] where pixels are Bernoulli.
+        If x is not finite, or not in [0, 1] where pixels are Bernoulli; or if the model gives NaN.
     ShapeError
         If x does not fit the encoder or is empty.
 
@@ -66,26 +77,19 @@ def elbo(vae: VAE, x: Array, rng: np.random.Generator) -> dict[str, float]:
     >>> abs(found["elbo"] + found["reconstruction"] + found["kl"]) < 1e-6
     True
     """
-    _check_arguments("elbo", vae, x, rng)
+    _check_arguments("elbo", vae, x, rng, per_image)
     nll, kl = [], []
     for rows in _chunks(x):
-        mu, logvar = vae.encode(rows)
+        mu, logvar = _encoded("elbo", vae, rows)
         z, _ = sample_gaussian(mu, logvar, noise_like(mu, rng))
-        y, _ = vae.decoder.forward(z)
-        vae.check_decoded(y, rows)
-        nll.append(vae.likelihood.nll_per_image(y, rows))
-        kl.append(kernels.kl_standard_normal(mu, logvar)[0])
+        nll.append(_nll_per_image("elbo", vae, z, rows))
+        kl.append(kernels.kl_standard_normal(mu, logvar)[0].astype(np.float64))
     reconstruction, divergence = np.concatenate(nll), np.concatenate(kl)  # (N,) each
-    bound = -(reconstruction + divergence)
-    return {
-        "elbo": bound.mean().item(),
-        "reconstruction": reconstruction.mean().item(),
-        "kl": divergence.mean().item(),
-        "stderr": bound.std(ddof=1).item() / len(x) ** 0.5 if len(x) > 1 else float("nan"),
-    }
+    each = {"elbo": -(reconstruction + divergence), "reconstruction": reconstruction, "kl": divergence}
+    return _summary(each, per_image)
 
 
-def log_likelihood(vae: VAE, x: Array, k: int, rng: np.random.Generator) -> float:
+def log_likelihood(vae: Any, x: Array, k: int, rng: np.random.Generator, *, per_image: bool = False) -> dict[str, Any]:
     """The importance-weighted bound L_k on log p(x), in nats per image, by k samples z from each image's own q(z|x).
 
     L_k = (1/N) Σₙ log (1/k) Σᵢ p(xₙ|zᵢ) p(zᵢ) / q(zᵢ|xₙ),  i = 1 … k. At k = 1 it is the ELBO, with
@@ -95,23 +99,26 @@ def log_likelihood(vae: VAE, x: Array, k: int, rng: np.random.Generator) -> floa
     Parameters
     ----------
     vae : VAE
-        Its β plays no part.
+        Or any model with `encode(x)` → (mu, logvar), a layer `decoder` and a `likelihood`. Its β plays no part.
     x : (N, D)
         Black or white for "bernoulli": with grey pixels L_k is a bound on a cost, not on a likelihood.
     k : int
         Samples per image, at least 1; Burda et al. take 5000. Time grows with N·k, memory does not grow with k.
     rng : numpy.random.Generator
         Draws ε, image by image: (N, k, L).
+    per_image : bool
+        Whether to return the numbers of each image too.
 
     Returns
     -------
-    float
-        L_k, the mean over images.
+    dict
+        "log_likelihood", L_k, the mean over images; and "stderr", its standard error as such a mean, NaN for a single
+        image. With `per_image` also "per_image": {"log_likelihood": an array (N,) in float64}.
 
     Raises
     ------
     DataError
-        If x is not finite, or not in [0, 1] where pixels are Bernoulli.
+        If x is not finite, or not in [0, 1] where pixels are Bernoulli; or if the model gives NaN.
     ShapeError
         If x does not fit the encoder or is empty.
     ValueError
@@ -128,27 +135,27 @@ def log_likelihood(vae: VAE, x: Array, k: int, rng: np.random.Generator) -> floa
     >>> rng = np.random.default_rng(0)
     >>> vae = sn.VAE(sn.Dense(4, 2, rng=rng), sn.Dense(1, 4, rng=rng))
     >>> vae.parameters.theta[...] = 0               # each pixel is a fair coin whatever z is, and q(z|x) is the prior
-    >>> round(sn.log_likelihood(vae, np.ones((3, 4), np.float32), 10, rng), 4)      # 4 log ½
+    >>> found = sn.log_likelihood(vae, np.ones((3, 4), np.float32), 10, rng)
+    >>> round(found["log_likelihood"], 4)                                           # 4 log ½
     -2.7726
     """
-    _check_arguments("log_likelihood", vae, x, rng)
-    check_count("log_likelihood", "k", k)
-    mu, logvar = (np.concatenate(part) for part in zip(*map(vae.encode, _chunks(x)), strict=True))  # (N, L) each
+    where = "log_likelihood"
+    _check_arguments(where, vae, x, rng, per_image)
+    k = check_count(where, "k", k)
+    codes = [_encoded(where, vae, rows) for rows in _chunks(x)]
+    mu, logvar = (np.concatenate(part) for part in zip(*codes, strict=True))  # (N, L) each
     log_sum = np.full(len(x), -np.inf)  # log Σᵢ wᵢ over the samples so far, (N,)
-    k = int(k)  # a NumPy int8 would overflow
     samples = len(x) * k  # all k of the first image, then all k of the second, …
     for start in range(0, samples, _ROWS):
         n = np.arange(start, min(start + _ROWS, samples)) // k  # the image that each sample belongs to
         eps = noise_like(mu[n], rng)
         z, _ = sample_gaussian(mu[n], logvar[n], eps)
-        y, _ = vae.decoder.forward(z)
-        vae.check_decoded(y, x[n])
         # log p(z) = −½ Σ (z² + log 2π) and log q(z|x) = −½ Σ (ε² + logvar + log 2π), as ε = (z − μ)/σ:
         # log p(z) − log q(z|x) = ½ Σ (ε² + logvar − z²)
         log_p_over_q = 0.5 * (eps**2 + logvar[n] - z**2).sum(axis=1, dtype=np.float64)
-        log_w = log_p_over_q - vae.likelihood.nll_per_image(y, x[n])
+        log_w = log_p_over_q - _nll_per_image(where, vae, z, x[n])
         np.logaddexp.at(log_sum, n, log_w)
-    return (log_sum - np.log(k)).mean().item()
+    return _summary({"log_likelihood": log_sum - np.log(k)}, per_image)
 
 
 def bce_scale(train: Array, test: Array) -> dict[str, float]:
@@ -205,8 +212,10 @@ def kl_per_latent(mu: Array, logvar: Array) -> Array:
 
     Raises
     ------
+    DataError
+        If a number is not finite.
     ShapeError
-        If the shapes differ, or N is 0.
+        If the shapes differ or are not (N, L), or N is 0.
 
     Notes
     -----
@@ -219,9 +228,12 @@ def kl_per_latent(mu: Array, logvar: Array) -> Array:
     >>> kl_per_latent(np.array([[2.0, 0.0], [2.0, 0.0]]), np.zeros((2, 2)))
     array([2., 0.])
     """
-    check_floats("kl_per_latent", "mu", mu)
-    check_same("kl_per_latent", "logvar", logvar, "mu", mu)
-    check_batch("kl_per_latent", mu)
+    where = "kl_per_latent"
+    check_points(where, "mu", mu)
+    check_same(where, "logvar", logvar, "mu", mu)
+    check_batch(where, mu)
+    check_finite(where, "mu", mu)
+    check_finite(where, "logvar", logvar)
     return kernels.kl_standard_normal(mu.T, logvar.T)[0] / len(mu)  # a row of the transpose is a latent dimension
 
 
@@ -237,6 +249,8 @@ def active_units(mu: Array, threshold: float = 0.01) -> Array:
 
     Raises
     ------
+    DataError
+        If a number is not finite.
     ShapeError
         If N is 0.
 
@@ -253,17 +267,61 @@ def active_units(mu: Array, threshold: float = 0.01) -> Array:
     """
     check_points("active_units", "mu", mu)
     check_batch("active_units", mu)
-    check_number("active_units", "threshold", threshold, 0)
+    check_finite("active_units", "mu", mu)
+    threshold = check_number("active_units", "threshold", threshold, 0)
     return mu.var(axis=0) > threshold
 
 
-def _check_arguments(where: str, vae: VAE, x: Array, rng: np.random.Generator) -> None:
-    if not isinstance(vae, VAE):
-        raise TypeError(f"{where} expects a VAE, got {type(vae).__name__}.")
+def _check_arguments(where: str, vae: Any, x: Array, rng: np.random.Generator, per_image: bool) -> None:
+    lacks = [name for name in ("encode", "decoder", "likelihood") if not hasattr(vae, name)]
+    if lacks or isinstance(vae, type):
+        raise TypeError(
+            f"{where} expects a VAE, got {named(vae)}{f', which lacks {listed(lacks)}' if lacks else ''}: any object "
+            "with encode, decoder and likelihood will do."
+        )
     check_rng(where, rng)
-    check_rows(where, "x", x, vae.encoder.n_in, vae.dtype)
+    check_flag(where, "per_image", per_image)
+    check_floats(where, "x", x)
+    check_rows(where, "x", x, getattr(getattr(vae, "encoder", None), "n_in", None), getattr(vae, "dtype", x.dtype))
     check_batch(where, x)
-    vae.check_range(where, x)
+    probabilities = getattr(vae.likelihood, "pixels_are_probabilities", False)
+    (check_pixels if probabilities else check_finite)(where, "x", x)
+
+
+def _encoded(where: str, vae: Any, x: Array) -> tuple[Array, Array]:
+    """μ and log σ² of q(z|x), (N, L) each, none of them NaN or infinite."""
+    mu, logvar = vae.encode(x)
+    for name, found in (("mu", mu), ("logvar", logvar)):
+        if not np.isfinite(found).all():
+            raise DataError(
+                f"{where} expects the model to encode x in finite numbers, got {name} with {describe(found)}: look for "
+                "NaN in its parameters."
+            )
+    return mu, logvar
+
+
+def _nll_per_image(where: str, vae: Any, z: Array, x: Array) -> Array:
+    """−log p(x|z) of each image, (N,), in float64 and not NaN."""
+    y, _ = vae.decoder.forward(z)
+    if y.shape != x.shape and isinstance(vae, VAE):
+        vae.check_decoded(y, x)
+    nll = np.asarray(vae.likelihood.nll_per_image(y, x), np.float64)
+    if nll.shape != (len(x),):
+        raise ShapeError(f"{where} expects nll_per_image to return a number for each image, (N,), got {nll.shape}.")
+    if np.isnan(nll).any():
+        raise DataError(
+            f"{where} expects the model to give each image a likelihood, got {describe(nll)}: look for NaN in its "
+            "parameters."
+        )
+    return nll
+
+
+def _summary(each: dict[str, Array], per_image: bool) -> dict[str, Any]:
+    """The mean of each, the standard error of the first, and if asked for what they are means of."""
+    first = next(iter(each.values()))
+    found: dict[str, Any] = {name: numbers.mean().item() for name, numbers in each.items()}
+    found["stderr"] = first.std(ddof=1).item() / len(first) ** 0.5 if len(first) > 1 else float("nan")
+    return found | ({"per_image": each} if per_image else {})
 
 
 def _cross_entropy(x: Array, p: Array) -> float:

@@ -19,7 +19,8 @@ class Layer(ABC):
     """A function with its derivative, and the parameters of both.
 
     A layer with parameters names them in `parameter_names` and holds each under its name, with its gradient under
-    `d` and that name: `W` and `dW`. A layer made of layers returns them from `children`.
+    `d` and that name: `W` and `dW`. A layer made of layers returns them from `children`. Arrays that are not trained,
+    yet belong to what the layer has learnt, such as a running mean, are named in `state_names`.
 
     Examples
     --------
@@ -37,6 +38,12 @@ class Layer(ABC):
 
     parameter_names: tuple[str, ...] = ()
     """The attributes that are trained."""
+
+    state_names: tuple[str, ...] = ()
+    """The attributes that are not trained, yet saved, loaded and checkpointed. They may change only in training."""
+
+    training: bool = False
+    """Whether a step of `fit` is under way, which alone sets it: never while validating, encoding or evaluating."""
 
     skips_dx: bool = False
     """Whether `backward` takes `need_dx=False`: add up the parameters' gradients and leave ∂L/∂x uncomputed."""

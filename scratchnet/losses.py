@@ -7,9 +7,11 @@ A loss sums over an example's features and takes the mean over the batch. The 1/
 import cmath
 from typing import Any
 
+import numpy as np
+
 from scratchnet import kernels
-from scratchnet.checks import check_batch, check_floats, check_pixels, check_same, describe
-from scratchnet.errors import DataError
+from scratchnet.checks import check_batch, check_floats, check_labels, check_pixels, check_same, describe
+from scratchnet.errors import DataError, ShapeError
 from scratchnet.types import Array
 
 
@@ -89,7 +91,7 @@ def bce(p: Array, target: Array) -> tuple[float, Array]:
     _check_pair("bce", "p", p, target)
     if p.size and not (p.min() > 0 and p.max() < 1):
         hint = "where a sigmoid rounds to 0 or 1, bce_with_logits(logits, target) still works"
-        raise DataError(f"bce expects p strictly between 0 and 1, got {describe(p)}: {hint}.")
+        raise DataError(f"bce expects p strictly between 0 and 1, got {describe(p)}: {hint}.", of_output=True)
     check_pixels("bce", "target", target)
     return batch_mean(*kernels.bce(p, target))
 
@@ -137,6 +139,63 @@ def bce_with_logits(logits: Array, target: Array) -> tuple[float, Array]:
     if not cmath.isfinite(value):  # as it is with a target that is no probability
         check_pixels("bce_with_logits", "target", target)
     return value, dlogits
+
+
+def softmax_cross_entropy(logits: Array, labels: Array) -> tuple[float, Array]:
+    """(1/N) Σₙ −log pₙ[labelₙ] with p = softmax(logits), in nats per example, stable for any logit.
+
+    softmax(l)_c = e^l_c / Σⱼ e^l_j.
+
+    Parameters
+    ----------
+    logits : (N, C)
+        One for each class. −∞ stands for a class that is ruled out: its probability is 0, and so is its derivative.
+    labels : (N,) of integers
+        The class of each example, from 0 to C − 1.
+
+    Returns
+    -------
+    value : float
+    dlogits : (N, C)
+        (p − 1[c = label]) / N.
+
+    Raises
+    ------
+    DataError
+        If a label is not one of the classes, or a row of logits has NaN, +∞, or nothing but −∞.
+    ShapeError
+        If logits is not (N, C) or labels not (N,), or N is 0.
+    TypeError
+        If logits does not hold floats, or labels no integers.
+
+    Notes
+    -----
+    Derivation: docs/04-activations-and-losses.md. Bridle, Probabilistic Interpretation of Feedforward Classification
+    Network Outputs, 1990.
+
+    Examples
+    --------
+    >>> import numpy as np, scratchnet as sn
+    >>> value, dlogits = sn.softmax_cross_entropy(np.log(np.array([[1.0, 2.0, 1.0]])), np.array([1]))
+    >>> round(value, 6), dlogits                                    # p = ¼, ½, ¼, and −log ½
+    (0.693147, array([[ 0.25, -0.5 ,  0.25]]))
+    """
+    check_logits("softmax_cross_entropy", logits)
+    check_labels("softmax_cross_entropy", "labels", labels, len(logits), logits.shape[1])
+    return batch_mean(*kernels.softmax_cross_entropy(logits, labels.astype(np.intp, copy=False)))
+
+
+def check_logits(where: str, logits: Array) -> None:
+    """`logits` is (N, C), and each row has a largest number."""
+    check_floats(where, "logits", logits)
+    check_batch(where, logits)
+    if logits.ndim != 2 or logits.shape[1] == 0:
+        raise ShapeError(f"{where} expects logits of shape (N, C), a column for each class, got {logits.shape}.")
+    if not np.isfinite(logits.max(axis=1)).all():  # NaN and +∞ are the largest of their row
+        raise DataError(
+            f"{where} expects logits that are numbers or −∞, and not −∞ for every class, got {describe(logits)}.",
+            of_output=True,
+        )
 
 
 def batch_mean(per_example: Array, *derivatives: Array) -> Any:

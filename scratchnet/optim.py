@@ -5,34 +5,59 @@ one optimizer trains one model. Derivations: docs/05-optimizers.md.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+
+import numpy as np
 
 from scratchnet import kernels
-from scratchnet.checks import check_floats, check_in_place, check_number, check_same
+from scratchnet.checks import check_floats, check_in_place, check_number, check_same, named
 from scratchnet.errors import ShapeError
 from scratchnet.kernels.memory import empty
+from scratchnet.schedules import Schedule
 from scratchnet.types import Array
-
-Schedule = Callable[[int], float]
 
 
 class Optimizer(ABC):
     """What the optimizers share: the learning rate at each step, and a memory shaped like θ.
 
+    An optimizer of your own names what it must remember in `memory_names`, and writes `move`. `fit` saves that memory
+    with a run, and the numbers among its attributes are settings of the run.
+
+    Parameters
+    ----------
+    learning_rate : float, or a function of the step
+        Called with the number of steps taken so far, 0 at the first.
+
     Attributes
     ----------
     steps : int
         Steps taken so far.
+
+    Notes
+    -----
+    docs/18-your-own.md.
+
+    Examples
+    --------
+    >>> import numpy as np, scratchnet as sn
+    >>> class SignDescent(sn.Optimizer):
+    ...     def move(self, theta, dtheta, learning_rate):
+    ...         theta -= learning_rate * np.sign(dtheta)
+    >>> theta = np.array([1.0, 1.0])
+    >>> SignDescent(0.25).step(theta, np.array([-7.0, 3.0]))
+    >>> theta
+    array([1.25, 0.75])
     """
 
-    memory_names: tuple[str, ...]
-    """The vectors that the optimizer keeps from step to step."""
+    memory_names: tuple[str, ...] = ()
+    """The vectors that the optimizer keeps from step to step: like θ, and zero before the first step."""
+
+    steps: int = 0
 
     def __init__(self, learning_rate: float | Schedule):
-        if not callable(learning_rate):
-            check_number(type(self).__name__, "learning_rate", learning_rate, 0)
-        self.learning_rate = learning_rate
-        self.steps = 0
+        where = type(self).__name__
+        self.learning_rate = (
+            learning_rate if callable(learning_rate) else check_number(where, "learning_rate", learning_rate, 0)
+        )
 
     def step(self, theta: Array, dtheta: Array) -> None:
         """Move θ one step against dθ: θ changes in place, dθ stays as it is.
@@ -54,29 +79,40 @@ class Optimizer(ABC):
         if theta.dtype.kind == "c":
             raise TypeError(f"{name} expects theta to hold real numbers, got {theta.dtype}.")
         check_in_place(name, "theta", theta, dtheta=dtheta)
-        for memory in self.memory_names:
-            if self.steps == 0:
+        if self.steps == 0:
+            for memory in self.memory_names:
                 setattr(self, memory, empty(theta.shape, theta.dtype))
                 getattr(self, memory)[...] = 0
-            kept = getattr(self, memory)
-            if (kept.shape, kept.dtype) != (theta.shape, theta.dtype):
-                raise ShapeError(
-                    f"{name} expects theta of shape {kept.shape} and {kept.dtype} again, got {theta.shape} and "
-                    f"{theta.dtype}: give each model an optimizer of its own."
-                )
-        self._move(theta, dtheta, self._learning_rate_now())
+        self._check_memory(theta)
+        returned = self.move(theta, dtheta, self._learning_rate_now())
+        if returned is not None:
+            raise TypeError(
+                f"{name}.move expects to change theta in place and to return None, got {named(returned)}: write "
+                "theta -= …, without a return."
+            )
         self.steps += 1
 
+    def _check_memory(self, theta: Array) -> None:
+        """What is kept is like θ; a move of one's own may have made of it a number, an array without axes."""
+        for memory in self.memory_names:
+            kept = getattr(self, memory)
+            if type(kept) is np.ndarray and kept.shape == theta.shape and kept.dtype == theta.dtype:  # nearly always
+                continue
+            if np.shape(kept) not in (theta.shape, ()) or (np.ndim(kept) and kept.dtype != theta.dtype):
+                raise ShapeError(
+                    f"{type(self).__name__} expects theta of shape {kept.shape} and {kept.dtype} again, as its "
+                    f"{memory} is, got {theta.shape} and {theta.dtype}: give each model an optimizer of its own."
+                )
+
     @abstractmethod
-    def _move(self, theta: Array, dtheta: Array, learning_rate: float) -> None:
-        """The optimizer's formula."""
+    def move(self, theta: Array, dtheta: Array, learning_rate: float) -> None:
+        """The optimizer's formula: changes θ in place, and leaves dθ as it is."""
 
     def _learning_rate_now(self) -> float:
         if not callable(self.learning_rate):
             return self.learning_rate
-        rate = self.learning_rate(self.steps)
-        check_number(f"{type(self).__name__} at step {self.steps}", "the schedule's learning rate", rate, 0)
-        return rate
+        where = f"{type(self).__name__} at step {self.steps}"
+        return check_number(where, "the schedule's learning rate", self.learning_rate(self.steps), 0)
 
 
 class SGD(Optimizer):
@@ -118,10 +154,9 @@ class SGD(Optimizer):
 
     def __init__(self, learning_rate: float | Schedule, momentum: float = 0.0):
         super().__init__(learning_rate)
-        check_number("SGD", "momentum", momentum, 0, 1)
-        self.momentum = momentum
+        self.momentum = check_number("SGD", "momentum", momentum, 0, 1)
 
-    def _move(self, theta: Array, dtheta: Array, learning_rate: float) -> None:
+    def move(self, theta: Array, dtheta: Array, learning_rate: float) -> None:
         kernels.sgd_step(theta, dtheta, self.velocity, learning_rate, self.momentum)
 
 
@@ -178,13 +213,17 @@ class Adam(Optimizer):
         weight_decay: float = 0.0,
     ):
         super().__init__(learning_rate)
-        check_number("Adam", "beta1", beta1, 0, 1)
-        check_number("Adam", "beta2", beta2, 0, 1)
-        check_number("Adam", "epsilon", epsilon, 0, open_low=True)
-        check_number("Adam", "weight_decay", weight_decay, 0)
-        self.beta1, self.beta2, self.epsilon, self.weight_decay = beta1, beta2, epsilon, weight_decay
+        self.beta1 = check_number("Adam", "beta1", beta1, 0, 1)
+        self.beta2 = check_number("Adam", "beta2", beta2, 0, 1)
+        self.epsilon = check_number("Adam", "epsilon", epsilon, 0, open_low=True)
+        self.weight_decay = check_number("Adam", "weight_decay", weight_decay, 0)
 
-    def _move(self, theta: Array, dtheta: Array, learning_rate: float) -> None:
+    def move(self, theta: Array, dtheta: Array, learning_rate: float) -> None:
+        if theta.dtype.itemsize < 4:  # squares of gradients below 2⁻¹² would be 0, and ε is
+            raise TypeError(
+                f"Adam expects theta in float32 or float64, got {theta.dtype}, which has no room for the squares of "
+                "small gradients: make the layers with dtype=np.float32, or train with SGD."
+            )
         t = self.steps + 1
         kernels.adam_step(
             theta, dtheta, self.m, self.v, t, learning_rate, self.beta1, self.beta2, self.epsilon, self.weight_decay

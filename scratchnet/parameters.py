@@ -4,7 +4,7 @@ So an optimizer is a line of arithmetic on two vectors, a model is saved and com
 says `self.W`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,9 @@ from scratchnet.checks import listed, named
 from scratchnet.kernels.memory import empty
 from scratchnet.layer import Layer
 from scratchnet.types import Array
+
+Slot = tuple[str, Layer, str]
+"""An array's dotted name, the layer that holds it, and the attribute it is there."""
 
 
 class Parameters:
@@ -35,6 +38,8 @@ class Parameters:
         The parts as given.
     slots : list of (str, Layer, str)
         Each parameter's dotted name, the layer that holds it, and the attribute it is there.
+    state_slots : list of (str, Layer, str)
+        The same for the arrays that are not trained.
 
     Raises
     ------
@@ -64,17 +69,11 @@ class Parameters:
 
     def __init__(self, **layers: Layer):
         self.layers = layers
-        owners: dict[int, tuple[str, Layer]] = {}  # by identity, so that a layer used twice counts once
         for name, layer in layers.items():
             if not isinstance(layer, Layer):
                 raise TypeError(f"Parameters expects {name} to be a layer, got {named(layer)}.")
-            for path, part in layer.walk(name):
-                owners.setdefault(id(part), (path, part))
-        self.slots = [
-            (f"{path}.{attribute}", part, attribute)
-            for path, part in owners.values()
-            for attribute in part.parameter_names
-        ]
+        self.slots = slots_of(layers, "parameter_names")
+        self.state_slots = slots_of(layers, "state_names")
         if not self.slots:
             came = f"none in {listed(layers)}" if layers else "no layers"
             raise ValueError(f"Parameters expects layers with parameters, got {came}.")
@@ -133,6 +132,50 @@ class Parameters:
 
     def __repr__(self) -> str:
         return f"Parameters({len(self):,} numbers of {self.theta.dtype} in {len(self.slots)} arrays)"
+
+
+def parts_of(layers: Mapping[str, Layer]) -> list[tuple[str, Layer]]:
+    """Each layer at or below these, once, under its first dotted name; where that is "", a part's name begins it."""
+    parts: dict[int, tuple[str, Layer]] = {}  # by identity, so that a layer used twice counts once
+    for name, layer in layers.items():
+        for path, part in layer.walk(name):
+            parts.setdefault(id(part), (path.removeprefix("."), part))
+    return list(parts.values())
+
+
+def slots_of(layers: Mapping[str, Layer], kind: str) -> list[Slot]:
+    """The dotted name, the layer and the attribute of each array that they have of a kind, such as "state_names"."""
+    return [
+        (f"{path}.{attribute}".removeprefix("."), part, attribute)
+        for path, part in parts_of(layers)
+        for attribute in getattr(part, kind)
+    ]
+
+
+def state_arrays(slots: list[Slot]) -> dict[str, Array]:
+    """The arrays that layers keep and do not train, by name; a NumPy scalar counts as an array without axes."""
+    found = {}
+    for name, part, attribute in slots:
+        value = getattr(part, attribute, None)
+        if not isinstance(value, np.ndarray | np.generic) or value.dtype.hasobject:
+            raise TypeError(f"{part!r} expects its state {name} to be an array of numbers, got {named(value)}.")
+        found[name] = np.asarray(value)
+    return found
+
+
+def set_state(slots: list[Slot], arrays: Mapping[str, Array]) -> None:
+    """Give the layers these states, in the arrays that they have where these can be written to."""
+    for name, part, attribute in slots:
+        held = getattr(part, attribute)
+        if isinstance(held, np.ndarray) and held.flags.writeable and alike(held, arrays[name]):
+            held[...] = arrays[name]
+        else:
+            setattr(part, attribute, arrays[name].copy()[()])
+
+
+def alike(a: Array, b: Array) -> bool:
+    """Whether they have one shape and one type."""
+    return (a.shape, a.dtype) == (b.shape, b.dtype)
 
 
 def _in_a_row(arrays: list[Array]) -> Array:

@@ -11,34 +11,39 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
 from scratchnet.checks import brief, check_model, check_path, listed
 from scratchnet.errors import DataError
-from scratchnet.models.model import Model
+from scratchnet.layer import Layer
+from scratchnet.parameters import Slot, set_state, slots_of, state_arrays
 from scratchnet.types import Array
 
 
-def save(path: str | PathLike[str], model: Model) -> None:
-    """Write the model's parameters to `path`.
+def save(path: str | PathLike[str], model: Any) -> None:
+    """Write the parameters and the states of a model or of a layer to `path`.
 
-    The file is an .npz with one array for each name of `model.parameters.named()`. If writing fails half-way, what
-    stood at `path` before stands there still. A link stays a link: the file that it leads to is written.
+    The file is an .npz with one array for each name of `model.parameters.named()`, and for each state, such as a
+    running mean. A layer's names are those below a model without their first word: `W`, or `0.W` of a Sequential. If
+    writing fails half-way, what stood at `path` before stands there still. A link stays a link: the file that it leads
+    to is written.
 
     Parameters
     ----------
     path : path
         Of the file; its directory must exist.
-    model : Model
+    model : Model or Layer
 
     Raises
     ------
     OSError
         If the file cannot be written, or `path` is a directory, a device or a pipe.
     TypeError
-        If `path` is no path, or `model` no model.
+        If `path` is no path, `model` neither a model nor a layer, or a state no array.
+    ValueError
+        If there is nothing to save.
 
     Examples
     --------
@@ -52,27 +57,40 @@ def save(path: str | PathLike[str], model: Model) -> None:
     True
     """
     check_path("save", "path", path)
-    check_model("save", model)
+    parameters, states = _contents("save", model)
     with write_whole(path) as file:
-        write_arrays(file, model.parameters.named())
+        write_arrays(file, parameters | state_arrays(states))
 
 
-def load(path: str | PathLike[str], model: Model) -> None:
-    """Read parameters that `save` wrote into a model of the same architecture.
+def _contents(where: str, model: Any) -> tuple[dict[str, Array], list[Slot]]:
+    """The parameters of a model or a layer by name, and where its states are."""
+    if isinstance(model, Layer):
+        parameters, states = (slots_of({"": model}, kind) for kind in ("parameter_names", "state_names"))
+        named = {name: getattr(part, attribute) for name, part, attribute in parameters}
+    else:
+        check_model(where, model)
+        named, states = model.parameters.named(), getattr(model.parameters, "state_slots", [])
+    if not named and not states:
+        raise ValueError(f"{where} expects a model or a layer that has parameters or states, got {model!r}.")
+    return named, states
+
+
+def load(path: str | PathLike[str], model: Any) -> None:
+    """Read what `save` wrote into a model or a layer of the same architecture.
 
     The model changes only after the whole file was read and found to fit.
 
     Parameters
     ----------
     path : path
-    model : Model
+    model : Model or Layer
 
     Raises
     ------
     DataError
         If the file is missing or damaged, or its names, shapes or dtypes are not those of the model.
     TypeError
-        If `path` is no path, or `model` no model.
+        If `path` is no path, or `model` neither a model nor a layer.
 
     Notes
     -----
@@ -89,12 +107,13 @@ def load(path: str | PathLike[str], model: Model) -> None:
     scratchnet.errors.DataError: no/such/model.npz does not exist.
     """
     check_path("load", "path", path)
-    check_model("load", model)
-    named = model.parameters.named()
-    with opened(path, "model", named) as archive:
-        found = read_arrays(archive, named)
-    for name, W in named.items():
+    parameters, states = _contents("load", model)
+    expected = parameters | state_arrays(states)
+    with opened(path, "model", expected) as archive:
+        found = read_arrays(archive, expected)
+    for name, W in parameters.items():
         W[...] = found[name]
+    set_state(states, found)
 
 
 def write_arrays(file: IO[bytes], arrays: Mapping[str, Array]) -> None:
@@ -139,9 +158,12 @@ def opened(path: str | PathLike[str], kind: str, names: Collection[str]) -> Iter
 
 
 def read_arrays(
-    archive: zipfile.ZipFile, expected: dict[str, Array], besides: tuple[str, ...] = ()
+    archive: zipfile.ZipFile, expected: Mapping[str, Array | None], besides: tuple[str, ...] = ()
 ) -> dict[str, Array]:
-    """The arrays of an .npz, which must have the names, shapes and dtypes of `expected`, and the names `besides`."""
+    """The arrays of an .npz, which must have the names, shapes and dtypes of `expected`, and the names `besides`.
+
+    Where None is expected, the shape and dtype are the file's.
+    """
     found = [name.removesuffix(".npy") for name in archive.namelist()]
     names = expected.keys() | set(besides)
     if names != set(found):
@@ -155,31 +177,36 @@ def read_arrays(
     return {name: read_array(archive, name, W) for name, W in expected.items()}
 
 
-def read_array(archive: zipfile.ZipFile, name: str, expected: Array | int) -> Array:
-    """An array of the shape and dtype of `expected`; for a number, a row of at most so many bytes.
+def read_array(archive: zipfile.ZipFile, name: str, expected: Array | int | None) -> Array:
+    """An array of the shape and dtype of `expected`; for a number, a row of at most so many bytes; for None, any.
 
     Its header is compared before the array is read, and no more is read than is expected. What is returned may be
     read-only.
     """
     with archive.open(f"{name}.npy") as member:
-        if np.lib.format.read_magic(member) != (1, 0):
-            raise ValueError(f"{name} is in another version of NumPy's format")
-        shape, column_major, dtype = np.lib.format.read_array_header_1_0(member, max_header_size=1000)
-        if isinstance(expected, int):
-            if (len(shape), dtype) != (1, np.uint8) or not 0 <= shape[0] <= expected:
-                raise ValueError(
-                    f"{name} is {brief(shape)} of {brief(dtype)}, expected a row of at most {expected:,} bytes"
-                )
-        elif (shape, dtype) != (expected.shape, expected.dtype):
-            raise DataError(
-                f"holds another model: {name} is {brief(shape)} of {brief(dtype)}, "
-                f"expected {expected.shape} of {expected.dtype}."
+        return read_npy(member, name, expected)
+
+
+def read_npy(file: IO[bytes], name: str = "an array", expected: Array | int | None = None) -> Array:
+    """The array that a file holds in NumPy's format; without `expected` any that is as long as it says."""
+    if np.lib.format.read_magic(file) != (1, 0):
+        raise ValueError(f"{name} is in another version of NumPy's format")
+    shape, column_major, dtype = np.lib.format.read_array_header_1_0(file, max_header_size=1000)
+    if isinstance(expected, int):
+        if (len(shape), dtype) != (1, np.uint8) or not 0 <= shape[0] <= expected:
+            raise ValueError(
+                f"{name} is {brief(shape)} of {brief(dtype)}, expected a row of at most {expected:,} bytes"
             )
-        size = math.prod(shape) * dtype.itemsize
-        body = member.read(size + 1)  # one byte more than there should be, to see that it ends
+    elif expected is not None and (shape, dtype) != (expected.shape, expected.dtype):
+        raise DataError(
+            f"holds another model: {name} is {brief(shape)} of {brief(dtype)}, "
+            f"expected {expected.shape} of {expected.dtype}."
+        )
+    size = math.prod(shape) * dtype.itemsize
+    body = file.read(size + 1)  # one byte more than there should be, to see that it ends
     if len(body) != size:
         raise ValueError(f"{name} is cut off or goes on after its end")
-    return np.frombuffer(body, dtype).reshape(shape, order="F" if column_major else "C")
+    return np.ndarray(shape, dtype, body, order="F" if column_major else "C")
 
 
 @contextmanager

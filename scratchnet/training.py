@@ -1,26 +1,20 @@
 """The training loop: shuffle, and for each batch forward, backward, step."""
 
-import copy
-import math
-import signal
-import threading
+import functools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from os import PathLike
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from scratchnet import console, divergence, kernels
-from scratchnet.checkpoint import Checkpoint, Position, digest
+from scratchnet.callbacks import MOMENTS, Callback
+from scratchnet.checkpoint import Checkpoint
 from scratchnet.checks import (
     check_batch,
     check_count,
-    check_finite,
     check_flag,
-    check_function,
     check_in_place,
     check_number,
     check_path,
@@ -28,84 +22,78 @@ from scratchnet.checks import (
     check_rows,
     named,
 )
-from scratchnet.errors import DivergenceError
-from scratchnet.models.model import Loss, Model
+from scratchnet.errors import ShapeError
 from scratchnet.optim import Optimizer
+from scratchnet.parameters import parts_of
+from scratchnet.run import Data, History, Means, Run, arrays_of, check_examples, take
+from scratchnet.supervision import Bar, FiniteNumbers, Interrupts, Lines, Records, Validation
 from scratchnet.types import Array
 
-Record = dict[str, float]
+__all__ = ["History", "fit"]
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-@dataclass
-class History:
-    """What training recorded.
+def _no_longer(**gone: str) -> Callable[[Function], Function]:
+    """For a function that once had these arguments: what to write in their place."""
 
-    Attributes
-    ----------
-    epochs : list of dict
-        One for each finished epoch: "epoch" (from 1), "seconds" (of training, validation not counted), "loss" and
-        each of the loss's terms, means over the epoch's images while θ was moving; with validation also "val_loss" and
-        "val_" with each term's name, after the epoch's last step.
-    unit : str
-        Of the losses and terms.
-    interrupted : bool
-        Whether Ctrl-C ended the training early.
+    def decorate(function: Function) -> Function:
+        @functools.wraps(function)
+        def checked(*arguments: Any, **options: Any) -> Any:
+            for name in gone.keys() & options:
+                raise TypeError(f"{function.__name__} no longer takes {name}: {gone[name]}.")
+            return function(*arguments, **options)
 
-    Examples
-    --------
-    >>> import scratchnet as sn
-    >>> history = sn.History(epochs=[{"epoch": 1, "loss": 3.0}, {"epoch": 2, "loss": 2.0}])
-    >>> history["loss"]
-    [3.0, 2.0]
-    """
+        return checked  # type: ignore[return-value]
 
-    epochs: list[Record] = field(default_factory=list)
-    unit: str = ""
-    interrupted: bool = False
-
-    def __getitem__(self, name: str) -> list[float]:
-        """The course of one number over the epochs."""
-        return [record[name] for record in self.epochs]
+    return decorate
 
 
+@_no_longer(
+    after_epoch="write a callback with an after_epoch(self, run), in which run.record is the epoch's record",
+    x="it takes data, an array or a tuple of arrays",
+)
 def fit(
-    model: Model,
-    x: Array,
+    model: Any,
+    data: Data,
     *,
     optimizer: Optimizer,
     epochs: int,
     batch_size: int = 128,
     rng: np.random.Generator,
-    validation: Array | None = None,
+    validation: Data | None = None,
     progress: bool = True,
-    after_epoch: Callable[[Record], None] | None = None,
     checkpoint: str | PathLike[str] | None = None,
     checkpoint_seconds: float = 60.0,
+    callbacks: Sequence[Callback] = (),
 ) -> History:
-    """Train the model on images x: every image once an epoch, in a new order each time, the last short batch too.
+    """Train the model on data: every example once an epoch, in a new order each time, the last short batch too.
 
     Parameters
     ----------
     model : Model
-        Or anything with `loss(x, rng)`, `parameters`, `dtype` and `unit`; a divergence is traced to a layer if it has
-        `trace(x, rng)` too.
-    x : (N, D)
-    optimizer : SGD or Adam
+        Or anything with `loss(batch, rng)`, `parameters`, `dtype` and `unit`; a divergence is traced to a layer if it
+        has `trace(batch, rng)` too.
+    data : (N, D), or a tuple of arrays with N rows each
+        Images x; or x and what comes with it, such as labels, of any type. `model.loss` gets the same rows of each.
+        An array that is mapped to a file (`np.load(…, mmap_mode="r")`) is read batch by batch.
+    optimizer : Optimizer
+        SGD, Adam or one of your own.
     epochs, batch_size : int
     rng : numpy.random.Generator
-        Draws the order of the images and the model's noise. The same generator and the same model give the same θ,
+        Draws the order of the examples and the model's noise. The same generator and the same model give the same θ,
         bit for bit, on the same machine.
-    validation : (N_val, D), optional
-        Images to measure the loss on after each epoch, with noise that is the same after every epoch; this does not
+    validation : like data, optional
+        Examples to measure the loss on after each epoch, with noise that is the same after every epoch; this does not
         change what is learnt.
     progress : bool
-        Show a bar with the running loss, its terms and images per second, and write a line an epoch.
-    after_epoch : function, optional
-        Called with each epoch's record, in place of writing that line. Numbers that it adds to the record stay there.
+        Show a bar with the running loss, its terms and examples per second, and write a line an epoch.
     checkpoint : path, optional
         A file to save the run in, before the first step, after every epoch, and within an epoch every
         `checkpoint_seconds`. If it is there already, the run goes on from it: to the same θ, the same history (but for
         the seconds) and the same state of `rng`, bit for bit, as if it had never stopped.
+    callbacks : list of Callback
+        Called at their moments, in this order, such as `[sn.callbacks.EarlyStopping(5)]`.
 
     Returns
     -------
@@ -114,8 +102,8 @@ def fit(
     Raises
     ------
     DataError
-        If x is not finite, or not in the range that the model's loss needs; if the checkpoint is damaged or of another
-        run.
+        If x is not finite, or not in the range that the model's loss needs; if labels are not classes; if the
+        checkpoint is damaged or of another run.
     DivergenceError
         If the loss or a gradient becomes NaN or infinite.
     OSError
@@ -138,176 +126,220 @@ def fit(
     >>> len(history.epochs), history["loss"][-1] < history["loss"][0]
     (5, True)
     """
+    epochs, batch_size = check_count("fit", "epochs", epochs), check_count("fit", "batch_size", batch_size)
+    check_rng("fit", rng)
+    check_flag("fit", "progress", progress)
+    seconds = check_number("fit", "checkpoint_seconds", checkpoint_seconds, 0)
+    own = _checked_callbacks(callbacks)
+    _check_model(model, optimizer)
+    _check_data(model, data, validation)
+    run = Run(
+        model,
+        data,
+        optimizer=optimizer,
+        epochs=epochs,
+        batch_size=batch_size,
+        rng=rng,
+        validation=validation,
+        callbacks=own,
+    )
+    first = [Interrupts(), FiniteNumbers(), *[Bar()] * progress, *[Validation()] * (validation is not None)]
+    last = [Records(), *[Lines()] * progress]
+    if checkpoint is not None:
+        last.append(Checkpoint(check_path("fit", "checkpoint", checkpoint), seconds, run, progress))
+
+    loop, parameters = Loop(run, (*first, *own, *last)), model.parameters
+    with loop.running():
+        for _ in loop.epochs():
+            for batch in loop.batches():
+                with loop.learning():
+                    run.loss = loss = model.loss(batch, rng)
+                loop.call("after_loss")
+                with loop.learning():
+                    parameters.zero_grad()
+                    loss.backward()
+                loop.call("after_backward")
+                optimizer.step(parameters.theta, parameters.dtheta)
+    return run.history
+
+
+class Loop:
+    """The epochs and batches of a run, and the moments of its callbacks around them."""
+
+    def __init__(self, run: Run, callbacks: tuple[Callback, ...]):
+        self.run, self._callbacks = run, callbacks
+        self._calls = {  # of each moment, the callbacks that have something to do then
+            moment: [(one, getattr(one, moment)) for one in callbacks if _overrides(one, moment)] for moment in MOMENTS
+        }
+        self._learning = _Learning(run)
+        x = arrays_of(run.data)[0]
+        self._examples, self._in_file = len(x), isinstance(x, np.memmap)  # what lies in a file is checked as it is read
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """From before_training to after_training, whatever is raised in between."""
+        run, ready = self.run, []
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows shows in the loss, which is looked at
+            try:
+                self._learning.ends()
+                for callback in self._callbacks:
+                    run.calling = callback
+                    callback.before_training(run)
+                    ready.append(callback)
+                yield
+            except BaseException as error:
+                run.error = error
+            for callback in reversed(ready):
+                run.calling = callback
+                try:
+                    callback.after_training(run)
+                except BaseException as error:
+                    if run.error is None:
+                        run.error = error
+                    elif error is not run.error:
+                        whose = type(callback).__name__
+                        run.error.add_note(f"Then {whose}.after_training raised {type(error).__name__}: {error}")
+        if run.error is not None:
+            raise run.error
+
+    def epochs(self) -> Iterator[int]:
+        """The number of each epoch that is still to be trained, and what comes before and after it."""
+        run = self.run
+        while len(run.history.epochs) < run.epochs and not run.ending:
+            run.epoch, at = len(run.history.epochs) + 1, run.position
+            if at.examples == 0:
+                self.call("before_epoch")
+                if run.ending:
+                    return
+            yield run.epoch
+            if at.examples < self._examples:
+                return
+            run.record = {"epoch": run.epoch, "seconds": at.seconds, **at.means.record()}
+            run.history.epochs.append(run.record)
+            at.examples, at.means, at.seconds, at.order = 0, Means(), 0.0, None
+            self.call("after_epoch")
+
+    def batches(self) -> Iterator[Data]:
+        """The epoch's batches in a new order, or if it is under way those that are left."""
+        run, at = self.run, self.run.position
+        start = time.perf_counter() - at.seconds
+        order = self._order()
+        while at.examples < self._examples:
+            rows = order[at.examples : at.examples + run.batch_size]
+            run.batch = take(run.data, rows)
+            if self._in_file:
+                check_examples(run.model, run.batch, "x")
+            self.call("before_step")
+            yield run.batch
+            at.means.add(run.loss, len(arrays_of(run.batch)[0]))
+            at.examples, at.seconds = at.examples + len(rows), time.perf_counter() - start
+            self.call("after_step")
+            if run.ending:
+                return
+
+    def learning(self) -> "_Learning":
+        """In this block the model's layers are in training."""
+        return self._learning
+
+    def call(self, moment: str) -> None:
+        run = self.run
+        for run.calling, method in self._calls[moment]:
+            method(run)
+
+    def _order(self) -> Array:
+        """The order of the epoch's examples: a new one, or if the epoch is under way the one that it has."""
+        at, rng = self.run.position, self.run.rng
+        now = rng.bit_generator.state
+        if at.order is None:
+            at.order = now
+            return rng.permutation(self._examples)
+        rng.bit_generator.state = at.order
+        order = rng.permutation(self._examples)
+        rng.bit_generator.state = now
+        return order
+
+
+class _Learning:
+    """Sets `training` in all layers of the model; a loss that cannot take the network's output is a divergence."""
+
+    def __init__(self, run: Run):
+        self._run = run
+        self._layers = [layer for _, layer in parts_of(run.parameters.layers)]
+
+    def __enter__(self) -> None:
+        for layer in self._layers:
+            layer.training = True
+
+    def ends(self) -> None:
+        for layer in self._layers:
+            layer.training = False
+
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
+        self.ends()
+        if error is not None:
+            self._run.told(error, self._run.batch)
+
+
+def _overrides(callback: Callback, moment: str) -> bool:
+    return getattr(getattr(callback, moment), "__func__", None) is not getattr(Callback, moment)
+
+
+def _checked_callbacks(callbacks: Any) -> tuple[Callback, ...]:
+    if isinstance(callbacks, str) or not isinstance(callbacks, Sequence):
+        raise TypeError(f"fit expects callbacks to be a list, such as [EarlyStopping(5)], got {named(callbacks)}.")
+    callbacks = tuple(callbacks)
+    for i, one in enumerate(callbacks):
+        if isinstance(one, type) and issubclass(one, Callback):
+            raise TypeError(f"fit expects callbacks[{i}] to be an object, got {named(one)}: write {one.__name__}(…).")
+        if not isinstance(one, Callback):
+            raise TypeError(f"fit expects callbacks[{i}] to be a Callback, got {named(one)}.")
+    return callbacks
+
+
+def _check_model(model: Any, optimizer: Any) -> None:
     if not isinstance(optimizer, Optimizer):
-        raise TypeError(f"fit expects optimizer to be SGD(…) or Adam(…), got {named(optimizer)}.")
+        raise TypeError(
+            f"fit expects optimizer to be SGD(…) or Adam(…), got {named(optimizer)}: one of your own is an object of a "
+            "subclass of Optimizer."
+        )
+    if not hasattr(optimizer, "learning_rate"):
+        raise TypeError(
+            f"fit expects {type(optimizer).__name__} to have a learning_rate, got none: begin its __init__ with "
+            "super().__init__(learning_rate)."
+        )
     if not all(hasattr(model, name) for name in ("loss", "parameters", "dtype", "unit")):
         raise TypeError(f"fit expects a model such as VAE(…) or Autoencoder(…), got {named(model)}.")
-    check_count("fit", "epochs", epochs)
-    check_count("fit", "batch_size", batch_size)
-    check_rng("fit", rng)
-    check_function("fit", "after_epoch", after_epoch)
-    check_flag("fit", "progress", progress)
-    if checkpoint is not None:
-        check_path("fit", "checkpoint", checkpoint)
-    check_number("fit", "checkpoint_seconds", checkpoint_seconds, 0)
-    check_rows("fit", "x", x, None, model.dtype)
-    images_given = {"x": x, "validation": validation}
-    for name, images in images_given.items():
-        if images is not None:
-            check_rows("fit", name, images, x.shape[1], model.dtype)
-            check_batch("fit", images, name)
-            check_finite("fit", name, images)
-            check_in_place("fit", "theta", model.parameters.theta, **{name: images})
-    # Spawned, so that validating leaves the order of x alone; copied, so that its noise is the same every epoch.
-    validation_rng = rng.spawn(1)[0] if validation is not None else rng
-    at, saver = Position(), None
-    if checkpoint is not None:
-        data = {name: images if images is None else digest(images) for name, images in images_given.items()}
-        settings = {"batch_size": batch_size, **data}
-        limits = {"epochs": epochs, "images": len(x), "batch_size": batch_size}
-        saver = Checkpoint(checkpoint, checkpoint_seconds, model, optimizer, rng, settings, limits)
-        at = saver.begin()
-        if at.validation is not None:
-            validation_rng.bit_generator.state = at.validation
-        if progress and optimizer.steps:
-            done = divergence.steps(optimizer)
-            console.write(f"{checkpoint}: goes on after {done}, in epoch {len(at.epochs) + 1}/{epochs}")
-    if validation is not None:
-        at.validation = validation_rng.bit_generator.state
-    history = History(at.epochs, model.unit)
-    # What overflows shows in the loss, and that is looked at in every step.
-    with _interrupt_between_steps() as interrupted, np.errstate(over="ignore", invalid="ignore"):
-        while len(at.epochs) < epochs:
-            epoch = len(at.epochs) + 1
-            name = f"epoch {epoch}/{epochs}"
-            start = time.perf_counter() - at.seconds
-            means = _Means(at.sums, at.images)
-            with console.bar(name, len(x), at.images, unit="images", show=progress) as advance:
-                for rows in _batches(_order(at, len(x), rng)[at.images :], batch_size):
-                    if interrupted():
-                        break
-                    means.add(_step(model, kernels.gather(x, rows), optimizer, rng), len(rows))
-                    at.images, at.seconds = means.images, time.perf_counter() - start
-                    if saver is not None and saver.is_due():
-                        _check_state(model, optimizer)
-                        saver.save(at)
-                    if progress:
-                        advance(len(rows), means.line(model.unit))
-            if means.images < len(x):
-                break
-            _check_state(model, optimizer)
-            record: Record = {"epoch": epoch, "seconds": time.perf_counter() - start, **means.record()}
-            if validation is not None:
-                record |= _validate(model, validation, batch_size, copy.deepcopy(validation_rng), optimizer)
-            at.epochs.append(record)
-            at.images, at.sums, at.seconds, at.order = 0, {}, 0.0, None
-            if after_epoch is not None:
-                after_epoch(record)
-            elif progress:
-                console.write(_line(record, epochs, len(x), model.unit))
-            if saver is not None:
-                saver.save(at)
-        history.interrupted = interrupted()
-        if saver is not None and history.interrupted and len(at.epochs) < epochs:
-            _check_state(model, optimizer)
-            saver.save(at)
-            if progress:
-                done = divergence.steps(optimizer)
-                console.write(f"Saved in {checkpoint} after {done}: the same call goes on from there.")
-    return history
 
 
-def _order(at: Position, images: int, rng: np.random.Generator) -> Array:
-    """The order of the epoch's images: a new one, or if the epoch is under way the one that it has."""
-    now = rng.bit_generator.state
-    if at.order is None:
-        at.order = now
-        return rng.permutation(images)
-    rng.bit_generator.state = at.order
-    order = rng.permutation(images)
-    rng.bit_generator.state = now
-    return order
+def _check_data(model: Any, data: Any, validation: Any) -> None:
+    """Both can be trained on; also their numbers, but for those that lie in a file and are read later."""
+    both: list[tuple[Any, str]] = [(data, "x")] + [(validation, "validation")] * (validation is not None)
+    for given, name in both:
+        if isinstance(given, tuple | list) and not (isinstance(given, tuple) and given):
+            came = "an empty tuple" if isinstance(given, tuple) else "list"
+            raise TypeError(f"fit expects {name} to be a NumPy array, got {came}: several arrays go into a tuple.")
+        if given is not data and isinstance(given, tuple) != isinstance(data, tuple):
+            raise TypeError(f"fit expects validation to be {_form(data)}, as the data is, got {_form(given)}.")
+        x, *others = arrays_of(given)
+        width = arrays_of(data)[0].shape[1] if given is not data else None
+        check_rows("fit", name, x, width, model.dtype)
+        check_batch("fit", x, name)
+        if len(others) != len(arrays_of(data)) - 1:
+            raise TypeError(f"fit expects validation to be {_form(data)}, as the data is, got {_form(given)}.")
+        for i, other in enumerate(others, 1):
+            if not isinstance(other, np.ndarray) or other.ndim == 0:
+                came = "a single number" if isinstance(other, np.ndarray) else named(other)
+                raise TypeError(f"fit expects {name}[{i}] to be an array with a row for each example, got {came}.")
+            if len(other) != len(x):
+                raise ShapeError(
+                    f"fit expects all arrays of {name} to have {len(x):,} rows, as its first has, got {len(other):,} "
+                    f"in {name}[{i}]."
+                )
+        in_file = isinstance(x, np.memmap)
+        check_examples(model, (np.asarray(x[:1]), *others) if in_file else given, name)
+        for array in (x, *others):
+            check_in_place("fit", "theta", model.parameters.theta, **{name: array})
 
 
-def _step(model: Model, x: Array, optimizer: Optimizer, rng: np.random.Generator) -> Loss:
-    loss = _finite_loss(model, x, optimizer, rng)
-    model.parameters.zero_grad()
-    loss.backward()
-    if not kernels.all_finite(model.parameters.dtheta):
-        raise DivergenceError(divergence.of_gradient(model, x, loss, optimizer, rng))
-    optimizer.step(model.parameters.theta, model.parameters.dtheta)
-    return loss
-
-
-def _validate(model: Model, x: Array, batch_size: int, rng: np.random.Generator, optimizer: Optimizer) -> Record:
-    means = _Means()
-    for rows in _batches(np.arange(len(x)), batch_size):
-        means.add(_finite_loss(model, kernels.gather(x, rows), optimizer, rng), len(rows))
-    return {f"val_{name}": value for name, value in means.record().items()}
-
-
-def _finite_loss(model: Model, x: Array, optimizer: Optimizer, rng: np.random.Generator) -> Loss:
-    loss = model.loss(x, rng)
-    if not math.isfinite(loss.value):
-        raise DivergenceError(divergence.of_loss(model, x, loss, optimizer, rng))
-    return loss
-
-
-def _check_state(model: Model, optimizer: Optimizer) -> None:
-    """The last step of an epoch has no loss after it that would show what it spoilt."""
-    if spoilt := divergence.of_state(model, optimizer):
-        raise DivergenceError(spoilt)
-
-
-def _batches(rows: Array, batch_size: int) -> Iterator[Array]:
-    for start in range(0, len(rows), batch_size):
-        yield rows[start : start + batch_size]
-
-
-class _Means:
-    """The loss and its terms, averaged over images; a short batch weighs as little as it holds."""
-
-    def __init__(self, sums: dict[str, float] | None = None, images: int = 0) -> None:
-        self._sums = {} if sums is None else sums
-        self.images = images
-
-    def add(self, loss: Loss, images: int) -> None:
-        for name, value in {"loss": loss.value, **loss.terms}.items():
-            self._sums[name] = self._sums.get(name, 0.0) + images * value
-        self.images += images
-
-    def record(self) -> Record:
-        return {name: total / self.images for name, total in self._sums.items()}
-
-    def line(self, unit: str) -> str:
-        return "  ".join(f"{name} {value:.1f}" for name, value in self.record().items()) + f" {unit}"
-
-
-def _line(record: Record, epochs: int, images: int, unit: str) -> str:
-    numbers = {name: value for name, value in record.items() if name not in ("epoch", "seconds")}
-    return (
-        f"epoch {record['epoch']:>{len(str(epochs))}}/{epochs}  "
-        + "  ".join(f"{name} {value:.2f}" for name, value in numbers.items())
-        + f" {unit}  {record['seconds']:.1f} s  {images / record['seconds']:,.0f} images/s"
-    )
-
-
-@contextmanager
-def _interrupt_between_steps() -> Iterator[Callable[[], bool]]:
-    """Ctrl-C sets a flag for the loop to read; a second one, and one outside the main thread, interrupts as usual."""
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: False
-        return
-    asked = False
-    usual: Any = signal.getsignal(signal.SIGINT)
-
-    def ask(*_: object) -> None:
-        nonlocal asked
-        asked = True
-        signal.signal(signal.SIGINT, usual)
-
-    signal.signal(signal.SIGINT, ask)
-    try:
-        yield lambda: asked
-    finally:
-        signal.signal(signal.SIGINT, usual)
+def _form(data: Any) -> str:
+    return f"a tuple of {len(data)} arrays" if isinstance(data, tuple) else f"{named(data)}"

@@ -131,12 +131,12 @@ def test_the_judge_passes_the_share_of_real_digits_that_it_is_calibrated_for(qui
 
 def test_the_judge_has_the_gradient_of_its_loss(judging, rng):
     judge = judging.Judge(sn.Sequential(sn.Dense(16, 10, rng=rng, dtype=np.float64)))
-    rows = np.concatenate([rng.random((4, 16)), np.eye(10)[[0, 3, 3, 9]]], axis=1)
+    batch = rng.random((4, 16)), np.array([0, 3, 3, 9])
 
     def loss(W):
         judge.network.layers[0].W[...] = W
         judge.parameters.zero_grad()
-        found = judge.loss(rows, np.random.default_rng(1))
+        found = judge.loss(batch, np.random.default_rng(1))
         found.backward()
         return found.value, judge.network.layers[0].dW.copy()
 
@@ -146,10 +146,10 @@ def test_the_judge_has_the_gradient_of_its_loss(judging, rng):
 def test_the_judge_is_told_that_half_of_what_it_sees_is_no_digit(judging, rng):
     judge = judging.Judge(sn.Sequential(sn.Dense(16, 10, rng=rng, dtype=np.float64)))
     judge.network.layers[0].W[...], judge.network.layers[0].b[...] = 0, 5  # sure of every digit, whatever it sees
-    rows = np.concatenate([rng.random((4, 16)), np.eye(10)[[0, 3, 3, 9]]], axis=1)
+    batch = rng.random((4, 16)), np.array([0, 3, 3, 9])
     # ten times log(1 + e⁵) for each image, less 5 where one of the ten is right
     expected = 10 * math.log1p(math.exp(5)) - 5 / 2
-    assert judge.loss(rows, rng).value == pytest.approx(expected)
+    assert judge.loss(batch, rng).value == pytest.approx(expected)
 
 
 def test_a_torn_image_has_the_pieces_of_the_image_in_another_order(judging, rng):

@@ -164,7 +164,7 @@ def test_at_the_true_posterior_the_bound_is_the_log_likelihood():
 
 
 def log_likelihood(vae: sn.VAE, x: Array, k: int) -> float:
-    return sn.log_likelihood(vae, x, k, np.random.default_rng(9))
+    return sn.log_likelihood(vae, x, k, np.random.default_rng(9))["log_likelihood"]
 
 
 def log_likelihood_by_a_loop(vae: sn.VAE, x: Array, k: int) -> float:
@@ -241,6 +241,57 @@ def test_many_samples_close_the_gap_of_a_wrong_posterior():
     log_p = -0.5 * math.log(2 * math.pi * total) - 0.5 * (0.7 - B) ** 2 / total
     wrong = linear_vae(0.0, 0.0, 1.0)  # the prior in place of the posterior; ELBO −3.98, log p(x) = −1.71
     assert log_likelihood(wrong, x, 100_000) == pytest.approx(log_p, abs=0.016)  # five standard errors
+
+
+class JustEnough:
+    """What evaluation asks of a model, and no more."""
+
+    def __init__(self) -> None:
+        vae = make_vae()
+        self.encode, self.decoder, self.likelihood = vae.encode, vae.decoder, vae.likelihood
+
+
+def test_any_model_with_encode_decoder_and_likelihood_is_evaluated():
+    x = images(5)
+    for of_it, of_vae in (
+        (sn.elbo(JustEnough(), x, np.random.default_rng(9)), sn.elbo(make_vae(), x, np.random.default_rng(9))),
+        (
+            sn.log_likelihood(JustEnough(), x, 3, np.random.default_rng(9)),
+            sn.log_likelihood(make_vae(), x, 3, np.random.default_rng(9)),
+        ),
+    ):
+        assert of_it == of_vae
+
+
+@pytest.mark.parametrize("name", ["elbo", "log_likelihood"])
+def test_per_image_gives_the_numbers_that_the_means_are_of(name):
+    vae, x = make_vae(np.float32), images(2500).astype(np.float32)
+    evaluate = {
+        "elbo": lambda per_image: sn.elbo(vae, x, np.random.default_rng(9), per_image=per_image),
+        "log_likelihood": lambda per_image: sn.log_likelihood(vae, x, 2, np.random.default_rng(9), per_image=per_image),
+    }[name]
+    found, without = evaluate(True), evaluate(False)
+    each = found.pop("per_image")
+    assert found == without
+    assert set(each) == set(found) - {"stderr"}
+    for what, numbers in each.items():
+        assert (numbers.shape, numbers.dtype) == ((2500,), np.float64)
+        assert numbers.mean() == found[what]
+    assert found["stderr"] == each[name].std(ddof=1) / 50
+
+
+def test_the_standard_error_of_one_image_is_nan():
+    assert math.isnan(sn.log_likelihood(make_vae(), images(1), 2, np.random.default_rng(0))["stderr"])
+    assert math.isnan(sn.elbo(make_vae(), images(1), np.random.default_rng(0))["stderr"])
+
+
+@pytest.mark.parametrize("where", ["encoder", "decoder"])
+def test_nan_in_the_weights_is_told_and_not_evaluated(where):
+    vae, x = make_vae(), images(5)
+    vae.parameters.named()[next(name for name in vae.parameters.named() if name.startswith(where))][...] = np.nan
+    for ask in (lambda: sn.elbo(vae, x, np.random.default_rng(0)), lambda: log_likelihood(vae, x, 2)):
+        with pytest.raises(sn.DataError, match="look for NaN in its parameters"):
+            ask()
 
 
 def test_beta_is_not_in_the_log_likelihood():

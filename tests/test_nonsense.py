@@ -51,6 +51,33 @@ def history() -> sn.History:
     return sn.History([{"epoch": 1, "seconds": 1.0, "loss": 2.0, "kl": 2.0}], "nats/image")
 
 
+class Adds(sn.Callback):
+    """Puts something into the record."""
+
+    def __init__(self, added: Any):
+        self.added = added
+
+    def after_epoch(self, run: Any) -> None:
+        run.record["added"] = self.added
+
+
+class Keeps(sn.Callback):
+    """Asks for something to be kept."""
+
+    def __init__(self, state: Any):
+        self.state = state
+
+    def state_dict(self) -> Any:
+        return self.state
+
+
+class Halves(sn.Optimizer):
+    """An optimizer of one's own."""
+
+    def move(self, theta: Any, dtheta: Any, learning_rate: float) -> None:
+        theta *= 0.5
+
+
 LAYERS = (
     ("Dense", dense, X),
     ("Conv2D", lambda: sn.Conv2D(1, 2, 2, rng=rng()), IMAGES),
@@ -67,17 +94,18 @@ CONV = {"c_in": 1, "c_out": 2, "kernel_size": 2, "stride": 1, "padding": 0, "dty
 MODEL = {"encoder": dense, "decoder": lambda: dense(2, 4)}
 FIT = {
     "model": autoencoder,
-    "x": X,
+    "data": X,
     "optimizer": sn.Adam,
     "epochs": 1,
     "batch_size": 2,
     "rng": rng,
     "validation": X,
     "progress": False,
-    "after_epoch": lambda: lambda record: None,
     "checkpoint": None,
     "checkpoint_seconds": 60.0,
+    "callbacks": lambda: [sn.callbacks.ClipGradients(1.0)],
 }
+LABELS = np.array([0, 1, 0])
 CURVES = {"a": (X[0], X[1])}
 
 
@@ -114,6 +142,7 @@ TABLE: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "mse": (sn.mse, {"y": X, "target": X}),
     "bce": (sn.bce, {"p": X, "target": X}),
     "bce_with_logits": (sn.bce_with_logits, {"logits": X, "target": X}),
+    "softmax_cross_entropy": (sn.softmax_cross_entropy, {"logits": X, "labels": LABELS}),
     "kl_standard_normal": (sn.kl_standard_normal, {"mu": Z, "logvar": Z}),
     "sample_gaussian": (sn.sample_gaussian, {"mu": Z, "logvar": Z, "eps": Z}),
     "SGD": (sn.SGD, {"learning_rate": 0.1, "momentum": 0.5}),
@@ -147,13 +176,42 @@ TABLE: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
             "interpolate": {"a": X[0], "b": X[1], "steps": 3},
         }.items()
     },
+    "Bernoulli": (sn.Bernoulli, {}),
+    "Gaussian": (sn.Gaussian, {"sigma": 0.5}),
+    "Classifier": (sn.Classifier, {"network": dense}),
+    "Classifier.loss": (lambda x, labels: sn.Classifier(dense()).loss((x, labels)), {"x": X, "labels": LABELS}),
+    "Classifier.accuracy": (lambda x, labels: sn.Classifier(dense()).accuracy((x, labels)), {"x": X, "labels": LABELS}),
+    "Classifier.predict": (called(lambda: sn.Classifier(dense()).predict, "x"), {"x": X}),
+    "Classifier.probabilities": (called(lambda: sn.Classifier(dense()).probabilities, "x"), {"x": X}),
     "VAE.loss, eps": (lambda eps: vae().loss(X, eps=eps), {"eps": Z}),
     "VAE.sample": (called(lambda: vae().sample, "n", "rng"), {"n": 2, "rng": rng}),
     "fit": (sn.fit, FIT),
-    "fit, a record": (
-        lambda added: sn.fit(**arguments(FIT) | {"after_epoch": lambda record: record.update(added=added)}),
-        {"added": 1.0},
+    "fit, a record": (lambda added: sn.fit(**arguments(FIT) | {"callbacks": [Adds(added)]}), {"added": 1.0}),
+    "fit, a state": (lambda state: sn.fit(**arguments(FIT) | {"callbacks": [Keeps(state)]}), {"state": dict}),
+    "fit, labels": (
+        lambda labels: sn.fit(
+            **arguments(FIT) | {"model": sn.Classifier(dense()), "data": (X, labels), "validation": None}
+        ),
+        {"labels": LABELS},
     ),
+    "Optimizer": (Halves, {"learning_rate": 0.1}),
+    "callbacks.EarlyStopping": (
+        sn.callbacks.EarlyStopping,
+        {
+            "patience": 2,
+            "monitor": "loss",
+            "min_delta": 0.0,
+            "mode": "min",
+            "restore_best": True,
+            "start_from_epoch": 1,
+        },
+    ),
+    "callbacks.ClipGradients": (sn.callbacks.ClipGradients, {"max_norm": 1.0}),
+    "callbacks.Anneal": (
+        lambda functions: sn.callbacks.Anneal(beta=functions),
+        {"functions": lambda: lambda step: 1.0},
+    ),
+    "schedules.cosine": (sn.schedules.cosine, {"peak": 0.1, "steps": 10}),
     "save": (sn.save, {"path": lambda: Path(tempfile.mkdtemp()) / "model.npz", "model": autoencoder}),
     "load": (sn.load, {"path": saved_model, "model": autoencoder}),
     "check_gradients": (
@@ -168,8 +226,8 @@ TABLE: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
             "directions": 2,
         },
     ),
-    "elbo": (sn.elbo, {"vae": vae, "x": X, "rng": rng}),
-    "log_likelihood": (sn.log_likelihood, {"vae": vae, "x": X, "k": 2, "rng": rng}),
+    "elbo": (sn.elbo, {"vae": vae, "x": X, "rng": rng, "per_image": True}),
+    "log_likelihood": (sn.log_likelihood, {"vae": vae, "x": X, "k": 2, "rng": rng, "per_image": True}),
     "evaluation.bce_scale": (evaluation.bce_scale, {"train": X, "test": X}),
     "evaluation.kl_per_latent": (evaluation.kl_per_latent, {"mu": Z, "logvar": Z}),
     "evaluation.active_units": (evaluation.active_units, {"mu": Z, "threshold": 0.01}),
@@ -238,12 +296,12 @@ TABLE: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     ),
 }
 
-RECORDS = {"History", "Loss", "GradientReport", "Layer", "Bars"}
+RECORDS = {"History", "Loss", "GradientReport", "Layer", "Bars", "Callback"}
 """Public names that hold what they are given, or are there to be derived from."""
 
 
 def public() -> Iterator[tuple[str, Any]]:
-    for module in (sn, sn.data, sn.corruption, sn.probability, evaluation, plots):
+    for module in (sn, sn.callbacks, sn.data, sn.corruption, sn.probability, sn.schedules, evaluation, plots):
         prefix = "" if module is sn else f"{module.__name__.removeprefix('scratchnet.')}."
         for name, value in vars(module).items():
             own = (
@@ -254,7 +312,7 @@ def public() -> Iterator[tuple[str, Any]]:
             if module in (evaluation, plots):
                 own = own and value.__module__ == module.__name__ and getattr(sn, name, None) is not value
             is_error = inspect.isclass(value) and issubclass(value, Exception)
-            if own and not name.startswith("_") and not is_error and name not in RECORDS:
+            if own and not name.startswith("_") and not is_error and name not in RECORDS | {"Schedule"}:
                 yield f"{prefix}{name}", value
 
 

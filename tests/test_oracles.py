@@ -215,7 +215,7 @@ def expected_loss(vae: sn.VAE, x: Array) -> sn.Loss:
 
 
 def log_likelihood(vae: sn.VAE, x: Array, k: int) -> float:
-    return sn.log_likelihood(vae, x, k, np.random.default_rng(1))
+    return sn.log_likelihood(vae, x, k, np.random.default_rng(1))["log_likelihood"]
 
 
 ROTATION = np.array([[1, 1, 1], [1, -1, 0], [1, 1, -2]]) / np.sqrt([[3], [2], [6]])  # mixes all three components

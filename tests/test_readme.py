@@ -1,7 +1,9 @@
 """The README keeps its word: its code runs, its numbers are those of a run, its links lead somewhere."""
 
+import inspect
 import json
 import re
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -74,3 +76,20 @@ def test_the_links_lead_to_files(target):
 def test_the_authors_and_the_licence_of_mnist_are_named():
     for text in (README, (ROOT / "scratchnet" / "data" / "mnist" / "README.md").read_text(encoding="utf-8")):
         assert all(name in text for name in ("Yann LeCun", "Corinna Cortes", "Burges", "CC BY-SA 3.0"))
+
+
+def loop_of_fit() -> str:
+    """The lines of fit's loop, from its first `for` on."""
+    source = inspect.getsource(sn.fit)
+    loop = source[source.rindex("\n", 0, source.index("for _ in")) + 1 : source.index("    return run.history")]
+    return textwrap.dedent(loop)
+
+
+def test_the_loop_of_fit_is_quoted_word_for_word():
+    assert loop_of_fit() in PYTHON
+
+
+def test_chapter_five_quotes_it_too():
+    chapter = (ROOT / "docs" / "05-optimizers.md").read_text(encoding="utf-8")
+    quoted = [textwrap.dedent(code) for code in re.findall(r"^```python\n(.*?)^```", chapter, re.MULTILINE | re.DOTALL)]
+    assert loop_of_fit() in quoted

@@ -56,6 +56,13 @@ def conv_transpose(*arguments: Any, **options: Any) -> sn.ConvTranspose2D:
     return sn.ConvTranspose2D(*(arguments or (1, 2, 2)), rng=rng(), **options)
 
 
+class ReturnsTheta(sn.Optimizer):
+    """An optimizer that forgets to move θ in place."""
+
+    def move(self, theta, dtheta, learning_rate) -> Any:  # type: ignore[override]
+        return theta - learning_rate * dtheta
+
+
 class GainWithoutGradient(sn.Layer):
     """A layer that names a parameter, and has nowhere to add its gradient."""
 
@@ -1103,10 +1110,188 @@ ARGUMENTS = [
         lambda: fit(checkpoint=5), TypeError, r"fit expects checkpoint to be a path, got 5", id="fit: no path"
     ),
     pytest.param(
-        lambda: fit(after_epoch="print"),
+        lambda: fit(callbacks=5), TypeError, r"fit expects callbacks to be a list, .* got 5", id="fit: a number"
+    ),
+    pytest.param(
+        lambda: step(ReturnsTheta("fast"), THETA.copy(), THETA.copy()),
         TypeError,
-        r"fit expects after_epoch to be a function, got 'print'",
-        id="fit: a word for after_epoch",
+        r"ReturnsTheta expects learning_rate to be a number, got 'fast'",
+        id="Optimizer: a word for the learning rate of one's own",
+    ),
+    pytest.param(
+        lambda: fit(callbacks=sn.callbacks.ClipGradients(1.0)),
+        TypeError,
+        r"fit expects callbacks to be a list, such as \[EarlyStopping\(5\)\], got ClipGradients",
+        id="fit: a callback alone",
+    ),
+    pytest.param(
+        lambda: fit(callbacks=[sn.callbacks.EarlyStopping]),
+        TypeError,
+        r"fit expects callbacks\[0\] to be an object, got the class EarlyStopping: write EarlyStopping\(…\)",
+        id="fit: a callback's class",
+    ),
+    pytest.param(
+        lambda: fit(callbacks=[print]), TypeError, r"fit expects callbacks\[0\] to be a Callback, got", id="fit: print"
+    ),
+    pytest.param(
+        lambda: fit(callbacks=[sn.callbacks.EarlyStopping(1, "val_los")]),
+        ValueError,
+        r"EarlyStopping expects monitor to be one of loss, reconstruction, kl, got 'val_los': give fit a validation",
+        id="EarlyStopping: an unknown monitor",
+    ),
+    pytest.param(
+        lambda: fit(validation=X, callbacks=[sn.callbacks.EarlyStopping(1, "val_los")]),
+        ValueError,
+        r"one of loss, reconstruction, kl, val_loss, val_reconstruction, val_kl, got 'val_los'",
+        id="EarlyStopping: an unknown monitor with validation",
+    ),
+    pytest.param(
+        lambda: sn.callbacks.EarlyStopping(0),
+        ValueError,
+        r"EarlyStopping expects patience to be at least 1, got 0",
+        id="EarlyStopping: no patience",
+    ),
+    pytest.param(
+        lambda: sn.callbacks.EarlyStopping(1, mode="lower"),
+        ValueError,
+        r"EarlyStopping expects mode to be 'min', 'max' or None, got 'lower'",
+        id="EarlyStopping: an unknown mode",
+    ),
+    pytest.param(
+        lambda: sn.callbacks.EarlyStopping(1, "val_accuracy"),
+        ValueError,
+        r"EarlyStopping expects mode to be said for val_accuracy, got None: mode='max' if more is better",
+        id="EarlyStopping: an accuracy without a mode",
+    ),
+    pytest.param(
+        lambda: sn.callbacks.ClipGradients(0.0),
+        ValueError,
+        r"ClipGradients expects max_norm in \(0, inf\), got 0\.0",
+        id="ClipGradients: to nothing",
+    ),
+    pytest.param(
+        lambda: fit(autoencoder(), callbacks=[sn.callbacks.Anneal(beta=lambda step: 1.0)]),
+        ValueError,
+        r"Anneal expects the model to have a number of the name beta, got Autoencoder, which has none",
+        id="Anneal: what the model lacks",
+    ),
+    pytest.param(
+        lambda: sn.callbacks.Anneal(beta=0.5),
+        TypeError,
+        r"Anneal expects beta to be a function of the step, got 0\.5",
+        id="Anneal: a number",
+    ),
+    pytest.param(
+        lambda: fit(callbacks=[sn.callbacks.Anneal(beta=lambda step: -1.0)]),
+        ValueError,
+        r"Anneal at step 0 expects beta in \[0, inf\), got -1\.0",
+        id="Anneal: a beta below zero",
+    ),
+    pytest.param(
+        lambda: sn.schedules.cosine(0.1, 0),
+        ValueError,
+        r"cosine expects steps to be at least 1, got 0",
+        id="cosine: no steps",
+    ),
+    pytest.param(
+        lambda: sn.Gaussian(0.0), ValueError, r"Gaussian expects sigma in \(0, inf\), got 0\.0", id="Gaussian: sigma 0"
+    ),
+    pytest.param(
+        lambda: vae(likelihood=sn.Bernoulli),
+        TypeError,
+        r"VAE expects likelihood to be an object, got the class Bernoulli: write Bernoulli\(…\)",
+        id="Bernoulli: the class",
+    ),
+    pytest.param(
+        lambda: sn.Autoencoder(dense(), dense(2, 4), loss=None),  # type: ignore[arg-type]
+        TypeError,
+        r"Autoencoder expects loss to be a function such as sn\.mse, got None",
+        id="Autoencoder: no loss",
+    ),
+    # ---- classes
+    pytest.param(
+        lambda: sn.Classifier("net"),
+        TypeError,
+        r"Classifier expects network to be a layer, got 'net'",
+        id="Classifier: a word",
+    ),
+    pytest.param(
+        lambda: fit(sn.Classifier(dense())),
+        TypeError,
+        r"fit expects \(x, labels\) to train a Classifier, got 1 array for x",
+        id="Classifier: no labels",
+    ),
+    pytest.param(
+        lambda: fit(sn.Classifier(dense()), (X, np.eye(2)[[0, 1, 0]])),
+        sn.ShapeError,
+        r"expects labels to be the number of each example's class, .* got one-hot rows, \(3, 2\): use labels.argmax",
+        id="Classifier: one-hot labels",
+    ),
+    pytest.param(
+        lambda: fit(sn.Classifier(dense()), (X, np.array([[0], [1], [0]]))),
+        sn.ShapeError,
+        r"expects labels of shape \(N,\), got a column, \(3, 1\): use labels\[:, 0\]",
+        id="Classifier: a column of labels",
+    ),
+    pytest.param(
+        lambda: fit(sn.Classifier(dense()), (X, np.array([1, 2, 1]))),
+        sn.DataError,
+        r"expects labels from 0 to 1, got numbers from 1 to 2: classes count from 0, so subtract 1",
+        id="Classifier: labels from one",
+    ),
+    pytest.param(
+        lambda: fit(sn.Classifier(dense()), (X, np.array([0.0, 1.0, 0.0]))),
+        TypeError,
+        r"expects labels to hold integers, got float64",
+        id="Classifier: labels of floats",
+    ),
+    pytest.param(
+        lambda: fit(sn.Classifier(dense()), (X, np.array([True, False, True]))),
+        TypeError,
+        r"expects labels to hold integers, got bool",
+        id="Classifier: labels of bools",
+    ),
+    pytest.param(
+        lambda: fit(sn.Classifier(dense()), (X, np.array([0, 1]))),
+        sn.ShapeError,
+        r"fit expects all arrays of x to have 3 rows, as its first has, got 2 in x\[1\]",
+        id="Classifier: fewer labels than images",
+    ),
+    pytest.param(
+        lambda: fit(sn.Classifier(dense()), (X, np.array([0, 1, 0])), validation=(X, np.array([0, 1, 2]))),
+        sn.DataError,
+        r"fit expects the labels of validation from 0 to 1, got numbers from 0 to 2",
+        id="Classifier: a label of the validation",
+    ),
+    pytest.param(
+        lambda: sn.softmax_cross_entropy(with_one(np.nan), np.array([0, 1, 2])),
+        sn.DataError,
+        r"softmax_cross_entropy expects logits that are numbers or −∞, .* got nan",
+        id="softmax_cross_entropy: NaN",
+    ),
+    pytest.param(
+        lambda: sn.softmax_cross_entropy(with_one(np.inf), np.array([0, 1, 2])),
+        sn.DataError,
+        r"softmax_cross_entropy expects logits that are numbers or −∞, .* got inf",
+        id="softmax_cross_entropy: infinity",
+    ),
+    pytest.param(
+        lambda: sn.softmax_cross_entropy(X, [0, 1, 2]),  # type: ignore[arg-type]
+        TypeError,
+        r"softmax_cross_entropy expects labels to be a NumPy array of integers, got list",
+        id="softmax_cross_entropy: a list of labels",
+    ),
+    pytest.param(
+        lambda: step(ReturnsTheta(0.1), THETA.copy(), THETA.copy()),
+        TypeError,
+        r"ReturnsTheta\.move expects to change theta in place and to return None, got ndarray: write theta -= …",
+        id="Optimizer: a move that returns",
+    ),
+    pytest.param(
+        lambda: step(sn.Adam(), np.ones(4, np.float16), np.ones(4, np.float16)),
+        TypeError,
+        r"Adam expects theta in float32 or float64, got float16",
+        id="Adam: half precision",
     ),
     pytest.param(
         lambda: fit(progress="no"),
@@ -2117,3 +2302,10 @@ def test_an_error_is_also_the_standard_one():
     assert issubclass(sn.ShapeError, ValueError)
     assert issubclass(sn.DataError, ValueError)
     assert issubclass(sn.DivergenceError, FloatingPointError)
+
+
+def test_an_argument_that_is_gone_is_refused_with_what_to_write_in_its_place():
+    with pytest.raises(
+        TypeError, match=r"^fit no longer takes after_epoch: write a callback with an after_epoch\(self"
+    ):
+        fit(after_epoch=print)

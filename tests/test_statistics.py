@@ -211,7 +211,7 @@ def test_the_mean_weight_is_the_evidence_for_any_k(wide):
     image, rng = TEST[:1], np.random.default_rng(6)
     evidence = math.exp(log_p(wide, image)[0])
     for k in (1, 3):
-        weights = np.array([math.exp(sn.log_likelihood(wide, image, k, rng)) for _ in range(2000)])
+        weights = np.array([math.exp(sn.log_likelihood(wide, image, k, rng)["log_likelihood"]) for _ in range(2000)])
         assert abs(errors_off(weights, evidence)) < BOUND
 
 
@@ -223,7 +223,7 @@ T_BOUND = 7.0
 def bounds(vae: sn.VAE, k: int) -> Array:
     """L_k of the test images, (RUNS,), each run from the same number of samples."""
     rng, x = np.random.default_rng(7), np.tile(TEST, (500 // k, 1))
-    return np.array([sn.log_likelihood(vae, x, k, rng) for _ in range(RUNS)])
+    return np.array([sn.log_likelihood(vae, x, k, rng)["log_likelihood"] for _ in range(RUNS)])
 
 
 def elbos(vae: sn.VAE) -> Array:

@@ -75,6 +75,16 @@ def path(tmp_path) -> Path:
     return tmp_path / "run.npz"
 
 
+class AfterEpoch(sn.Callback):
+    """Calls a function with each epoch's record."""
+
+    def __init__(self, function: Callable[[dict[str, float]], Any]):
+        self.function = function
+
+    def after_epoch(self, run: Any) -> None:
+        self.function(run.record)
+
+
 class StopsHereError(Exception):
     """Stands for whatever ends a process."""
 
@@ -163,14 +173,14 @@ def test_a_finished_run_can_go_on_for_more_epochs(path):
 
 
 def test_numbers_that_after_epoch_adds_to_a_record_are_saved_with_it(path):
-    Run().fit(path, epochs=2, after_epoch=lambda record: record.update(square=record["epoch"] ** 2))
+    Run().fit(path, epochs=2, callbacks=[AfterEpoch(lambda record: record.update(square=record["epoch"] ** 2))])
     assert Run().fit(path, epochs=2)["square"] == [1, 4]
 
 
 @pytest.mark.parametrize("added", ["a word", [1.0], None, True])
 def test_what_is_no_number_in_a_record_is_refused_and_not_saved(path, added):
     with pytest.raises(TypeError, match=r"fit expects after_epoch to add numbers to a record, got .* as 'added'\.$"):
-        Run().fit(path, epochs=2, after_epoch=lambda record: record.update(added=added))
+        Run().fit(path, epochs=2, callbacks=[AfterEpoch(lambda record: record.update(added=added))])
 
 
 def test_too_many_numbers_in_a_record_are_refused_and_not_saved(path):
@@ -178,11 +188,11 @@ def test_too_many_numbers_in_a_record_are_refused_and_not_saved(path):
         record.update({f"number {i}": float(i) for i in range(100_000)})
 
     with pytest.raises(ValueError, match=r"fit expects after_epoch to add few numbers to a record, got [0-9,]+ bytes"):
-        Run().fit(path, epochs=2, after_epoch=many)
+        Run().fit(path, epochs=2, callbacks=[AfterEpoch(many)])
 
 
 def test_a_number_that_is_not_finite_in_a_record_is_saved_as_it_is(path):
-    Run().fit(path, epochs=1, after_epoch=lambda record: record.update(stderr=float("nan")))
+    Run().fit(path, epochs=1, callbacks=[AfterEpoch(lambda record: record.update(stderr=float("nan")))])
     assert np.isnan(Run().fit(path, epochs=1)["stderr"]).all()
 
 
@@ -193,7 +203,7 @@ def test_within_an_epoch_it_is_saved_only_every_so_many_seconds(path):
         run.fit(path, checkpoint_seconds=3600)
     again = Run()
     seen: list[int] = []
-    again.fit(path, epochs=1, after_epoch=lambda record: seen.append(1))
+    again.fit(path, epochs=1, callbacks=[AfterEpoch(lambda record: seen.append(1))])
     assert seen == []  # the first epoch was saved at its end, and the three steps after it were not
     assert again.optimizer.steps == 5
 
@@ -449,13 +459,14 @@ def test_a_file_that_is_no_checkpoint_is_named(path):
 
 
 STATE = np.random.default_rng(0).bit_generator.state
-POSITION = {"epochs": [], "images": 0, "sums": {}, "seconds": 0.0, "order": None, "validation": None}
+MEANS = {"sums": {}, "counts": {}, "metrics": []}
+POSITION = {"epochs": [], "examples": 0, "means": MEANS, "seconds": 0.0, "order": None, "validation": None}
 
 
 @pytest.mark.parametrize(
     "lie",
     [
-        {"position": POSITION | {"images": -5, "order": STATE}},
+        {"position": POSITION | {"examples": -5, "order": STATE}},
         {"position": POSITION | {"epochs": "many"}},
         {"rng": {"bit_generator": "PCG64", "state": "none"}},
         {"steps": "three"},
@@ -464,10 +475,10 @@ POSITION = {"epochs": [], "images": 0, "sums": {}, "seconds": 0.0, "order": None
         {"rng": None},
         {"steps": -5, "rates": {"0": 0.01}},
         {"steps": 1.0, "rates": {"0": 0.01}},
-        {"position": POSITION | {"images": 3, "order": STATE}},
-        {"position": POSITION | {"images": 10}},
-        {"position": POSITION | {"images": 10**9, "order": STATE}},
-        {"position": POSITION | {"sums": {"loss": float("nan")}}},
+        {"position": POSITION | {"examples": 3, "order": STATE}},
+        {"position": POSITION | {"examples": 10}},
+        {"position": POSITION | {"examples": 10**9, "order": STATE}},
+        {"position": POSITION | {"means": MEANS | {"sums": {"loss": float("nan")}, "counts": {"loss": 5}}}},
         {"position": POSITION | {"epochs": {}}},
         {"position": POSITION | {"order": {"bit_generator": "PCG64", "state": {}}}},
     ],

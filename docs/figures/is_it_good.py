@@ -87,7 +87,7 @@ def main() -> None:
     on_black = trained(black, EPOCHS)
     too_dear = trained(grey, 1, beta=784.0)
     some = black_test[:WEIGHED]
-    bounds = {k: sn.log_likelihood(on_black, some, k, rng) for k in K}
+    bounds = {k: sn.log_likelihood(on_black, some, k, rng)["log_likelihood"] for k in K}
     found = {
         "seed": SEED,
         "epochs": EPOCHS,

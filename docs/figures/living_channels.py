@@ -9,6 +9,7 @@ import runpy
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -65,16 +66,17 @@ def measure(start: str, seed: int) -> dict[str, list]:
     prepare(model, rng)
     found = {"test error, squared error/pixel": [], "living channels": []}
 
-    def after_epoch(record: dict[str, float]) -> None:
-        codes = np.concatenate([model.encode(part) for part in np.split(x_test, 10)])
-        found["test error, squared error/pixel"].append(record["val_loss"] / 784)
-        found["living channels"].append(int(codes.reshape(-1, 4, 49).any(axis=(0, 2)).sum()))
-        print(start, seed, *(numbers[-1] for numbers in found.values()), flush=True)
+    class Living(sn.Callback):
+        def after_epoch(self, run: Any) -> None:
+            codes = np.concatenate([model.encode(part) for part in np.split(x_test, 10)])
+            found["test error, squared error/pixel"].append(run.record["val_loss"] / 784)
+            found["living channels"].append(int(codes.reshape(-1, 4, 49).any(axis=(0, 2)).sum()))
+            print(start, seed, *(numbers[-1] for numbers in found.values()), flush=True)
 
     adam = sn.Adam(1e-3, epsilon=784e-8)
     sn.fit(
         model, x, optimizer=adam, epochs=epochs, batch_size=20, rng=rng, validation=x_test, progress=False,
-        after_epoch=after_epoch,
+        callbacks=[Living()],
     )  # fmt: skip
     return found
 

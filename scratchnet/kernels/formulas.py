@@ -36,6 +36,7 @@ __all__ = [
     "sgd_step",
     "sigmoid",
     "sigmoid_backward",
+    "softmax_cross_entropy",
     "squared_error",
     "tanh",
     "tanh_backward",
@@ -109,6 +110,20 @@ def bce_with_logits(logits, target):
     linear = side * np.where(side == 0, 0, logits)  # an infinite logit costs nothing where the target agrees
     softplus_less_relu = np.log1p(np.exp(-_magnitude(logits)))  # log(1 + e^−|l|): nothing overflows
     return _sum_per_example(linear + softplus_less_relu), sigmoid(logits) - target
+
+
+def softmax_cross_entropy(logits, labels):
+    is_label = np.arange(logits.shape[1]) == labels[:, None]  # (N, C), one True in each row
+    below = logits - logits.real.max(axis=1, keepdims=True)  # l − max l, at most 0: nothing overflows
+    e = np.exp(below)
+    others = _sum_per_example(np.where(is_label, 0, e))  # (N,), the label's own e left out: what is small stays exact
+    total = others + _sum_per_example(np.where(is_label, e, 0))
+    below = _sum_per_example(np.where(is_label, below, 0))  # (N,), of the label alone; 0 where it has the largest logit
+    p_less_target = np.where(is_label, -others[:, None], e) / total[:, None]
+    return (
+        np.where(below == 0, np.log1p(others), np.log(total) - below),
+        np.where(logits == -np.inf, 0, p_less_target).astype(logits.dtype),
+    )
 
 
 def divide(x, divisor):

@@ -256,6 +256,35 @@ def bce_with_logits(logits, target):
     return linear + elementary.log1p(e), (one if positive else e) / (one + e) - target
 
 
+@kernel("miDM", fastmath={"contract"})
+def _softmax_cross_entropy(logits, labels, value, dlogits, first, last):
+    zero = logits.dtype.type(0)
+    for n in range(first, last):
+        row, slopes, label = logits[n], dlogits[n], labels[n]
+        largest = row[0]
+        for c in range(row.size):
+            largest = row[c] if row[c] > largest else largest
+        for c in range(row.size):
+            slopes[c] = elementary.exp(row[c] - largest)
+        own, slopes[label] = slopes[label], zero
+        others = 0.0  # without the label's own, so that what is small stays exact
+        for c in range(row.size):
+            others += slopes[c]
+        total = others + own
+        for c in range(row.size):
+            slopes[c] /= total
+        below = float(row[label] - largest)
+        slopes[label] = -others / total if below > -np.inf else 0.0
+        value[n] = np.log1p(others) if below == 0 else np.log(total) - below
+
+
+def softmax_cross_entropy(logits, labels):
+    value, dlogits = np.empty(len(logits)), empty(logits.shape, logits.dtype)
+    labels = np.ascontiguousarray(labels, np.int64)
+    _softmax_cross_entropy(len(logits), logits.size, rows(logits), labels, value, dlogits)
+    return value, dlogits
+
+
 @kernel("Ms")
 def _divide(x, divisor, first, last):
     by = x.dtype.type(divisor)

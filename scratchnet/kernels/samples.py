@@ -42,6 +42,7 @@ def arguments(N: int, D: int, M: int, rng: np.random.Generator) -> dict[str, tup
         "squared_error": (x, target),
         "bce": (p, target),
         "bce_with_logits": (10 * x, target),
+        "softmax_cross_entropy": (10 * x, rng.integers(D, size=N)),
         "kl_standard_normal": (x, normal(N, D)),
         "sample_gaussian": (x, normal(N, D), normal(N, D)),
         "sample_gaussian_backward": (x, np.exp(normal(N, D)), normal(N, D)),

@@ -73,6 +73,8 @@ class Autoencoder(Model):
         super().__init__(encoder, decoder)
         for name, function in (("loss", loss), ("corrupt", corrupt)):
             check_function("Autoencoder", name, function)
+        if loss is None:
+            raise TypeError("Autoencoder expects loss to be a function such as sn.mse, got None.")
         self.reconstruction_loss = loss
         self.pixels_are_probabilities = loss in (bce, bce_with_logits)
         self.corrupt = corrupt

@@ -3,18 +3,22 @@
 A likelihood turns that output y into a cost, −log p(x|z), and into the image that one would show.
 """
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from scratchnet import kernels
-from scratchnet.checks import check_number
+from scratchnet.checks import check_number, named
 from scratchnet.losses import bce_with_logits, mse
 from scratchnet.types import Array
 
 
 class Likelihood(Protocol):
-    """−log p(x|z), its derivative, and the expected image."""
+    """−log p(x|z), its derivative, and the expected image.
+
+    One of your own is an object with these three methods. `pixels_are_probabilities = True` on it asks for images in
+    [0, 1]. docs/18-your-own.md.
+    """
 
     def nll(self, y: Array, x: Array) -> tuple[float, Array]:
         """The mean over the batch of −log p(x|z), in nats per image, and its derivative with respect to y."""
@@ -29,11 +33,46 @@ class Likelihood(Protocol):
         ...
 
 
+METHODS = ("nll", "nll_per_image", "images")
+
+
+def check_likelihood(where: str, likelihood: Any) -> None:
+    """`likelihood` is an object that has what a likelihood needs."""
+    lacks = [name for name in METHODS if not callable(getattr(likelihood, name, None))]
+    if len(lacks) == len(METHODS):
+        raise ValueError(
+            f"{where} expects likelihood to be 'bernoulli' or 'gaussian', got {named(likelihood)}: one of your own is "
+            f"an object with {', '.join(METHODS)}."
+        )
+    if lacks:
+        raise TypeError(
+            f"{where} expects likelihood to have {', '.join(METHODS)}, got {named(likelihood)}, which lacks "
+            f"{', '.join(lacks)}."
+        )
+    if isinstance(likelihood, type):
+        raise TypeError(
+            f"{where} expects likelihood to be an object, got {named(likelihood)}: write {likelihood.__name__}(…)."
+        )
+
+
 class Bernoulli:
     """Each pixel is a coin toss, and y holds the logit of its probability: −log p = Σᵢ softplus(yᵢ) − xᵢ yᵢ.
 
     For grey pixels in (0, 1) this is a useful cost but no likelihood: it cannot fall below Σᵢ H(xᵢ).
+
+    Notes
+    -----
+    Derivation: docs/11-vae.md.
+
+    Examples
+    --------
+    >>> import numpy as np, scratchnet as sn
+    >>> mean, dy = sn.Bernoulli().nll(np.zeros((2, 3)), np.ones((2, 3)))    # three fair coins an image: 3 log 2
+    >>> round(mean, 4), dy[0]
+    (2.0794, array([-0.25, -0.25, -0.25]))
     """
+
+    pixels_are_probabilities = True
 
     def nll(self, y: Array, x: Array) -> tuple[float, Array]:
         return bce_with_logits(y, x)
@@ -49,11 +88,34 @@ class Bernoulli:
 
 
 class Gaussian:
-    """Each pixel is normal around its mean yᵢ with one fixed σ: −log p = Σᵢ ½ (xᵢ − yᵢ)²/σ² + ½ log 2πσ²."""
+    """Each pixel is normal around its mean yᵢ with one fixed σ: −log p = Σᵢ ½ (xᵢ − yᵢ)²/σ² + ½ log 2πσ².
+
+    Parameters
+    ----------
+    sigma : float
+        σ, above 0, in units of pixel brightness.
+
+    Raises
+    ------
+    ValueError
+        If sigma is out of its range.
+
+    Notes
+    -----
+    Derivation: docs/11-vae.md.
+
+    Examples
+    --------
+    >>> import numpy as np, scratchnet as sn
+    >>> mean, dy = sn.Gaussian(0.5).nll(np.zeros((1, 1)), np.ones((1, 1)))  # ½ · 1²/¼ + ½ log(2π · ¼)
+    >>> round(mean, 4), dy
+    (2.2258, array([[-4.]]))
+    """
+
+    pixels_are_probabilities = False
 
     def __init__(self, sigma: float):
-        check_number("VAE", "sigma", sigma, 0, open_low=True)
-        self.sigma = sigma
+        self.sigma = check_number("Gaussian", "sigma", sigma, 0, open_low=True)
 
     def nll(self, y: Array, x: Array) -> tuple[float, Array]:
         squared, dy = mse(y, x)

@@ -26,6 +26,13 @@ class Loss:
         What the value is made of, by name, each per image and unweighted.
     backward : function
         Adds ∂value/∂θ to the model's dθ.
+    metrics : dict
+        Numbers beside the loss, by name, such as an accuracy; averaged over examples and recorded as terms are.
+
+    Raises
+    ------
+    ValueError
+        If a name is both a term and a metric, or one that a record has anyway: "loss", "epoch" or "seconds".
 
     Examples
     --------
@@ -43,6 +50,18 @@ class Loss:
     value: float
     terms: dict[str, float]
     backward: Callable[[], None] = field(repr=False)
+    metrics: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not (
+            _TAKEN.isdisjoint(self.terms) and (not self.metrics or {*_TAKEN, *self.terms}.isdisjoint(self.metrics))
+        ):
+            names = [*self.terms, *self.metrics]
+            twice = next(name for name in names if name in _TAKEN or names.count(name) > 1)
+            raise ValueError(f"Loss expects names that a record does not have yet, got {twice!r} twice.")
+
+
+_TAKEN = frozenset(("loss", "epoch", "seconds"))
 
 
 class Model(ABC):
@@ -64,6 +83,8 @@ class Model(ABC):
     parameters: Parameters
     unit: str
     pixels_are_probabilities: bool
+    term = "reconstruction"
+    """The term of the loss that the last layer's output is for."""
 
     def __init__(self, encoder: Layer, decoder: Layer):
         for name, layer in (("encoder", encoder), ("decoder", decoder)):
@@ -103,7 +124,7 @@ class Model(ABC):
     def interpolate(self, a: Array, b: Array, steps: int) -> Array:
         """`steps` images on the straight line through the latent space from image a (D,) to b (D,), ends included."""
         where = f"{type(self).__name__}.interpolate"
-        check_count(where, "steps", steps)
+        steps = check_count(where, "steps", steps)
         ends = []
         for name, image in (("a", a), ("b", b)):
             row = np.reshape(image, (1, -1)) if np.ndim(image) < 2 else image
@@ -125,9 +146,12 @@ class Model(ABC):
             name = type(self).__name__
             raise ShapeError(f"{name} expects the decoder to return (N, {x.shape[1]}), as x has, got {y.shape}.")
 
-    def check_range(self, where: str, x: Array) -> None:
-        """The images x are finite, and in [0, 1] where the loss can say something of such pixels alone."""
-        (check_pixels if self.pixels_are_probabilities else check_finite)(where, "x", x)
+    def check_range(self, where: str, x: Array, *others: Array, name: str = "x") -> None:
+        """The images x are finite, and in [0, 1] where the loss can say something of such pixels alone.
+
+        `fit` asks this of all data before the first step; `others` are what came with x in a tuple.
+        """
+        (check_pixels if self.pixels_are_probabilities else check_finite)(where, name, x)
 
     def _check_images(self, x: Array) -> None:
         check_rows(type(self).__name__, "x", x, self.encoder.n_in, self.dtype)

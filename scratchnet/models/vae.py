@@ -8,7 +8,7 @@ from scratchnet.checks import check_choice, check_count, check_number, check_rng
 from scratchnet.errors import ShapeError
 from scratchnet.gaussian import kl_standard_normal, noise_like, sample_gaussian
 from scratchnet.layer import Layer, without_dx
-from scratchnet.models.likelihood import Bernoulli, Gaussian, Likelihood
+from scratchnet.models.likelihood import Bernoulli, Gaussian, Likelihood, check_likelihood
 from scratchnet.models.model import Loss, Model, trace_layers
 from scratchnet.types import Array
 
@@ -25,8 +25,9 @@ class VAE(Model):
         Rows (N, D) to [mu | logvar], (N, 2L): the first half is μ, the second log σ².
     decoder : Layer
         Codes (N, L) to rows (N, D): logits for "bernoulli", means for "gaussian".
-    likelihood : {"bernoulli", "gaussian"}
-        What a pixel is, given z. "gaussian" is the full negative log-likelihood, constants and all.
+    likelihood : {"bernoulli", "gaussian"} or object
+        What a pixel is, given z. "gaussian" is the full negative log-likelihood, constants and all. An object has
+        `nll(y, x)` → (mean, dy), `nll_per_image(y, x)` → (N,) and `images(y)` → (N, D), such as `sn.Gaussian(0.1)`.
     sigma : float
         The fixed standard deviation of a "gaussian" pixel, in units of pixel brightness.
     beta : float
@@ -48,7 +49,7 @@ class VAE(Model):
     ShapeError
         If the encoder's output is not [mu | logvar] of the decoder's width, or x does not fit.
     TypeError
-        If a part is not a layer, or the dtypes of layers and data differ.
+        If a part is not a layer, a likelihood lacks a method, or the dtypes of layers and data differ.
     ValueError
         If likelihood is unknown, or sigma or beta out of range.
 
@@ -79,17 +80,19 @@ class VAE(Model):
         encoder: Layer,
         decoder: Layer,
         *,
-        likelihood: str = "bernoulli",
+        likelihood: str | Likelihood = "bernoulli",
         sigma: float = 1.0,
         beta: float = 1.0,
     ):
-        check_choice("VAE", "likelihood", likelihood, ("bernoulli", "gaussian"))
-        check_number("VAE", "beta", beta, 0)
+        sigma = check_number("VAE", "sigma", sigma, 0, open_low=True)
+        if isinstance(likelihood, str):
+            check_choice("VAE", "likelihood", likelihood, ("bernoulli", "gaussian"))
+            likelihood = Gaussian(sigma) if likelihood == "gaussian" else Bernoulli()
+        check_likelihood("VAE", likelihood)
         super().__init__(encoder, decoder)
-        gaussian = Gaussian(sigma)
-        self.likelihood: Likelihood = gaussian if likelihood == "gaussian" else Bernoulli()
-        self.pixels_are_probabilities = likelihood == "bernoulli"
-        self.beta = beta
+        self.likelihood: Likelihood = likelihood
+        self.pixels_are_probabilities = bool(getattr(likelihood, "pixels_are_probabilities", False))
+        self.beta = check_number("VAE", "beta", beta, 0)
         self.latent = decoder.n_in
 
     def loss(self, x: Array, rng: np.random.Generator | None = None, *, eps: Array | None = None) -> Loss:
@@ -121,7 +124,7 @@ class VAE(Model):
 
     def sample(self, n: int, rng: np.random.Generator) -> Array:
         """`n` images decoded from draws of the prior N(0, I): (n, D) in [0, 1]."""
-        check_count("VAE.sample", "n", n)
+        n = check_count("VAE.sample", "n", n)
         check_rng("VAE.sample", rng)
         if self.latent is None:
             raise ShapeError(

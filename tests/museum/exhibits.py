@@ -1,5 +1,7 @@
 """The bugs, room by room. Each was published, or is one that almost everybody has written once."""
 
+import inspect
+
 from scratchnet import evaluation, gaussian, losses, training
 from scratchnet.kernels import formulas
 from scratchnet.layers import Dense, Sigmoid
@@ -560,7 +562,7 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             "converge, in circles.",
             "[huggingface/transformers #340](https://github.com/huggingface/transformers/issues/340); "
             "[wenet-e2e/wekws #73](https://github.com/wenet-e2e/wekws/pull/73).",
-            (Edit(training._step, "    model.parameters.zero_grad()\n", ""),),
+            (Edit(inspect.unwrap(training.fit), "                    parameters.zero_grad()\n", ""),),
             unseen=NOT_A_GRADIENT,
         ),
         Exhibit(
@@ -571,11 +573,11 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             "[ml-explore/mlx-examples #843](https://github.com/ml-explore/mlx-examples/issues/843).",
             (
                 Edit(
-                    training._batches,
-                    "range(0, len(rows), batch_size)",
-                    "range(0, len(rows) - batch_size + 1, batch_size)",
+                    training.Loop.batches,
+                    "while at.examples < self._examples:",
+                    "while at.examples + run.batch_size <= self._examples:",
                 ),
-                Edit(training.fit, "if means.images < len(x):", "if interrupted():"),
+                Edit(training.Loop.epochs, "if at.examples < self._examples:", "if run.ending:"),
             ),
             unseen=NOT_A_GRADIENT,
         ),
@@ -600,7 +602,7 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             (
                 Edit(evaluation.log_likelihood, "np.full(len(x), -np.inf)", "np.zeros(len(x))"),
                 Edit(evaluation.log_likelihood, "np.logaddexp.at(log_sum, n, log_w)", "np.add.at(log_sum, n, log_w)"),
-                Edit(evaluation.log_likelihood, "(log_sum - np.log(k)).mean()", "(log_sum / k).mean()"),
+                Edit(evaluation.log_likelihood, "log_sum - np.log(k)", "log_sum / k"),
             ),
             unseen=NOT_A_GRADIENT,
         ),

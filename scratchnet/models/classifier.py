@@ -1,0 +1,144 @@
+"""The classifier: a network whose outputs are the logits of classes."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from scratchnet.checks import check_batch, check_finite, check_labels, check_rows, named
+from scratchnet.errors import ShapeError
+from scratchnet.layer import Layer, without_dx
+from scratchnet.losses import check_logits, softmax_cross_entropy
+from scratchnet.models.model import Loss, trace_layers
+from scratchnet.parameters import Parameters
+from scratchnet.types import Array
+
+_ROWS = 1000  # examples in flight at once
+
+
+class Classifier:
+    """p(class | x) = softmax(network(x)), trained on (x, labels) by the cross-entropy, with the accuracy beside it.
+
+    Parameters
+    ----------
+    network : Layer
+        Rows (N, D) to logits (N, C).
+
+    Attributes
+    ----------
+    parameters : Parameters
+    unit : str
+        "nats/example".
+
+    Raises
+    ------
+    DataError
+        If x is not finite, or a label not one of the classes.
+    ShapeError
+        If x does not fit the network, or labels do not fit x.
+    TypeError
+        If network is not a layer, or labels are no integers.
+
+    Notes
+    -----
+    Derivation: docs/04-activations-and-losses.md.
+
+    Examples
+    --------
+    >>> import numpy as np, scratchnet as sn
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.random((200, 2), dtype=np.float32)
+    >>> labels = (x[:, 0] > x[:, 1]).astype(int)
+    >>> classifier = sn.Classifier(sn.Dense(2, 2, rng=rng))
+    >>> history = sn.fit(classifier, (x, labels), optimizer=sn.Adam(0.1), epochs=30, rng=rng, progress=False)
+    >>> list(history.epochs[0])
+    ['epoch', 'seconds', 'loss', 'cross_entropy', 'accuracy']
+    >>> classifier.predict(x[:3]).tolist() == labels[:3].tolist(), classifier.accuracy((x, labels)) > 0.95
+    (True, True)
+    """
+
+    unit = "nats/example"
+    term = "cross_entropy"
+
+    def __init__(self, network: Layer):
+        if not isinstance(network, Layer):
+            raise TypeError(f"Classifier expects network to be a layer, got {named(network)}.")
+        self.network = network
+        self.parameters = Parameters(network=network)
+
+    def loss(self, batch: tuple[Array, Array], rng: np.random.Generator | None = None) -> Loss:
+        """The cross-entropy on a batch (x, labels), (N, D) and (N,); `rng` is for subclasses that need noise."""
+        x, labels = self._pair("Classifier.loss", batch)
+        logits, network_backward = self.network.forward(x)  # (N, C)
+        value, dlogits = softmax_cross_entropy(logits, labels)
+
+        def backward() -> None:
+            without_dx(self.network, network_backward)(dlogits)
+
+        accuracy = np.mean(logits.argmax(axis=1) == labels).item()
+        return Loss(value, {"cross_entropy": value}, backward, {"accuracy": accuracy})
+
+    def predict(self, x: Array) -> Array:
+        """The likeliest class of each example: x (N, D) → (N,) of integers."""
+        return np.concatenate([logits.argmax(axis=1) for logits in self._logits("Classifier.predict", x)])
+
+    def probabilities(self, x: Array) -> Array:
+        """p(class | x): x (N, D) → (N, C)."""
+        parts = []
+        for logits in self._logits("Classifier.probabilities", x):
+            e = np.exp(logits - logits.max(axis=1, keepdims=True))  # at most 1: nothing overflows
+            parts.append(e / e.sum(axis=1, keepdims=True))
+        return np.concatenate(parts)
+
+    def accuracy(self, data: tuple[Array, Array]) -> float:
+        """The share of examples whose class is the one predicted, of data (x, labels)."""
+        where = "Classifier.accuracy"
+        x, labels = self._pair(where, data)
+        self.check_range(where, x, labels)
+        return np.mean(self.predict(x) == labels).item()
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The float type that the model computes in."""
+        return self.parameters.theta.dtype
+
+    def check_range(self, where: str, x: Array, *others: Array, name: str = "x") -> None:
+        """x is finite, and what comes with it are labels: each one of the classes, of which a logit is computed."""
+        check_finite(where, name, x)
+        if len(others) != 1:
+            came = "1 array" if not others else f"{1 + len(others)} arrays"
+            raise TypeError(f"{where} expects (x, labels) to train a Classifier, got {came} for {name}.")
+        logits, _ = self.network.forward(x[:1])
+        if logits.ndim != 2:
+            raise ShapeError(f"Classifier expects its network to return (N, C), got {logits.shape} of one example.")
+        labels = "labels" if name == "x" else f"the labels of {name}"
+        check_labels(where, labels, others[0], None, logits.shape[1])
+
+    def trace(self, batch: tuple[Array, Array], rng: np.random.Generator) -> Iterator[tuple[str, Array]]:
+        """Run forward on x and yield (name, output) layer by layer, to find where a number went bad."""
+        *layers, (last, logits) = trace_layers("network", self.network, batch[0])
+        yield from layers
+        yield f"{last}, the logits", logits
+
+    def _pair(self, where: str, pair: Any) -> tuple[Array, Array]:
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            came = f"{len(pair)} of them" if isinstance(pair, tuple | list) else named(pair)
+            raise TypeError(f"{where} expects two arrays, (x, labels), got {came}.")
+        x, labels = pair
+        check_rows(where, "x", x, self.network.n_in, self.dtype)
+        check_batch(where, x)
+        if isinstance(labels, np.ndarray) and labels.ndim and len(labels) != len(x):
+            raise ShapeError(f"{where} expects a label for each of {len(x)} examples, got {len(labels)}.")
+        return x, labels
+
+    def _logits(self, where: str, x: Array) -> Iterator[Array]:
+        check_rows(where, "x", x, self.network.n_in, self.dtype)
+        check_batch(where, x)
+        check_finite(where, "x", x)
+        for start in range(0, len(x), _ROWS):
+            logits, _ = self.network.forward(x[start : start + _ROWS])
+            check_logits(where, logits)
+            yield logits
+
+    def __repr__(self) -> str:
+        return f"Classifier({self.network!r}, {self.parameters!r})"

@@ -1,0 +1,483 @@
+"""A user's own layers with a state, optimizers, likelihoods and models: how they are trained, saved and resumed."""
+
+# Layers of a model are looked into:
+# pyright: reportAttributeAccessIssue=false
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import scratchnet as sn
+from scratchnet.callbacks import Anneal, EarlyStopping
+from tests.test_callbacks import Calls, Keeps, Mean, StopsAt, Training, X, dense, make_vae
+
+
+@pytest.fixture
+def path(tmp_path) -> Path:
+    return tmp_path / "run.npz"
+
+
+# ---- a layer with a state
+
+
+class Centre(sn.Layer):
+    """y = x − the running mean of all x of the training."""
+
+    state_names = ("mean", "count")
+
+    def __init__(self, width: int):
+        self.mean, self.count = np.zeros(width), np.int64(0)
+
+    def forward(self, x):
+        if self.training:
+            self.count = self.count + len(x)
+            self.mean = self.mean + (x.mean(axis=0) - self.mean) * (len(x) / self.count)
+        return x - self.mean, lambda dy: dy.copy()
+
+
+def centred(seed: int = 1) -> sn.Autoencoder:
+    return sn.Autoencoder(sn.Sequential(Centre(4), dense(4, 3, seed)), dense(3, 4, 2))
+
+
+def test_the_state_is_learnt_in_training():
+    model = centred()
+    Training(model).fit(epochs=1)
+    assert model.encoder.layers[0].count == 10
+    assert np.allclose(model.encoder.layers[0].mean, X.mean(axis=0))
+
+
+def test_validating_encoding_and_looking_names_up_teach_nothing():
+    model = centred()
+    Training(model).fit(EarlyStopping(9, "val_reconstruction", restore_best=False), epochs=1, validation=X + 5)
+    model.encode(X + 5)
+    model.loss(X + 5)
+    assert model.encoder.layers[0].count == 10
+
+
+class Watches(sn.Layer):
+    """Notes whether it is training, forward and backward."""
+
+    def __init__(self) -> None:
+        self.forwards, self.backwards = [], []
+
+    def forward(self, x):
+        self.forwards.append(self.training)
+
+        def backward(dy):
+            self.backwards.append(self.training)
+            return dy.copy()
+
+        return x.copy(), backward
+
+
+def test_training_is_true_for_the_loss_and_the_backward_of_a_step_and_nowhere_else():
+    layer = Watches()
+    model = sn.Autoencoder(sn.Sequential(dense(4, 4, 1), sn.Sequential(layer)), dense(4, 4, 2))
+    calls = Calls(lambda run: layer.training)
+    Training(model).fit(calls, epochs=1, validation=X[:2])
+    assert layer.forwards == [True, True, True, False]  # the last validates
+    assert layer.backwards == [True, True, True]
+    assert not any(calls.seen)
+
+
+@pytest.mark.parametrize("at", ["loss", "backward"])
+def test_training_is_false_after_an_exception(at):
+    layer = Watches()
+    model = sn.Autoencoder(sn.Sequential(dense(4, 4, 1), layer), dense(4, 4, 2))
+    loss = model.loss
+
+    def failing(*arguments: Any) -> sn.Loss:
+        found = loss(*arguments)
+        if at == "loss":
+            raise ZeroDivisionError
+        return sn.Loss(found.value, found.terms, lambda: 1 / 0)  # type: ignore[arg-type,return-value]
+
+    model.loss = failing  # type: ignore[method-assign]
+    with pytest.raises(ZeroDivisionError):
+        Training(model).fit()
+    assert layer.training is False
+
+
+def test_a_models_state_is_saved_and_loaded(path):
+    model, other = centred(), centred(seed=9)
+    Training(model).fit(epochs=1)
+    sn.save(path, model)
+    sn.load(path, other)
+    assert np.array_equal(other.encoder.layers[0].mean, model.encoder.layers[0].mean)
+    assert other.encoder.layers[0].count == 10
+    assert np.array_equal(other.encode(X), model.encode(X))
+
+
+@pytest.mark.parametrize(
+    ("layer", "names"),
+    [
+        (dense(2, 3, 1), {"W", "b"}),
+        (sn.Sequential(Centre(2), dense(2, 3, 1)), {"0.mean", "0.count", "1.W", "1.b"}),
+        (Centre(2), {"mean", "count"}),
+        (sn.Sequential(sn.Sequential(sn.Tanh(), dense(2, 3, 1))), {"0.1.W", "0.1.b"}),
+    ],
+)
+def test_a_layer_is_saved_under_the_names_below_a_model_without_the_first_word(path, layer, names):
+    sn.save(path, layer)
+    with np.load(path) as arrays:
+        assert set(arrays) == names
+
+
+def test_a_layer_is_loaded(path):
+    first, second = (sn.Sequential(Centre(2), dense(2, 3, seed)) for seed in (1, 2))
+    first.layers[0].mean = np.array([5.0, 6.0])
+    sn.save(path, first)
+    sn.load(path, second)
+    assert np.array_equal(second.forward(np.ones((1, 2)))[0], first.forward(np.ones((1, 2)))[0])
+
+
+def test_a_layer_that_belongs_to_a_model_is_loaded_into_the_models_theta(path):
+    sn.save(path, dense(4, 3, 7))
+    model = sn.Autoencoder(dense(4, 3, 1), dense(3, 4, 2))
+    sn.load(path, model.encoder)
+    assert np.array_equal(model.parameters.named()["encoder.W"], dense(4, 3, 7).W)
+
+
+def test_a_layer_with_nothing_to_save_is_refused(path):
+    with pytest.raises(ValueError, match=r"^save expects a model or a layer that has parameters or states, got Tanh"):
+        sn.save(path, sn.Tanh())
+
+
+def test_a_file_of_another_state_is_refused(path):
+    sn.save(path, Centre(3))
+    with pytest.raises(sn.DataError, match=r"mean is \(3,\) of float64, expected \(2,\) of float64"):
+        sn.load(path, Centre(2))
+
+
+@pytest.mark.parametrize("step", [1, 4, 8])
+@pytest.mark.parametrize("objects", ["new", "the same"])
+def test_a_layers_state_goes_on(path, step, objects):
+    whole, stopped = Training(centred()), Training(centred())
+    expected = whole.left(whole.fit())
+    stopped.fit(StopsAt(step), checkpoint=path)
+    again = stopped if objects == "the same" else Training(centred())
+    assert again.left(again.fit(checkpoint=path)) == expected
+    layers = [training.model.encoder.layers[0] for training in (whole, again)]
+    assert layers[0].mean.tobytes() == layers[1].mean.tobytes()
+    assert layers[0].count == layers[1].count == 30
+
+
+def test_the_best_epochs_state_comes_back_with_its_theta():
+    training, means = Training(centred()), []
+
+    def note(run: Any) -> None:
+        means.append(run.model.encoder.layers[0].mean.copy())
+        run.record["score"] = [3, 1, 2][run.epoch - 1]
+
+    training.fit(Calls(after_epoch=note), EarlyStopping(9, "score"))
+    assert np.array_equal(training.model.encoder.layers[0].mean, means[1])
+
+
+@pytest.mark.parametrize("state", [0.0, [1.0], None, np.array([None])])
+def test_a_state_that_is_no_array_is_refused_before_the_first_step(path, state):
+    model = centred()
+    model.encoder.layers[0].mean = state
+    with pytest.raises(TypeError, match=r"expects its state encoder\.0\.mean to be an array of numbers, got "):
+        Training(model).fit(checkpoint=path)
+    assert not path.exists()
+
+
+# ---- an optimizer
+
+
+class RMSprop(sn.Optimizer):
+    """v ← ρ v + (1 − ρ) dθ²,  θ ← θ − learning_rate · dθ / (√v + ε)."""
+
+    memory_names = ("v",)
+    v: np.ndarray
+
+    def __init__(self, learning_rate: Any, rho: float = 0.9):
+        super().__init__(learning_rate)
+        self.rho = rho
+
+    def move(self, theta, dtheta, learning_rate):
+        self.v *= self.rho
+        self.v += (1 - self.rho) * dtheta**2
+        theta -= learning_rate * dtheta / (np.sqrt(self.v) + 1e-8)
+
+
+def test_its_memory_is_zero_before_the_first_step_and_its_steps_count():
+    theta, optimizer = np.array([1.0, 2.0]), RMSprop(0.1, rho=0.75)
+    optimizer.step(theta, np.array([2.0, -4.0]))
+    assert np.array_equal(optimizer.v, [1.0, 4.0])  # ¼ · 2², ¼ · 4²
+    assert np.allclose(theta, [1 - 0.1 * 2, 2 + 0.1 * 2])
+    assert optimizer.steps == 1
+
+
+def test_it_takes_a_schedule():
+    theta, optimizer = np.array([0.0]), RMSprop(lambda step: 1.0 / (1 + step), rho=0.0)
+    for _ in range(3):
+        optimizer.step(theta, np.array([1.0]))
+    assert theta == pytest.approx(-(1 + 1 / 2 + 1 / 3))
+
+
+@pytest.mark.parametrize("step", [1, 3, 5])
+def test_its_memory_goes_on(path, step):
+    whole, again = Training(optimizer=RMSprop(0.01)), Training(optimizer=RMSprop(0.01))
+    expected = whole.left(whole.fit())
+    Training(optimizer=RMSprop(0.01)).fit(StopsAt(step), checkpoint=path)
+    assert again.left(again.fit(checkpoint=path)) == expected
+
+
+class Replaces(RMSprop):
+    """The same with a new array in place of v at each step, and the length of the last gradient beside it."""
+
+    memory_names = ("v", "length")
+
+    def move(self, theta, dtheta, learning_rate):
+        self.v = self.rho * self.v + (1 - self.rho) * dtheta**2
+        self.length = np.sqrt((dtheta**2).sum())  # a NumPy scalar
+        theta -= learning_rate * dtheta / (np.sqrt(self.v) + 1e-8)
+
+
+def test_memory_may_be_replaced_also_by_a_numpy_scalar(path):
+    whole, again = Training(optimizer=Replaces(0.01)), Training(optimizer=Replaces(0.01))
+    expected = whole.left(whole.fit())
+    Training(optimizer=Replaces(0.01)).fit(StopsAt(5), checkpoint=path)
+    assert again.left(again.fit(checkpoint=path)) == expected
+    assert again.optimizer.length == whole.optimizer.length
+
+
+def test_memory_that_is_no_array_is_refused_at_the_first_save(path):
+    class Float(RMSprop):
+        def move(self, theta, dtheta, learning_rate):
+            self.v = 0.5  # type: ignore[assignment]
+
+    with pytest.raises(TypeError, match=r"^Float expects its v to be an array of numbers, got 0\.5\.$"):
+        Training(optimizer=Float(0.01)).fit(checkpoint=path)
+
+
+@pytest.mark.parametrize("name", ["theta", "state", "callbacks"])
+def test_memory_may_have_any_name(path, name):
+    class Named(sn.Optimizer):
+        memory_names = (name,)
+
+        def move(self, theta, dtheta, learning_rate):
+            memory = getattr(self, name)
+            memory += dtheta
+            theta -= learning_rate * memory
+
+    whole, again = Training(optimizer=Named(0.01)), Training(optimizer=Named(0.01))
+    expected = whole.left(whole.fit())
+    Training(optimizer=Named(0.01)).fit(StopsAt(4), checkpoint=path)
+    assert again.left(again.fit(checkpoint=path)) == expected
+
+
+def test_a_setting_of_ones_own_optimizer_is_a_setting(path):
+    Training(optimizer=RMSprop(0.01)).fit(checkpoint=path, epochs=1)
+    with pytest.raises(sn.DataError, match=r"the optimizer's rho is 0\.9 there and 0\.8 here"):
+        Training(optimizer=RMSprop(0.01, rho=0.8)).fit(checkpoint=path)
+
+
+# ---- a likelihood
+
+
+class Laplace:
+    """Each pixel is Laplace around its mean y with one fixed b: −log p = Σᵢ |xᵢ − yᵢ|/b + log 2b."""
+
+    def __init__(self, b: float):
+        self.b = b
+
+    def nll(self, y, x):
+        return self.nll_per_image(y, x).mean(), np.sign(y - x) / self.b / len(x)
+
+    def nll_per_image(self, y, x):
+        return np.abs(x - y).sum(axis=1) / self.b + x.shape[1] * math.log(2 * self.b)
+
+    def images(self, y):
+        return np.clip(y, 0, 1)
+
+
+def test_a_vae_takes_a_likelihood_of_ones_own():
+    vae = make_vae(likelihood=Laplace(0.5))
+    history = Training(vae).fit(epochs=30)
+    assert history["loss"][-1] < history["loss"][0]
+    assert sn.elbo(vae, X, np.random.default_rng(0)).keys() == {"elbo", "reconstruction", "kl", "stderr"}
+    assert vae.sample(2, np.random.default_rng(0)).shape == (2, 4)
+
+
+def test_pixels_are_looked_at_only_where_the_likelihood_asks_for_probabilities():
+    Training(make_vae(likelihood=Laplace(0.5))).fit(epochs=1, data=X * 5)
+    asks = Laplace(0.5)
+    asks.pixels_are_probabilities = True
+    with pytest.raises(sn.DataError, match=r"^fit expects x in \[0, 1\]"):
+        Training(make_vae(likelihood=asks)).fit(epochs=1, data=X * 5)
+
+
+@pytest.mark.parametrize(("name", "likelihood"), [("bernoulli", sn.Bernoulli()), ("gaussian", sn.Gaussian(0.5))])
+def test_the_words_are_short_for_two_of_them(name, likelihood):
+    by_name, by_object = make_vae(likelihood=name, sigma=0.5), make_vae(likelihood=likelihood)
+    eps = np.ones((10, 2))
+    assert by_name.loss(X, eps=eps).value == by_object.loss(X, eps=eps).value
+    assert by_name.pixels_are_probabilities == by_object.pixels_are_probabilities
+
+
+# ---- a model on several arrays, with metrics
+
+
+class Scores:
+    """Fits (w x − score)², and counts how often it was off by less than ½; the metric is missing in some batches."""
+
+    unit = "squares"
+
+    def __init__(self) -> None:
+        self.layer = dense(1, 1, 0)
+        self.parameters, self.dtype = sn.Parameters(layer=self.layer), np.dtype(np.float64)
+        self.batches = []
+
+    def loss(self, batch, rng):
+        x, scores, _ = batch
+        self.batches.append(batch)
+        y, backward = self.layer.forward(x)
+        off = y[:, 0] - scores
+        metrics = {"near": np.mean(np.abs(off) < 0.5)} if len(x) == 4 else {}
+        return sn.Loss(np.mean(off**2), {}, lambda: backward(2 * off[:, None] / len(x)), metrics)
+
+
+def scored() -> tuple[np.ndarray, ...]:
+    return X[:, :1], np.arange(10.0), np.array([f"name {i}" for i in range(10)])
+
+
+def test_a_loss_gets_the_same_rows_of_each_array_of_any_type():
+    model = Scores()
+    Training(model).fit(epochs=1, data=scored(), validation=scored())
+    rows = {(x.tobytes(), score, name) for x, score, name in zip(*scored(), strict=True)}
+    for batch in model.batches:
+        for x, score, name in zip(*batch, strict=True):
+            assert (x.tobytes(), score, str(name)) in rows
+    assert sum(len(batch[0]) for batch in model.batches) == 20
+
+
+def test_metrics_are_averaged_over_the_examples_of_the_batches_that_have_them():
+    class Half(Scores):
+        def loss(self, batch, rng):
+            found = super().loss(batch, rng)
+            value = {4: 1.0, 2: 0.0}[len(batch[0])]
+            metrics = {"big": value} if value else {"big": 0.0, "only short": 7.0}
+            return sn.Loss(found.value, found.terms, found.backward, metrics)
+
+    record = Training(Half()).fit(epochs=1, data=scored()).epochs[0]
+    assert record["big"] == pytest.approx(0.8)  # 8 of 10 examples were in batches of four
+    assert record["only short"] == 7.0
+
+
+def test_a_metric_that_is_nan_is_no_divergence_and_goes_on(path):
+    class Undefined(Scores):
+        def loss(self, batch, rng):
+            found = super().loss(batch, rng)
+            return sn.Loss(found.value, found.terms, found.backward, {"undefined": math.nan})
+
+    Training(Undefined()).fit(StopsAt(4), data=scored(), checkpoint=path)
+    history = Training(Undefined()).fit(data=scored(), checkpoint=path)
+    assert np.isnan(history["undefined"]).all()
+
+
+@pytest.mark.parametrize(
+    ("terms", "metrics"), [({"a": 1.0}, {"a": 1.0}), ({}, {"loss": 1.0}), ({"epoch": 1.0}, {}), ({}, {"seconds": 1.0})]
+)
+def test_a_name_that_a_record_has_already_is_refused(terms, metrics):
+    with pytest.raises(ValueError, match=r"^Loss expects names that a record does not have yet, got "):
+        sn.Loss(1.0, terms, lambda: None, metrics)
+
+
+def test_a_metric_is_printed_without_the_losss_unit(capsys):
+    Training(Scores()).fit(epochs=1, data=scored(), validation=scored(), progress=True)
+    line = capsys.readouterr().out
+    assert "squares  near " in line
+    assert "  val_near " in line.partition("squares")[2]
+
+
+def test_every_array_is_part_of_the_run(path):
+    x, scores, names = scored()
+    Training(Scores()).fit(epochs=1, data=scored(), checkpoint=path)
+    with pytest.raises(sn.DataError, match=r"holds another run: x\[1\] is "):
+        Training(Scores()).fit(data=(x, scores + 1, names), checkpoint=path)
+    with pytest.raises(sn.DataError, match=r"holds another run: x\[2\] is "):
+        Training(Scores()).fit(data=(x, scores, names[::-1]), checkpoint=path)
+
+
+def test_objects_are_refused_with_a_checkpoint_and_taken_without(path):
+    data = (*scored()[:2], np.array([object()] * 10))
+    with pytest.raises(TypeError, match=r"^fit with a checkpoint expects arrays of numbers or letters, got objects"):
+        Training(Scores()).fit(data=data, checkpoint=path)
+    assert not path.exists()
+    assert len(Training(Scores()).fit(data=data, epochs=1).epochs) == 1
+
+
+# ---- arrays in files
+
+
+@pytest.fixture(params=["r", "r+", "c"])
+def in_file(request, tmp_path) -> np.ndarray:
+    np.save(tmp_path / "x.npy", X)
+    return np.load(tmp_path / "x.npy", mmap_mode=request.param)
+
+
+def test_a_mapped_array_trains_as_the_array_does_and_is_not_written_to(in_file, tmp_path):
+    def blacken(run: Any) -> None:
+        assert not isinstance(run.batch, np.memmap)
+        run.batch *= 0.5
+
+    before = (tmp_path / "x.npy").read_bytes()
+    whole, mapped = Training(), Training()
+    expected = whole.left(whole.fit(Calls(before_step=blacken), validation=X))
+    assert mapped.left(mapped.fit(Calls(before_step=blacken), data=in_file, validation=in_file)) == expected
+    assert (tmp_path / "x.npy").read_bytes() == before
+
+
+@pytest.mark.parametrize("value", [np.nan, 2.0])
+@pytest.mark.parametrize("what", ["data", "validation"])
+def test_a_bad_value_in_a_file_is_a_data_error_when_its_batch_comes(tmp_path, value, what):
+    x = X.copy()
+    x[7, 1] = value
+    np.save(tmp_path / "x.npy", x)
+    with pytest.raises(
+        sn.DataError, match=rf"^fit expects {'x' if what == 'data' else 'validation'} (in \[0, 1\]|to be finite), got"
+    ):
+        Training().fit(**{what: np.load(tmp_path / "x.npy", mmap_mode="r")})
+
+
+def test_a_run_on_a_file_goes_on_also_if_the_file_was_copied(path, in_file, tmp_path):
+    whole, again = Training(), Training()
+    expected = whole.left(whole.fit(data=in_file))
+    Training().fit(StopsAt(4), data=in_file, checkpoint=path)
+    np.save(tmp_path / "copy.npy", X)
+    again_data = np.load(tmp_path / "copy.npy", mmap_mode="r")
+    assert again.left(again.fit(data=again_data, checkpoint=path)) == expected
+    np.save(tmp_path / "other.npy", X + 0.001)
+    with pytest.raises(sn.DataError, match="holds another run: x is "):
+        Training().fit(data=np.load(tmp_path / "other.npy", mmap_mode="r"), checkpoint=path)
+
+
+# ---- all of it at once
+
+
+def everything() -> tuple[Training, tuple[sn.Callback, ...]]:
+    vae = sn.VAE(
+        sn.Sequential(Centre(4), dense(4, 3, 1), sn.Tanh(), dense(3, 4, 2)), dense(2, 4, 3), likelihood=Laplace(0.5)
+    )
+    training = Training(vae, Replaces(lambda step: 0.01 / (1 + step)))
+    stop = EarlyStopping(2, "val_reconstruction", min_delta=0.001)
+    return training, (Anneal(beta=lambda step: min(1.0, step / 9)), Mean(), stop, Keeps({"a": [1.5]}))
+
+
+@pytest.mark.parametrize("step", [1, 3, 7, 14])
+@pytest.mark.parametrize("objects", ["new", "the same"])
+def test_a_run_with_all_of_it_goes_on_to_the_same_bits(path, step, objects):
+    whole, callbacks = everything()
+    expected = whole.left(whole.fit(*callbacks, epochs=12, validation=X[:5])), callbacks[1].state_dict()
+    stopped, some = everything()
+    stopped.fit(*some, StopsAt(step), epochs=12, validation=X[:5], checkpoint=path)
+    again, others = (stopped, some) if objects == "the same" else everything()
+    found = again.left(again.fit(*others, epochs=12, validation=X[:5], checkpoint=path)), others[1].state_dict()
+    assert found[0] == expected[0]
+    assert found[1]["mean"].tobytes() == expected[1]["mean"].tobytes()
+    assert again.model.encoder.layers[0].mean.tobytes() == whole.model.encoder.layers[0].mean.tobytes()
