@@ -454,7 +454,9 @@ def test_twenty_steps_of_an_optimizer(name, falling, case):
 
 
 def test_every_optimizer_has_a_counterpart():
-    exported = {kind for kind in vars(sn).values() if isinstance(kind, type) and issubclass(kind, Optimizer)}
+    exported = {kind for kind in vars(sn).values() if isinstance(kind, type) and issubclass(kind, Optimizer)} - {
+        Optimizer
+    }
     assert {type(ours(0.1)) for ours, _ in OPTIMIZERS.values()} == exported
 
 

@@ -372,7 +372,7 @@ def test_another_engine_is_another_run(path):
         Run().fit(path, epochs=1)
     if kernels.active() == "numpy":
         pytest.skip("there is no other engine")
-    with pytest.raises(sn.DataError, match="the engine of the kernels is numpy there and numba here"):
+    with pytest.raises(sn.DataError, match=f"the engine of the kernels is numpy there and {kernels.active()} here"):
         Run().fit(path)
 
 

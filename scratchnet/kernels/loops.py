@@ -373,7 +373,7 @@ def _all_finite(x, bad, first, last):
 
 def all_finite(x):
     bad = np.zeros(1, np.int64)
-    _all_finite(x.size, x.size / 16, vector(x), bad)
+    _all_finite(x.size, x.size / 10, vector(x), bad)
     return bad[0] == 0
 
 
@@ -384,7 +384,7 @@ def _clear(dtheta, first, last):
 
 def clear(dtheta):
     if dtheta.flags.c_contiguous:
-        _clear(dtheta.size, dtheta.size / 16, dtheta.reshape(-1))
+        _clear(dtheta.size, dtheta.size / 8, dtheta.reshape(-1))
     else:
         formulas.clear(dtheta)
 

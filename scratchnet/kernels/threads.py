@@ -5,7 +5,7 @@ cut into parts, and the calling thread opens a gate: helpers that look at it ent
 until none is left. So nobody waits for a helper that has no core: whoever runs computes. Each part is a range of its
 own and no result depends on how the range is cut, so the result is the same to the last bit for any number of threads.
 
-A helper looks for a tenth of a millisecond whether there is more to do, and then sleeps. It looks and computes in
+A helper looks for half a millisecond whether there is more to do, and then sleeps. It looks and computes in
 machine code, without Python's lock. A second thread of Python, a signal handler or a forked child that comes meanwhile
 does not wait either: it computes alone, or with helpers of its own.
 """
@@ -22,7 +22,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import njit, typeof, types
 from numba.extending import intrinsic
 
 from scratchnet.kernels.compile import FLOATS, THREADS, Numba, address_of, dispatcher, emit_call, load
@@ -30,12 +30,18 @@ from scratchnet.kernels.compile import FLOATS, THREADS, Numba, address_of, dispa
 LEAST_WORK = 5_000
 """Nanoseconds that a kernel takes by itself, roughly, from which on helpers that are awake are let in."""
 
-WORTH_WAKING = 40_000
+WORTH_WAKING = 15_000
 """Nanoseconds from which on they are woken."""
 
-LOOKING, SLEEP, ALONE = 100_000, 20_000, 20_000_000
-"""Nanoseconds: how long a helper looks before it sleeps; how long the leader sleeps while a helper that lost its core
-has a part; and for how long work is then done alone."""
+LARGE_PART = 200_000
+"""Nanoseconds from which on a part is cut into smaller ones: a thread that comes late, or is slower, then gets fewer."""
+
+LOOKING, SLEEP = 500_000, 20_000
+"""Nanoseconds: how long a thread looks before it sleeps; how long the leader then sleeps between looks."""
+
+LOST, ALONE = 1_000_000, 20_000_000
+"""Nanoseconds: a helper that keeps the leader waiting for longer has lost its core; then work is done alone for so
+long."""
 
 _GATE, _NEXT, _PARTS, _SIZE, _TRAMPOLINE, _KERNEL, _ARGUMENTS = 0, 8, 16, 17, 18, 19, 24
 """Words of a team's memory. The two that several threads change have a cache line each."""
@@ -169,6 +175,16 @@ def _help(memory, looks):  # pragma: no cover  (runs as machine code)
             look = 0
 
 
+@functools.cache
+def _can_lead(kinds: Numba) -> bool:
+    """Whether the leader's part is compiled, now, for arguments of these types."""
+    try:
+        load(_compiled_lead, (*[_NUMBER] * 4, kinds, _NUMBER))
+    except Exception:  # another numba inside: kernels run on one thread
+        return False
+    return True
+
+
 _compiled_lead, _compiled_help = dispatcher(_lead, "_lead"), dispatcher(_help, "_help")
 _NUMBER = types.int64
 
@@ -187,15 +203,19 @@ class Team:
 
     def __init__(self, threads: int):
         load(_compiled_help, (_NUMBER, _NUMBER))
+        _can_lead(types.Tuple((types.Array(types.float32, 1, "C"),)))  # from then on it refuses other types
         self.threads, self.process = threads, os.getpid()
         self._words = np.zeros(_ARGUMENTS + 512, np.int64)
         self._memory = self._words.ctypes.data
         self._leading = threading.Lock()
         self._asleep: list[Any] = []
         self._alone_until = 0
-        start = time.perf_counter_ns()
-        _compiled_help(self._memory, 1000)
-        self._looks = max(1, 1000 * LOOKING // max(1, time.perf_counter_ns() - start))
+        times = []
+        for _ in range(5):
+            start = time.perf_counter_ns()
+            _compiled_help(self._memory, 20_000)
+            times.append(time.perf_counter_ns() - start)
+        self._looks = 20_000 * LOOKING // max(1, min(times))
         for _ in range(threads - 1):
             threading.Thread(target=self._assist, name="scratchnet helper", daemon=True).start()
 
@@ -216,8 +236,14 @@ class Team:
                 return False
             while self._asleep:
                 self._asleep.pop().release()
+            parts = min(size, max(self.threads, min(4 * self.threads, int(work / LARGE_PART))))
+            call = self._memory, parts, size, kernel, arguments, self._looks
             try:
-                _compiled_lead(self._memory, min(size, PARTS * self.threads), size, kernel, arguments, self._looks)
+                _compiled_lead(*call)
+            except TypeError:  # it has met no such arguments yet: a matrix may be in C order, or have any strides
+                if not _can_lead(typeof(arguments)):
+                    return False
+                _compiled_lead(*call)
             finally:
                 self._wait()
             return True
@@ -227,18 +253,18 @@ class Team:
     def _wait(self) -> None:
         """Wait for a helper that lost its core to another process while it had a part."""
         raised: BaseException | None = None
+        start = 0
         while self._words[_GATE]:
             try:
-                self._alone_until = time.perf_counter_ns() + ALONE
+                start = start or time.perf_counter_ns()
                 time.sleep(SLEEP / 1e9)
             except BaseException as error:  # Ctrl-C must not give back memory that a helper writes to
                 raised = error
+        if start and (now := time.perf_counter_ns()) - start > LOST:
+            self._alone_until = now + ALONE
         if raised is not None:
             raise raised
 
-
-PARTS = 1
-"""How many parts there are for each thread."""
 
 threads = THREADS
 """How many threads may compute. The bits of all results are the same for any number."""
@@ -334,10 +360,9 @@ class Kernel:
         signature = (*arguments, types.int64, types.int64)
         load(self._dispatcher, signature)
         self._compiled = self._dispatcher
-        try:  # on several threads
-            load(_compiled_lead, (_NUMBER, _NUMBER, _NUMBER, _NUMBER, types.Tuple(arguments), _NUMBER))
+        try:
             self._addresses[np.dtype(dtype)] = address_of(self._dispatcher, signature)
-        except Exception:  # a numba that is another inside: on one
+        except Exception:  # another numba inside: it runs on one thread
             self._addresses.pop(np.dtype(dtype), None)
 
 

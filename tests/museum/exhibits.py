@@ -530,7 +530,7 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             (
                 Edit(
                     formulas.adam_step,
-                    "learning_rate / (1 - beta1**t) * m[i] / (np.sqrt(v[i] / (1 - beta2**t)) + epsilon)",
+                    "learning_rate / (1 - beta1**t) * m[i] / (np.sqrt(v[i]) / np.sqrt(1 - beta2**t) + epsilon)",
                     "learning_rate * m[i] / (np.sqrt(v[i]) + epsilon)",
                 ),
             ),
@@ -542,7 +542,13 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             "√(v + ε) with ε = 10⁻⁸ is at least 10⁻⁴, ten thousand times the ε of the paper. Gradients smaller than "
             "that stop being scaled up, and parameters with small gradients stop learning.",
             "[CyberZHG/keras-radam #29](https://github.com/CyberZHG/keras-radam/issues/29).",
-            (Edit(formulas.adam_step, "(1 - beta2**t)) + epsilon)", "(1 - beta2**t) + epsilon))"),),
+            (
+                Edit(
+                    formulas.adam_step,
+                    "(np.sqrt(v[i]) / np.sqrt(1 - beta2**t) + epsilon)",
+                    "np.sqrt(v[i] / (1 - beta2**t) + epsilon)",
+                ),
+            ),
             unseen=NOT_A_GRADIENT,
         ),
         Exhibit(

@@ -20,7 +20,7 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-from scratchnet.kernels.compile import VECTOR
+from scratchnet.kernels.compile import CPU, VECTOR
 from scratchnet.kernels.loops import all_finite
 from scratchnet.kernels.memory import empty
 from scratchnet.kernels.threads import kernel
@@ -55,7 +55,7 @@ DENSEST = 0.5
 def _append(typingctx, like, at, k, numbers, columns, e):
     """Appends to the list, whose end is e, what is not zero in the vector at this address, which begins in column k.
 
-    Returns how many numbers there were. They are of that array's type; `numbers` and `columns` are addresses.
+    Beyond its end the list is overwritten, by no more than has been read. Returns how many numbers there were. They are of that array's type; `numbers` and `columns` are addresses.
     """
     kind, size = scalar(like.dtype), like.dtype.bitwidth // 8
     lanes = VECTOR // size
@@ -69,12 +69,17 @@ def _append(typingctx, like, at, k, numbers, columns, e):
         first = spread(builder, indices, builder.trunc(k, I32))
         places = builder.add(first, ir.Constant(indices, [ir.Constant(I32, lane) for lane in range(lanes)]))
         for array, values, letter, width in ((numbers, seen, f"f{8 * size}", size), (columns, places, "i32", 4)):
-            end = builder.inttoptr(
-                builder.add(array, builder.mul(e, constant(width))), values.type.element.as_pointer()
-            )
-            compress = ir.FunctionType(ir.VoidType(), [values.type, end.type, mask])
-            function = declared(builder, f"llvm.masked.compressstore.v{lanes}{letter}", compress)
-            builder.call(function, [values, end, chosen])
+            end = builder.add(array, builder.mul(e, constant(width)))
+            kind = f"v{lanes}{letter}"
+            if CPU.get("avx512vl"):  # to a register, and whole to memory: a CPU may be slow to do both in one
+                compress = ir.FunctionType(values.type, [values.type, values.type, mask])
+                function = declared(builder, f"llvm.x86.avx512.mask.compress.{kind}", compress)
+                store(builder, builder.call(function, [values, values, chosen]), end, width)
+            else:
+                end = builder.inttoptr(end, values.type.element.as_pointer())
+                compress = ir.FunctionType(ir.VoidType(), [values.type, end.type, mask])
+                function = declared(builder, f"llvm.masked.compressstore.{kind}", compress)
+                builder.call(function, [values, end, chosen])
         return builder.zext(builder.ctpop(builder.bitcast(chosen, ir.IntType(lanes))), I64)
 
     return types.int64(like, *[types.int64] * 5), codegen
@@ -208,7 +213,7 @@ def multiply_skipping(x: Array, transposed: bool, B: Array, start: Array, C: Arr
     depth = max(1, NEAR // (VECTOR * max(1, width) * lanes)) * lanes  # rows of a strip of B that stay near
     numbers, columns = empty((M * K,), x.dtype), np.empty(M * K, np.int32)
     spans = np.empty(max(1, -(-K // depth)) * 2 * M, np.int64)
-    _list_numbers(M, x.size / 3, x, int(transposed), numbers, columns, spans, depth)
+    _list_numbers(M, x.size / 2, x, int(transposed), numbers, columns, spans, depth)
     count = int(spans[1::2].sum() - spans[::2].sum())
     if count > DENSEST * x.size or not all_finite(B):
         return False
