@@ -17,6 +17,8 @@ import scratchnet as sn
 from scratchnet.kernels import formulas
 from tests.demo_runs import ENVIRONMENT, PATIENCE, few_digits, refused
 
+pytestmark = pytest.mark.slow
+
 DEMOS = Path(__file__).parent.parent / "demos"
 FEW = """
 benchmark.compare_kernels = benchmark.compare_networks = lambda *arguments: []

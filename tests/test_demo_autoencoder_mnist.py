@@ -136,6 +136,7 @@ def test_an_error_is_better_if_it_is_lower(value, said):
     assert common["verdict"](number, 0.0004, [], lower=True).startswith(said)
 
 
+@pytest.mark.slow
 def test_ctrl_c_in_the_first_network_keeps_what_was_reached(tmp_path):
     out, data = tmp_path / "out", few_digits(tmp_path)
     text = interrupted("autoencoder_mnist", "--out", str(out), "--data", data, "--epochs", "1000", once="epoch  1/1000")

@@ -165,6 +165,7 @@ def test_the_decoders_share_is_its_parameters_over_ten_thousand_images(quick):
     assert quick[2]["PCA, decoder"]["value"] == pytest.approx(32 * (400 + 1) * 784 / 7_840_000)
 
 
+@pytest.mark.slow
 def test_ctrl_c_in_the_first_codec_keeps_what_was_reached(tmp_path):
     out, data = tmp_path / "out", few_digits(tmp_path)
     text = interrupted("compressing", "--out", str(out), "--data", data, "--epochs", "1000", once="epoch 2/1000")

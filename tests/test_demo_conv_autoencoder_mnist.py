@@ -180,6 +180,7 @@ def test_an_error_is_better_if_it_is_lower(monkeypatch, value, said):
     assert common["verdict"](common["Number"](value, "u", published=0.0083, digits=4), 5e-4, [], lower=True) == said
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_the_convolutional_demo_cleanly_and_keeps_what_was_reached(tmp_path):
     out, data = tmp_path / "out", few_digits(tmp_path)
     text = interrupted(

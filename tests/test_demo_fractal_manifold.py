@@ -81,6 +81,7 @@ def test_the_fractal_demo_has_no_option_for_data_it_does_not_use(tmp_path):
     assert "unrecognized arguments: --data" in said
 
 
+@pytest.mark.slow
 def test_ctrl_c_in_the_first_bottleneck_keeps_what_was_reached(tmp_path):
     many_steps = ("--quick", "--batch-size", "1", "--hidden", "16")  # 6000 in an epoch: it outlasts a late signal
     text = interrupted("fractal_manifold", *many_steps, "--out", str(tmp_path), once="epoch 1/3")

@@ -210,6 +210,7 @@ def test_the_demo_of_gaps_says_that_a_quick_run_is_not_the_one_described(quick_g
     assert "(changed: quick, epochs, hidden)" in quick_gaps[2]
 
 
+@pytest.mark.slow
 def test_ctrl_c_in_the_first_network_keeps_what_was_reached(tmp_path):
     out, data = tmp_path / "out", few_digits(tmp_path)
     arguments = ("--out", str(out), "--data", data, "--hidden", "16", "--epochs", "1000")

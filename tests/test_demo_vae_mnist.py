@@ -106,6 +106,7 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     return data, interrupted("vae_mnist", *arguments, once="epoch  1/1000")
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_the_demo_cleanly_and_keeps_what_was_reached(stopped):
     data, text = stopped
     metrics = json.loads((data / "out" / "metrics.json").read_text("utf-8"))
@@ -114,6 +115,7 @@ def test_ctrl_c_ends_the_demo_cleanly_and_keeps_what_was_reached(stopped):
     assert {path.stem for path in (data / "out").glob("*.png")} == FIGURES
 
 
+@pytest.mark.slow
 def test_ctrl_c_says_how_the_run_goes_on(stopped):
     data, text = stopped
     last = text.splitlines()[-1]

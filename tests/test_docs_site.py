@@ -12,6 +12,8 @@ import pytest
 from tests.test_docs import _BLOCK, PAGES
 from tests.test_docs_math import _FORMULA, ROOT, TEXTS, _is_block
 
+pytestmark = pytest.mark.slow
+
 for _needed in ("markdown_it", "mdit_py_plugins", "pygments"):
     pytest.importorskip(_needed)
 

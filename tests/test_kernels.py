@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import scratchnet as sn
 from scratchnet import kernels
-from scratchnet.kernels import formulas
+from scratchnet.kernels import formulas, samples
 from scratchnet.types import Array
 from tests.strategies import ENGINES, LAYOUTS, channels, geometries, seeds
 
@@ -423,6 +423,28 @@ def test_images_are_computed_to_the_same_bits_by_any_number_of_threads(
         found.append([a.tobytes() for a in (y, dW, db, dx, pooled, back)])
     assert len(found) == 4
     assert all(one == found[0] for one in found)
+
+
+@EVERY_RUNG
+@FLOATS
+@pytest.mark.parametrize("name", formulas.__all__)
+def test_every_kernel_gives_the_same_bits_on_any_number_of_threads(compiled, numbers_of_threads, dtype, name):
+    given = samples.arguments(37, 50, 23, np.random.default_rng(0))[name]
+    found = []
+    for _ in numbers_of_threads:
+        results = samples.run(getattr(compiled, name), given, dtype)
+        found.append([np.asarray(result).tobytes() for result in results])
+    assert all(one == found[0] for one in found)
+
+
+@EVERY_RUNG
+def test_a_number_may_come_as_an_int_or_a_numpy_scalar(compiled, numbers_of_threads):
+    x = numbers((40, 30), np.float32, 1)
+    for _ in numbers_of_threads:
+        for divisor in (4, np.float32(4), np.float64(4), np.int64(4), True * 4):
+            quotient = x.copy()
+            compiled.divide(quotient, divisor)
+            np.testing.assert_array_equal(quotient, x / 4)
 
 
 @pytest.mark.parametrize("engine", RUNGS)

@@ -66,6 +66,7 @@ print(sn.kernels.active())
 """
 
 
+@pytest.mark.slow
 def test_without_the_folder_of_vectors_the_loops_are_the_default_and_nothing_is_said(copy):
     shutil.rmtree(copy / "scratchnet" / "kernels" / "vector", ignore_errors=True)
     found = run(f"import warnings; warnings.simplefilter('error')\n{DENSE_AND_CONVOLUTION}", copy)
@@ -99,6 +100,7 @@ def test_where_compiling_is_switched_off_numpy_computes_and_it_is_said_once():
     assert found.stderr.count("NUMBA_DISABLE_JIT is set") == 1
 
 
+@pytest.mark.slow
 def test_an_engine_that_cannot_be_loaded_is_refused_if_it_is_chosen_by_name():
     script = NUMBA_FAILS["is not there"] + (
         "\nimport scratchnet as sn\ntry: sn.kernels.use('numba')\nexcept ImportError: print(sn.kernels.active())"
@@ -202,6 +204,7 @@ INSIDES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", INSIDES)
 def test_a_numba_that_is_another_inside_computes_the_same(what, tmp_path):
     hidden = f"{HIDE}{INSIDES[what]}\nfrom scratchnet.kernels import threads\nthreads.LEAST_WORK = 0\n"
@@ -210,6 +213,7 @@ def test_a_numba_that_is_another_inside_computes_the_same(what, tmp_path):
     assert "Warning" not in found.stderr
 
 
+@pytest.mark.slow
 def test_files_of_machine_code_that_numba_cannot_be_told_to_forget_are_done_without(tmp_path):
     hidden = f"{HIDE}from numba.core.caching import _Cache, Cache; hide(Cache, 'flush')\n"
     before = run(RELU_ALONE, NUMBA_CACHE_DIR=str(tmp_path)).stdout
@@ -227,6 +231,7 @@ def test_only_the_first_run_on_a_machine_compiles_and_says_so(tmp_path):
     assert second == []
 
 
+@pytest.mark.slow
 def test_a_change_of_any_source_of_kernels_has_all_compiled_again(copy):
     run(RELU_ALONE, copy)
     assert run(RELU_ALONE, copy).stderr == ""
@@ -243,6 +248,7 @@ SPOILS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".nbi", ".nbc"])
 @pytest.mark.parametrize("spoil", SPOILS)
 def test_a_file_of_machine_code_that_is_damaged_is_made_again(tmp_path, suffix, spoil):
@@ -255,6 +261,7 @@ def test_a_file_of_machine_code_that_is_damaged_is_made_again(tmp_path, suffix, 
     assert run(RELU_ALONE, NUMBA_CACHE_DIR=str(tmp_path)).stderr == ""
 
 
+@pytest.mark.slow
 def test_a_file_of_machine_code_that_is_a_folder_is_done_without(tmp_path):
     before = run(RELU_ALONE, NUMBA_CACHE_DIR=str(tmp_path)).stdout
     for file in [file for file in tmp_path.rglob("*") if file.is_file()]:
@@ -263,6 +270,7 @@ def test_a_file_of_machine_code_that_is_a_folder_is_done_without(tmp_path):
     assert run(RELU_ALONE, NUMBA_CACHE_DIR=str(tmp_path)).stdout == before
 
 
+@pytest.mark.slow
 def test_machines_of_two_vector_widths_share_a_folder(tmp_path):
     narrow = """
 import llvmlite.binding as llvm

@@ -34,7 +34,7 @@ WORTH_WAKING = 15_000
 """Nanoseconds from which on they are woken."""
 
 LARGE_PART = 200_000
-"""Nanoseconds from which on a part is cut into smaller ones: a thread that comes late, or is slower, then gets fewer."""
+"""Nanoseconds from which on a part is cut into smaller ones: a thread that comes late, or is slower, gets fewer."""
 
 LOOKING, SLEEP = 500_000, 20_000
 """Nanoseconds: how long a thread looks before it sleeps; how long the leader then sleeps between looks."""
@@ -203,7 +203,7 @@ class Team:
 
     def __init__(self, threads: int):
         load(_compiled_help, (_NUMBER, _NUMBER))
-        _can_lead(types.Tuple((types.Array(types.float32, 1, "C"),)))  # from then on it refuses other types
+        self._leads = _can_lead(types.Tuple((_NUMBER,)))  # from then on it refuses other types
         self.threads, self.process = threads, os.getpid()
         self._words = np.zeros(_ARGUMENTS + 512, np.int64)
         self._memory = self._words.ctypes.data
@@ -229,7 +229,7 @@ class Team:
 
     def run(self, size: int, work: float, kernel: int, arguments: tuple[Any, ...]) -> bool:
         """Compute a range of this size by all threads; False, and nothing is done, if that is not worth while now."""
-        if not self._leading.acquire(blocking=False):
+        if not (self._leads and self._leading.acquire(blocking=False)):
             return False
         try:
             if time.perf_counter_ns() < self._alone_until or (self._asleep and work < WORTH_WAKING):
@@ -314,6 +314,7 @@ class Kernel:
         self._dispatcher = dispatcher(function, function.__name__, **options)
         self._compiled: Callable[..., None] = _not_compiled_yet
         self._kinds = kinds
+        self._numbers = [{"s": float, "n": int}.get(kind, _itself) for kind in kinds]
         self._addresses: dict[Any, int] = {}
         self.__name__ = function.__name__
         Kernel.every.append(self)
@@ -322,7 +323,10 @@ class Kernel:
         """Run it on 0 … size; `work` is how many nanoseconds it takes on one thread, roughly."""
         try:
             if work >= LEAST_WORK and threads > 1:
-                self._compiled(*arguments, 0, 0)  # nothing to do: it refuses arguments of wrong types
+                # An address takes whatever it is given. So numbers are made what the kernel takes, and the kernel,
+                # called with nothing to do, refuses arrays of other types.
+                arguments = tuple(make(argument) for make, argument in zip(self._numbers, arguments, strict=True))
+                self._compiled(*arguments, 0, 0)
                 address = self._addresses.get(arguments[0].dtype)
                 if address is not None and _team().run(size, work, address, arguments):
                     return
@@ -364,6 +368,10 @@ class Kernel:
             self._addresses[np.dtype(dtype)] = address_of(self._dispatcher, signature)
         except Exception:  # another numba inside: it runs on one thread
             self._addresses.pop(np.dtype(dtype), None)
+
+
+def _itself(argument: Any) -> Any:
+    return argument
 
 
 def _not_compiled_yet(*arguments: Any) -> None:

@@ -55,7 +55,8 @@ DENSEST = 0.5
 def _append(typingctx, like, at, k, numbers, columns, e):
     """Appends to the list, whose end is e, what is not zero in the vector at this address, which begins in column k.
 
-    Beyond its end the list is overwritten, by no more than has been read. Returns how many numbers there were. They are of that array's type; `numbers` and `columns` are addresses.
+    Beyond its end the list is overwritten, by no more than has been read. Returns how many numbers there were.
+    They are of that array's type; `numbers` and `columns` are addresses.
     """
     kind, size = scalar(like.dtype), like.dtype.bitwidth // 8
     lanes = VECTOR // size
