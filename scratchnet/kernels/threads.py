@@ -232,7 +232,9 @@ class Team:
         if not (self._leads and self._leading.acquire(blocking=False)):
             return False
         try:
-            if time.perf_counter_ns() < self._alone_until or (self._asleep and work < WORTH_WAKING):
+            if self._alone_until and time.perf_counter_ns() < self._alone_until:
+                return False
+            if self._asleep and work < WORTH_WAKING:
                 return False
             while self._asleep:
                 self._asleep.pop().release()
@@ -245,7 +247,8 @@ class Team:
                     return False
                 _compiled_lead(*call)
             finally:
-                self._wait()
+                if self._words[_GATE]:
+                    self._wait()
             return True
         finally:
             self._leading.release()
@@ -314,7 +317,7 @@ class Kernel:
         self._dispatcher = dispatcher(function, function.__name__, **options)
         self._compiled: Callable[..., None] = _not_compiled_yet
         self._kinds = kinds
-        self._numbers = [{"s": float, "n": int}.get(kind, _itself) for kind in kinds]
+        self._numbers = [(i, float if kind == "s" else int) for i, kind in enumerate(kinds) if kind in "sn"]
         self._addresses: dict[Any, int] = {}
         self.__name__ = function.__name__
         Kernel.every.append(self)
@@ -325,7 +328,11 @@ class Kernel:
             if work >= LEAST_WORK and threads > 1:
                 # An address takes whatever it is given. So numbers are made what the kernel takes, and the kernel,
                 # called with nothing to do, refuses arrays of other types.
-                arguments = tuple(make(argument) for make, argument in zip(self._numbers, arguments, strict=True))
+                if self._numbers:
+                    made = list(arguments)
+                    for i, number in self._numbers:
+                        made[i] = number(made[i])
+                    arguments = tuple(made)
                 self._compiled(*arguments, 0, 0)
                 address = self._addresses.get(arguments[0].dtype)
                 if address is not None and _team().run(size, work, address, arguments):
@@ -368,10 +375,6 @@ class Kernel:
             self._addresses[np.dtype(dtype)] = address_of(self._dispatcher, signature)
         except Exception:  # another numba inside: it runs on one thread
             self._addresses.pop(np.dtype(dtype), None)
-
-
-def _itself(argument: Any) -> Any:
-    return argument
 
 
 def _not_compiled_yet(*arguments: Any) -> None:
