@@ -322,6 +322,21 @@ print(alone == together)
     assert run(script).stdout.strip() == "True"
 
 
+@pytest.mark.parametrize("when", ["when Python shuts down", "where threads can't be started"])
+def test_a_kernel_computes_alone(when):
+    script = """
+import atexit, sys, threading
+import numpy as np, scratchnet as sn
+from scratchnet.kernels import threads
+threads.LEAST_WORK, threads.threads = 0, 2
+def start(self): raise RuntimeError("can't start new thread")
+def compute(): print((sn.kernels.relu(np.full((9, 9), -1, np.float32)) == 0).all())
+if sys.argv[1].startswith("when"): atexit.register(compute)
+else: threading.Thread.start = start; compute()
+"""
+    assert run(f"import sys; sys.argv.append({when!r})\n{script}").stdout.strip() == "True"
+
+
 FORKS = """
 import os, threading
 import numpy as np, scratchnet as sn

@@ -216,8 +216,11 @@ class Team:
             _compiled_help(self._memory, 20_000)
             times.append(time.perf_counter_ns() - start)
         self._looks = 20_000 * LOOKING // max(1, min(times))
-        for _ in range(threads - 1):
-            threading.Thread(target=self._assist, name="scratchnet helper", daemon=True).start()
+        try:
+            for _ in range(threads - 1):
+                threading.Thread(target=self._assist, name="scratchnet helper", daemon=True).start()
+        except RuntimeError:  # the system gives no more threads, or Python is shutting down
+            self._leads = False
 
     def _assist(self) -> None:
         alarm = threading.Lock()
