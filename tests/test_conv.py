@@ -261,6 +261,20 @@ def test_the_gradient_goes_to_the_largest_number_alone():
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("stride", [9, 4095, 2**20])
+def test_a_stride_far_beyond_the_image_takes_no_longer(engine, stride):
+    x = np.arange(18, dtype=np.float32).reshape(1, 2, 3, 3)
+    with kernels.use(engine):
+        layer = sn.Conv2D(2, 1, 2, stride=stride, padding=1, rng=np.random.default_rng(0))
+        y, backward = layer.forward(x)
+        dx = backward(np.ones_like(y))
+    assert y.shape == (1, 1, 1, 1)
+    np.testing.assert_allclose(y.sum(), (layer.W[0, :, 1, 1] * x[0, :, 0, 0]).sum() + layer.b[0], rtol=1e-5)
+    np.testing.assert_allclose(dx[0, :, 0, 0], layer.W[0, :, 1, 1])
+    assert np.count_nonzero(dx) == 2
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 def test_of_equal_numbers_the_first_row_by_row_gets_all_of_the_gradient(engine):
     with kernels.use(engine):
         _, backward = sn.MaxPool2D(2).forward(image([1, 5, 0, 0], [5, 5, 0, 0]))

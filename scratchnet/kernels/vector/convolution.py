@@ -30,6 +30,7 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
+from scratchnet.kernels import loops
 from scratchnet.kernels.compile import VECTOR
 from scratchnet.kernels.loops import per_channel, rows, vector
 from scratchnet.kernels.memory import empty
@@ -55,6 +56,9 @@ HEIGHTS = (8, 4, 1) if SUMS == 24 else (4, 1)
 
 STEPS, COLUMNS = 160, 96
 """Pixels and columns at a time in a weight gradient, so that what its tiles share stays in the first-level cache."""
+
+MOST_PHASES = 64
+"""Remainders of a pixel's place by the stride, each with tables of its own, up to which an adjoint is worth them."""
 
 FEW, PARTS = 16, 4
 """With so few shares of a weight gradient the batch is cut too, and the sums over its parts are added up."""
@@ -431,6 +435,8 @@ def conv2d(x, W, b, stride, padding):
 
 
 def conv2d_transpose(y, W, b, stride, padding, size):
+    if math.prod(stride) > MOST_PHASES:
+        return loops.conv2d_transpose(y, W, b, stride, padding, size)
     M, C, *kernel = W.shape
     tables = adjoint(size, C, M, tuple(kernel), stride, padding, VECTOR // W.itemsize)
     return _weighed(y, W, b, (C, *size), tables)
