@@ -161,7 +161,8 @@ def agreement(results: dict[str, Number], most: float = 4.0) -> str:
 
 def squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """‖aᵢ − bⱼ‖² of rows a (N, D) and b (M, D): (N, M)."""
-    return (a**2).sum(axis=1)[:, None] - 2 * a @ b.T + (b**2).sum(axis=1)
+    of_a, of_b = (np.einsum("nd,nd->n", x, x) for x in (a, b))  # no array of squares, which may be large
+    return of_a[:, None] - 2 * a @ b.T + of_b
 
 
 def principal_components(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -206,15 +207,25 @@ def conv_decoder(n_in: int, C: int, D: int, *, rng: np.random.Generator) -> sn.S
     )
 
 
-def chunks(x: np.ndarray, rows: int = 1000) -> Iterator[np.ndarray]:
-    """x in pieces, for networks whose layers on all of x would fill the memory."""
+ROWS = 1000
+"""How many images at a time go through a network whose layers on all of them would fill the memory."""
+
+
+def chunks(x: np.ndarray, rows: int = ROWS) -> Iterator[np.ndarray]:
+    """x in pieces."""
     for start in range(0, len(x), rows):
         yield x[start : start + rows]
 
 
 def in_parts(function: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> np.ndarray:
     """function(x) for a function of rows, a chunk at a time."""
-    return np.concatenate([function(rows) for rows in chunks(x)])
+    found = None
+    for start in range(0, len(x), ROWS):
+        part = function(x[start : start + ROWS])
+        if found is None:
+            found = np.empty((len(x), *part.shape[1:]), part.dtype)
+        found[start : start + ROWS] = part
+    return function(x) if found is None else found
 
 
 class Line(sn.Callback):

@@ -143,7 +143,7 @@ def draw(demo: Run, vae: sn.VAE, x, x_test, labels, elbo: float, history: sn.His
 
     shown = np.array([np.flatnonzero(labels == digit)[0] for digit in np.unique(labels)])  # the first of each digit
     rebuilt = in_parts(vae.decode, mu)
-    error = np.mean((rebuilt - x_test) ** 2)
+    error = np.mean([np.mean((a - b) ** 2) for a, b in zip(rebuilt, x_test, strict=True)])
     title = f"Through {L} numbers and back: squared error {error:.4f}/pixel on test images"
     rows = {"original": x_test[shown], "rebuilt": rebuilt[shown]}
     demo.figure("reconstructions.png", plots.image_rows(rows, title))

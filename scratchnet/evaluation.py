@@ -199,7 +199,9 @@ def bce_scale(train: Array, test: Array) -> dict[str, float]:
         check_batch("bce_scale", x)
         check_pixels("bce_scale", name, x)
     mean_image = train.mean(axis=0, dtype=np.float64).clip(1e-6, 1 - 1e-6)
-    return {"mean_image": _cross_entropy(test, mean_image), "floor": _cross_entropy(test, test.astype(np.float64))}
+    costs = [(_cross_entropy(x, mean_image), _cross_entropy(x, x.astype(np.float64))) for x in _chunks(test)]
+    mean, floor = np.sum(costs, axis=0) / len(test)
+    return {"mean_image": mean.item(), "floor": floor.item()}
 
 
 def kl_per_latent(mu: Array, logvar: Array) -> Array:
@@ -325,10 +327,10 @@ def _summary(each: dict[str, Array], per_image: bool) -> dict[str, Any]:
 
 
 def _cross_entropy(x: Array, p: Array) -> float:
-    """(1/N) Σₙ Σᵢ −x log p − (1 − x) log(1 − p), where 0 log 0 is 0."""
+    """Σₙ Σᵢ −x log p − (1 − x) log(1 − p), where 0 log 0 is 0."""
     with np.errstate(divide="ignore", invalid="ignore"):
         nats = -np.where(x > 0, x * np.log(p), 0) - np.where(x < 1, (1 - x) * np.log1p(-p), 0)
-    return nats.sum().item() / len(x)
+    return nats.sum().item()
 
 
 def _chunks(x: Array) -> Iterator[Array]:
