@@ -128,13 +128,13 @@ def add_column_sums(db, dy):
 # ---- number by number
 
 
-def _apply_to_one(x, y, first, last):
+def _apply_to_one(x, y, first, last):  # pragma: no cover  (runs as machine code)
     x, y = x[first:last], y[first:last]
     for i in range(x.size):
         y[i] = formula(x[i])  # type: ignore[name-defined]  # noqa: F821
 
 
-def _apply_to_two(a, b, y, first, last):
+def _apply_to_two(a, b, y, first, last):  # pragma: no cover  (runs as machine code)
     a, b, y = a[first:last], b[first:last], y[first:last]
     for i in range(y.size):
         y[i] = formula(a[i], b[i])  # type: ignore[name-defined]  # noqa: F821
@@ -199,7 +199,7 @@ def tanh_backward(dy, y):
 # ---- losses: the term of one number of y and its derivative
 
 
-def _add_terms(y, target, value, dy, first, last):
+def _add_terms(y, target, value, dy, first, last):  # pragma: no cover  (runs as machine code)
     terms = np.empty(y.shape[1], y.dtype)
     for n in range(first, last):
         of_y, of_target, of_dy = y[n], target[n], dy[n]
