@@ -196,7 +196,7 @@ def inputs_of(case: Case, subject: Subject, N: int | None = None, *, gentle: boo
         for shape, bounds in zip(subject.shapes, subject.ranges, strict=True)
     ]
     if gentle and subject.kinked:
-        off = 1e-3 + 1e-5 * case.rng.permutation(inputs[0].size).reshape(inputs[0].shape)  # no two numbers are equal
+        off = 1e-3 + 1e-4 * case.rng.permutation(inputs[0].size).reshape(inputs[0].shape)  # no two numbers are equal
         inputs[0] = inputs[0] + np.where(inputs[0] > 0, off, -off)
     return inputs
 
