@@ -30,7 +30,7 @@ from common import (
 
 import scratchnet as sn
 from scratchnet import plots
-from scratchnet.optim import Schedule
+from scratchnet.core.optim import Schedule
 
 SMALL, MSE, BCE = "32, small start", "32, by squared error", "32, by cross-entropy"
 LINEAR, SHALLOW, DEEP = "30, linear", "30, shallow", "30, deep"

@@ -18,9 +18,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import scratchnet as sn
-from scratchnet import console, plots
-from scratchnet.storage import write_whole
-from scratchnet.supervision import Bar
+from scratchnet import plots
+from scratchnet.training import console
+from scratchnet.training.storage import write_whole
+from scratchnet.training.supervision import Bar
 
 QUICK_EPOCHS, QUICK_TRAIN, QUICK_TEST = 3, 6_000, 1_000
 PIXEL = "squared error/pixel"  # of pixels in [0, 1]

@@ -16,7 +16,7 @@ from common import Number, Run, options, principal_components, run, squared_erro
 
 import scratchnet as sn
 from scratchnet import plots
-from scratchnet.storage import write_whole
+from scratchnet.training.storage import write_whole
 
 SIZES, QUICK_SIZES = (8, 16, 32, 64), (8,)  # numbers in a network's code
 COMPONENTS = 400  # numbers in PCA's; what a coarse step rounds to 0 takes almost no bits

@@ -7,7 +7,7 @@ import numpy as np
 from common import Number
 
 import scratchnet as sn
-from scratchnet.layer import without_dx
+from scratchnet.core.layer import without_dx
 
 PASSES = 0.95  # share of real test digits that are digit-like by definition
 

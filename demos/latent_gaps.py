@@ -14,7 +14,7 @@ from judge import Judge
 
 import scratchnet as sn
 from scratchnet import plots
-from scratchnet.gaussian import noise_like, sample_gaussian
+from scratchnet.core.gaussian import noise_like, sample_gaussian
 
 BETAS = {"autoencoder": None, "no KL": 0.0, "KL alone": 1e6, "both": 1.0}
 PEAK, JUDGE_EPOCHS = 1e-3, 6  # the learning rate at the first step; it falls to 0 along half a cosine

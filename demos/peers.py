@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-Array = np.ndarray  # not that of scratchnet.types: a peer's process has no need of scratchnet
+Array = np.ndarray  # not that of scratchnet.arrays: a peer's process has no need of scratchnet
 
 HIDDEN, LATENT, LEARNING_RATE = 400, 20, 1e-3
 

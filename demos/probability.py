@@ -10,8 +10,8 @@ from common import Number, Run, agreement, plain_options, run, table
 
 import scratchnet as sn
 from scratchnet import plots
+from scratchnet.arrays import Array
 from scratchnet.probability import bayes, binomial, conditional, entropy, expectation, kl, total_probability
-from scratchnet.types import Array
 
 FACES, ODD, ALL = np.arange(1, 7), np.arange(1, 7) % 2 == 1, np.ones(6)
 FAIR, LOADED = np.full(6, 1 / 6), np.array([0.1, 0.1, 0.1, 0.1, 0.1, 0.5])

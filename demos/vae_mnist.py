@@ -26,9 +26,9 @@ from common import (
 
 import scratchnet as sn
 from scratchnet import plots
+from scratchnet.core.gaussian import noise_like, sample_gaussian
+from scratchnet.core.likelihood import Bernoulli
 from scratchnet.evaluation import active_units, bce_scale, kl_per_latent
-from scratchnet.gaussian import noise_like, sample_gaussian
-from scratchnet.models.likelihood import Bernoulli
 
 PUBLISHED = -105.6  # nats/image, the test ELBO of pytorch/examples/vae after 10 epochs at these defaults:
 CONV = {"epochs": 5, "latent": 2, "hidden": 64}  # the defaults of --network conv; dl4g, with 100 epochs, published:

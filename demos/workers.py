@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchnet import console
+from scratchnet.training import console
 
 ONE_THREAD = dict.fromkeys(
     ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"

@@ -8,30 +8,28 @@ gaussian, parameters, optim, models.vae, training, callbacks. Each derivation is
 
 from scratchnet import callbacks, corruption, data, kernels, probability, schedules
 from scratchnet.callbacks import Callback
+from scratchnet.core.activations import ReLU, Sigmoid, Tanh
+from scratchnet.core.dense import Dense
+from scratchnet.core.gaussian import kl_standard_normal, sample_gaussian
+from scratchnet.core.layer import Layer
+from scratchnet.core.likelihood import Bernoulli, Gaussian
+from scratchnet.core.losses import bce, bce_with_logits, mse, softmax_cross_entropy
+from scratchnet.core.model import Loss
+from scratchnet.core.optim import SGD, Adam, Optimizer
+from scratchnet.core.parameters import Parameters
+from scratchnet.core.sequential import Sequential
+from scratchnet.core.vae import VAE
 from scratchnet.errors import DataError, DivergenceError, GradientError, ShapeError
 from scratchnet.evaluation import elbo, log_likelihood
-from scratchnet.gaussian import kl_standard_normal, sample_gaussian
 from scratchnet.gradcheck import GradientReport, check_gradients
-from scratchnet.layer import Layer
-from scratchnet.layers import (
-    Conv2D,
-    ConvTranspose2D,
-    Dense,
-    Flatten,
-    MaxPool2D,
-    ReLU,
-    Reshape,
-    Sequential,
-    Sigmoid,
-    Tanh,
-)
-from scratchnet.losses import bce, bce_with_logits, mse, softmax_cross_entropy
-from scratchnet.models import VAE, Autoencoder, Bernoulli, Classifier, Gaussian, Loss
-from scratchnet.optim import SGD, Adam, Optimizer
-from scratchnet.parameters import Parameters
-from scratchnet.run import History
-from scratchnet.storage import load, save
-from scratchnet.training import fit
+from scratchnet.images.conv import Conv2D, ConvTranspose2D
+from scratchnet.images.pooling import MaxPool2D
+from scratchnet.images.shape import Flatten, Reshape
+from scratchnet.models.autoencoder import Autoencoder
+from scratchnet.models.classifier import Classifier
+from scratchnet.training.fit import fit
+from scratchnet.training.run import History
+from scratchnet.training.storage import load, save
 
 __version__ = "0.1.0"
 

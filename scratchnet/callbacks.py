@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from scratchnet.arrays import Array
 from scratchnet.checks import check_count, check_flag, check_number, check_text, listed, named
-from scratchnet.parameters import set_state, state_arrays
-from scratchnet.run import Run
-from scratchnet.types import Array
+from scratchnet.core.parameters import set_state, state_arrays
+from scratchnet.training.run import Run
 
 __all__ = ["Anneal", "Callback", "ClipGradients", "EarlyStopping"]
 
@@ -35,7 +35,7 @@ class Callback:
 
     Notes
     -----
-    - `run` says where the training is: see `scratchnet.run.Run`. `run.stop(reason)` ends it after the step under way,
+    - `run` says where the training is: see `training.run.Run`. `run.stop(reason)` ends it after the step under way,
       and after an epoch's last step once that epoch is at its end; in `before_training` and `before_epoch`, before the
       next step. The checkpoint is saved, and the same call goes on from there.
     - `before_epoch` is called once an epoch, and not again when a run is resumed within it; but again for an epoch of

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from scratchnet.arrays import Array
 from scratchnet.errors import DataError, ShapeError
-from scratchnet.types import Array
 
 _LONGEST = 2**31 - 1  # the numbers of a 32-bit index
 

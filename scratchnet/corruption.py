@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from scratchnet.arrays import Array
 from scratchnet.checks import check_floats, check_length, check_number, check_pixels, check_rng, check_rows, named
+from scratchnet.core.gaussian import noise_like
 from scratchnet.errors import ShapeError
-from scratchnet.gaussian import noise_like
-from scratchnet.types import Array
 
 __all__ = ["Downsample", "GaussianNoise", "Masking", "SaltAndPepper"]
 

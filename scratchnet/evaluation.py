@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from scratchnet import kernels
+from scratchnet.arrays import Array
 from scratchnet.checks import (
     check_batch,
     check_count,
@@ -25,10 +26,9 @@ from scratchnet.checks import (
     listed,
     named,
 )
+from scratchnet.core.gaussian import noise_like, sample_gaussian
+from scratchnet.core.vae import VAE
 from scratchnet.errors import DataError, ShapeError
-from scratchnet.gaussian import noise_like, sample_gaussian
-from scratchnet.models.vae import VAE
-from scratchnet.types import Array
 
 _ROWS = 1000  # images or samples in flight at once, so that memory does not grow with the data
 

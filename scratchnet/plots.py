@@ -21,6 +21,7 @@ from matplotlib.textpath import text_to_path
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import DTypeLike
 
+from scratchnet.arrays import Array
 from scratchnet.checks import (
     check_count,
     check_finite,
@@ -40,9 +41,8 @@ from scratchnet.checks import (
     named,
 )
 from scratchnet.errors import DataError, ShapeError
-from scratchnet.storage import write_whole
-from scratchnet.training import History
-from scratchnet.types import Array
+from scratchnet.training.run import History
+from scratchnet.training.storage import write_whole
 
 INK, SOFT = "#222222", "#8a8a8a"
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")  # Okabe and Ito's, for every eye

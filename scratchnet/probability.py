@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from scratchnet.arrays import Array
 from scratchnet.checks import (
     check_conditional,
     check_count,
@@ -20,7 +21,6 @@ from scratchnet.checks import (
     check_real,
 )
 from scratchnet.errors import DataError, ShapeError
-from scratchnet.types import Array
 
 __all__ = [
     "bayes",

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 import scratchnet as sn
 from scratchnet import kernels
+from scratchnet.arrays import Array
+from scratchnet.core.layer import without_dx
 from scratchnet.kernels import formulas, samples
-from scratchnet.layer import without_dx
-from scratchnet.types import Array
 from tests.numerics import complex_step_derivative, numerical_derivative
 from tests.strategies import ENGINES, Case, batch_sizes, cases, seeds
 

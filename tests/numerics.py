@@ -14,7 +14,7 @@ code that trains. Squire & Trapp, Using complex variables to estimate derivative
 
 from collections.abc import Callable
 
-from scratchnet.types import Array
+from scratchnet.arrays import Array
 
 Function = Callable[[Array], complex]
 

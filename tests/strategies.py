@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from scratchnet import kernels
-from scratchnet.types import Array
+from scratchnet.arrays import Array
 
 
 def _engines() -> list[str]:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import scratchnet as sn
-from scratchnet import console
+from scratchnet.training import console
 from tests.demo_runs import ENVIRONMENT, ROOT, few_digits
 
 TRAINING = """

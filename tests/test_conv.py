@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import scratchnet as sn
 from scratchnet import kernels
-from scratchnet.types import Array
+from scratchnet.arrays import Array
 from tests.strategies import ENGINES, batch_sizes, cases, channels, geometries
 
 PAIR = st.sampled_from(ENGINES)

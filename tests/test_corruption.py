@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import scratchnet as sn
+from scratchnet.arrays import Array
 from scratchnet.corruption import Downsample, GaussianNoise, Masking, SaltAndPepper
-from scratchnet.types import Array
 from tests.strategies import LAYOUTS
 
 BOUND = 5.0

@@ -8,7 +8,7 @@ import pytest
 
 import scratchnet as sn
 from scratchnet import kernels
-from scratchnet.types import Array
+from scratchnet.arrays import Array
 from tests.strategies import ENGINES
 
 X = np.random.default_rng(7).random((22, 6))

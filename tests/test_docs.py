@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 import scratchnet as sn
-from scratchnet import gaussian, losses
-from scratchnet.layer import Layer
-from scratchnet.models import Model
-from scratchnet.optim import Optimizer
+from scratchnet.core import gaussian, losses
+from scratchnet.core.layer import Layer
+from scratchnet.core.model import Model
+from scratchnet.core.optim import Optimizer
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted((ROOT / "docs").glob("*.md"))

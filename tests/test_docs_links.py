@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import scratchnet as sn
+from scratchnet.core.model import Model
 from scratchnet.kernels import formulas
-from scratchnet.models import Model
 from tests.test_docs import _BLOCK, _LINK, ROOT, _is_derived, _text
 
 DERIVED = [name for name in sn.__all__ if _is_derived(getattr(sn, name))]

@@ -9,8 +9,8 @@ import pytest
 
 import scratchnet as sn
 from scratchnet import evaluation
+from scratchnet.arrays import Array
 from scratchnet.evaluation import active_units, bce_scale, kl_per_latent
-from scratchnet.types import Array
 
 LIKELIHOODS = [
     pytest.param({"likelihood": "bernoulli"}, id="bernoulli"),

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import scratchnet as sn
+from scratchnet.arrays import Array
 from scratchnet.data import fractals
-from scratchnet.types import Array
 
 TRUNCATION = 2e-4
 """10 · 2⁻¹⁶ log(1 + |c|), at |c| = 1.44 at most: what a pixel may be off by, since the picture ends after 16 steps."""

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 import scratchnet as sn
+from scratchnet.arrays import Array
+from scratchnet.core.layer import without_dx
+from scratchnet.core.model import Loss
 from scratchnet.gradcheck.numerical import STEP
-from scratchnet.layer import without_dx
-from scratchnet.models import Loss
-from scratchnet.types import Array
 
 
 def check(f: Any, *inputs: Any, seed: int = 1, **options: Any) -> sn.GradientReport:

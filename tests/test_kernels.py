@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 import scratchnet as sn
 from scratchnet import kernels
+from scratchnet.arrays import Array
 from scratchnet.kernels import formulas, samples
-from scratchnet.types import Array
 from tests.strategies import ENGINES, LAYOUTS, channels, geometries, seeds
 
 pytest.importorskip("numba")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import scratchnet as sn
-from scratchnet.types import Array
+from scratchnet.arrays import Array
 
 
 def dense(W: list[list[float]], b: list[float]) -> sn.Dense:

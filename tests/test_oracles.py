@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import scratchnet as sn
-from scratchnet.types import Array
+from scratchnet.arrays import Array
 
 # ---- the data: 200 digits; the box of 20×20 pixels that they were fitted into, in blocks of 4×4
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import scratchnet as sn
 from scratchnet import probability
+from scratchnet.arrays import Array
 from scratchnet.probability import (
     bayes,
     binomial,
@@ -21,7 +22,6 @@ from scratchnet.probability import (
     kl,
     total_probability,
 )
-from scratchnet.types import Array
 
 # ---- a bag of ten dice: nine are fair, one is loaded and shows a six half of the time
 

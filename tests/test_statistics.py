@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import scratchnet as sn
-from scratchnet.gaussian import noise_like
-from scratchnet.types import Array
+from scratchnet.arrays import Array
+from scratchnet.core.gaussian import noise_like
 
 BOUND = 5.0
 """Standard errors that a mean of many draws may be off: by the normal distribution a false alarm of 6e-7 a number."""

@@ -18,7 +18,7 @@ import pytest
 
 import scratchnet as sn
 from scratchnet import plots
-from scratchnet.storage import clear_aside, write_whole
+from scratchnet.training.storage import clear_aside, write_whole
 
 
 def make(hidden: int = 3, dtype: type = np.float32, seed: int = 0) -> sn.Autoencoder:
@@ -546,7 +546,7 @@ def test_a_run_is_saved_under_any_name(named):
 
 @pytest.mark.skipif(os.name != "posix", reason="where it cannot be told whether a process lives, all is left")
 def test_what_a_killed_process_left_is_cleared_away_under_any_name(named):
-    code = "import os, sys; from scratchnet.storage import write_whole\nwith write_whole(sys.argv[1]): os._exit(0)"
+    code = "import os, sys, scratchnet.training.storage as s\nwith s.write_whole(sys.argv[1]): os._exit(0)"
     subprocess.run(
         [sys.executable, "-c", code, str(named)], env=os.environ | {"SCRATCHNET_KERNELS": "numpy"}, check=True
     )

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 
 import scratchnet as sn
-from scratchnet.optim import Optimizer
-from scratchnet.types import Array
+from scratchnet.arrays import Array
+from scratchnet.core.optim import Optimizer
 from tests.laws import LAYERS, LOSSES, MODELS, every
 from tests.strategies import LARGE, Case, cases, geometries
 

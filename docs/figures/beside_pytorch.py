@@ -16,7 +16,7 @@ from torch import nn
 
 import scratchnet as sn
 from scratchnet.corruption import GaussianNoise
-from scratchnet.storage import write_whole
+from scratchnet.training.storage import write_whole
 
 HERE = Path(__file__).parent
 DEMOS = HERE.parent.parent / "demos"

@@ -9,9 +9,9 @@ import numpy as np
 
 import scratchnet as sn
 from scratchnet import plots
-from scratchnet.gaussian import noise_like
-from scratchnet.storage import write_whole
-from scratchnet.types import Array
+from scratchnet.arrays import Array
+from scratchnet.core.gaussian import noise_like
+from scratchnet.training.storage import write_whole
 
 HERE = Path(__file__).parent
 SEED = 0
@@ -65,7 +65,7 @@ def main() -> None:
     """Write errata.png and errata.json, and print the numbers."""
     x, x_test = sn.data.mnist("train")[0][:IMAGES], sn.data.mnist("test")[0]
     right = train(x)
-    with patch("scratchnet.models.vae.kl_standard_normal", as_printed):
+    with patch("scratchnet.core.vae.kl_standard_normal", as_printed):
         printed = train(x)
     rng = np.random.default_rng(SEED)
     narrow = math.sqrt(0.5)

@@ -26,7 +26,7 @@ from numba.extending import intrinsic
 import scratchnet as sn
 from scratchnet.kernels import threads as library_threads
 from scratchnet.kernels.vector import product, registers, sparse
-from scratchnet.storage import write_whole
+from scratchnet.training.storage import write_whole
 
 HERE = Path(__file__).parent
 SEED = 0

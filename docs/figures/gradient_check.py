@@ -8,10 +8,10 @@ import numpy as np
 
 import scratchnet as sn
 from scratchnet import plots
+from scratchnet.arrays import Array
 from scratchnet.gradcheck.numerical import COMPLEX_STEP, Line, central_difference, complex_slope, random_direction
 from scratchnet.kernels import formulas
-from scratchnet.storage import write_whole
-from scratchnet.types import Array
+from scratchnet.training.storage import write_whole
 
 HERE = Path(__file__).parent
 SEED = 0

@@ -7,10 +7,10 @@ import numpy as np
 
 import scratchnet as sn
 from scratchnet import plots
+from scratchnet.arrays import Array
+from scratchnet.core.gaussian import noise_like
 from scratchnet.evaluation import active_units, bce_scale, kl_per_latent
-from scratchnet.gaussian import noise_like
-from scratchnet.storage import write_whole
-from scratchnet.types import Array
+from scratchnet.training.storage import write_whole
 
 HERE = Path(__file__).parent
 SEED = 0

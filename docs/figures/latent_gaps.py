@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from scratchnet.storage import write_whole
+from scratchnet.training.storage import write_whole
 
 HERE = Path(__file__).parent
 SEED = 0

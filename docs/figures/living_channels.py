@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 import scratchnet as sn
-from scratchnet.storage import write_whole
+from scratchnet.training.storage import write_whole
 
 HERE = Path(__file__).parent
 DEMOS = HERE.parent.parent / "demos"

@@ -8,8 +8,8 @@ import numpy as np
 
 import scratchnet as sn
 from scratchnet import plots
-from scratchnet.storage import write_whole
-from scratchnet.types import Array
+from scratchnet.arrays import Array
+from scratchnet.training.storage import write_whole
 
 HERE = Path(__file__).parent
 SEED = 0

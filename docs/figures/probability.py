@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from scratchnet.storage import write_whole
+from scratchnet.training.storage import write_whole
 
 HERE = Path(__file__).parent
 SEED = 0

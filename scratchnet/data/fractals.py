@@ -6,9 +6,9 @@ so what a bottleneck has found can be held against the truth.
 
 import numpy as np
 
+from scratchnet.arrays import Array
 from scratchnet.checks import check_length, check_rng, check_rows, describe
 from scratchnet.errors import DataError
-from scratchnet.types import Array
 
 REAL, IMAGINARY = (-1.2, 0.4), (-0.8, 0.8)
 """Where c is drawn from."""

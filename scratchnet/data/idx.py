@@ -14,9 +14,9 @@ from typing import IO
 
 import numpy as np
 
+from scratchnet.arrays import Array
 from scratchnet.checks import brief, check_choice, check_path, listed
 from scratchnet.errors import DataError
-from scratchnet.types import Array
 
 _PREFIX = {"train": "train", "test": "t10k"}
 _LARGEST_RATIO = 1032  # bytes that one byte of gzip can stand for, at most

@@ -10,11 +10,11 @@ from itertools import permutations, product
 
 import numpy as np
 
-from scratchnet.gaussian import noise_like
+from scratchnet.arrays import Array
+from scratchnet.core.gaussian import noise_like
+from scratchnet.core.vae import VAE
 from scratchnet.gradcheck.evidence import Evidence, Measurement
 from scratchnet.gradcheck.subject import Point, d
-from scratchnet.models import VAE
-from scratchnet.types import Array
 
 Cause = Callable[[Evidence, str], str | None]
 """(what is known, the array's name) → a sentence, if this mistake explains it."""

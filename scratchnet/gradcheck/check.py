@@ -8,7 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from scratchnet.arrays import Array
 from scratchnet.checks import check_count, check_finite, check_number, check_rng
+from scratchnet.core.layer import Layer
+from scratchnet.core.parameters import Parameters
 from scratchnet.errors import GradientError
 from scratchnet.gradcheck.causes import likeliest
 from scratchnet.gradcheck.conduct import check_conduct
@@ -16,9 +19,6 @@ from scratchnet.gradcheck.evidence import Evidence
 from scratchnet.gradcheck.numerical import LADDER, Probes, coordinate_direction, random_direction
 from scratchnet.gradcheck.report import ArrayReport, GradientReport
 from scratchnet.gradcheck.subject import Outcome, Point, Subject, d
-from scratchnet.layer import Layer
-from scratchnet.parameters import Parameters
-from scratchnet.types import Array
 
 
 def check_gradients(

@@ -6,9 +6,9 @@ gradients of parameters add up.
 
 import numpy as np
 
+from scratchnet.arrays import Array
 from scratchnet.errors import GradientError
 from scratchnet.gradcheck.subject import Outcome, Point, Subject, d
-from scratchnet.types import Array
 
 
 def check_conduct(subject: Subject, dy: Array) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from scratchnet import kernels
+from scratchnet.arrays import Array
 from scratchnet.gradcheck.numerical import (
     STEP,
     Line,
@@ -23,7 +24,6 @@ from scratchnet.gradcheck.numerical import (
     steadiest_slope,
 )
 from scratchnet.gradcheck.subject import Point, Subject
-from scratchnet.types import Array
 
 EXACT = 1e-12
 """How well a gradient must agree with the complex step, as a part of the array's largest slope."""

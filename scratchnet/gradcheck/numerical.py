@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchnet.types import Array
+from scratchnet.arrays import Array
 
 STEP = np.finfo(np.float64).eps ** (1 / 3)
 """Where curvature, h², and rounding, eps / h, cost a central difference about the same: 6.1e-6."""

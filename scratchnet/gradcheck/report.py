@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from scratchnet.arrays import Array
 from scratchnet.gradcheck.numerical import STEP
 from scratchnet.gradcheck.subject import d
-from scratchnet.types import Array
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from scratchnet.arrays import Array
 from scratchnet.checks import listed, named
-from scratchnet.layer import Layer
-from scratchnet.models import Loss, Model
-from scratchnet.parameters import Parameters
-from scratchnet.types import Array
+from scratchnet.core.layer import Layer
+from scratchnet.core.model import Loss, Model
+from scratchnet.core.parameters import Parameters
 
 Point = dict[str, Array]
 """Arrays by name: inputs first, then parameters under their dotted names."""

@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from scratchnet.arrays import Array
 from scratchnet.kernels import elementary, formulas
 from scratchnet.kernels.compile import FLOATS
 from scratchnet.kernels.formulas import __all__ as __all__
 from scratchnet.kernels.memory import empty
 from scratchnet.kernels.threads import Kernel, kernel
-from scratchnet.types import Array
 
 _SUMS = {"reassoc", "contract"}
 """What LLVM may do with a sum: add it up in vectors, and fuse a product with it. The machine code fixes the order."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchnet.types import Array
+from scratchnet.arrays import Array
 
 LEAST = 2**20
 """Bytes from which on memory is kept. What is smaller comes from NumPy, which is fast with it."""

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from scratchnet.arrays import Array
 from scratchnet.kernels import formulas
-from scratchnet.types import Array
 
 TOLERANCE = {np.dtype(np.float32): 1e-4, np.dtype(np.float64): 1e-11}
 """How far a number may be from that of the formula in double precision, as a share of the largest."""

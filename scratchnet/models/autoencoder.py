@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from scratchnet import kernels
+from scratchnet.arrays import Array, LossFunction
 from scratchnet.checks import check_function, check_rng, check_same
-from scratchnet.layer import Layer, without_dx
-from scratchnet.losses import bce, bce_with_logits, mse
-from scratchnet.models.model import Loss, Model, trace_layers
-from scratchnet.types import Array, LossFunction
+from scratchnet.core.layer import Layer, without_dx
+from scratchnet.core.losses import bce, bce_with_logits, mse
+from scratchnet.core.model import Loss, Model, trace_layers
 
 _UNITS = {mse: "squared error/image", bce: "nats/image", bce_with_logits: "nats/image"}
 

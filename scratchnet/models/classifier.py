@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 
+from scratchnet.arrays import Array
 from scratchnet.checks import check_batch, check_finite, check_labels, check_rows, named
+from scratchnet.core.layer import Layer, without_dx
+from scratchnet.core.losses import check_logits, softmax_cross_entropy
+from scratchnet.core.model import Loss, trace_layers
+from scratchnet.core.parameters import Parameters
 from scratchnet.errors import ShapeError
-from scratchnet.layer import Layer, without_dx
-from scratchnet.losses import check_logits, softmax_cross_entropy
-from scratchnet.models.model import Loss, trace_layers
-from scratchnet.parameters import Parameters
-from scratchnet.types import Array
 
 _ROWS = 1000  # examples in flight at once
 

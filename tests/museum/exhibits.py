@@ -2,11 +2,15 @@
 
 import inspect
 
-from scratchnet import evaluation, gaussian, losses, training
+from scratchnet import evaluation
+from scratchnet.core import gaussian, losses
+from scratchnet.core.activations import Sigmoid
+from scratchnet.core.dense import Dense
+from scratchnet.core.likelihood import Bernoulli, Gaussian
+from scratchnet.core.vae import VAE
 from scratchnet.kernels import formulas
-from scratchnet.layers import Dense, Sigmoid
-from scratchnet.models import VAE, Autoencoder
-from scratchnet.models.likelihood import Bernoulli, Gaussian
+from scratchnet.models.autoencoder import Autoencoder
+from scratchnet.training import fit as training
 from tests.museum.mutants import Edit, Exhibit
 
 CONSISTENT = "value and derivative agree, on the wrong model"

@@ -30,6 +30,7 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
+from scratchnet.arrays import Array
 from scratchnet.kernels import loops
 from scratchnet.kernels.compile import VECTOR
 from scratchnet.kernels.loops import per_channel, rows, vector
@@ -49,7 +50,6 @@ from scratchnet.kernels.vector.registers import (
     summed,
     transposed,
 )
-from scratchnet.types import Array
 
 HEIGHTS = (8, 4, 1) if SUMS == 24 else (4, 1)
 """Outputs of a tile. It is SUMS // outputs wide, or, at an edge, half of that, or half of the half."""

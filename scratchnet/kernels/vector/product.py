@@ -22,6 +22,7 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic, register_jitable
 
+from scratchnet.arrays import Array
 from scratchnet.kernels.compile import VECTOR
 from scratchnet.kernels.threads import kernel
 from scratchnet.kernels.vector.registers import (
@@ -37,7 +38,6 @@ from scratchnet.kernels.vector.registers import (
     summed,
     transposed,
 )
-from scratchnet.types import Array
 
 WIDEST = SUMS // 3
 """Half vectors of columns that a panel is wide, if the last columns do not make it narrower: four vectors where there

@@ -20,6 +20,7 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
+from scratchnet.arrays import Array
 from scratchnet.kernels.compile import CPU, VECTOR
 from scratchnet.kernels.loops import all_finite
 from scratchnet.kernels.memory import empty
@@ -39,7 +40,6 @@ from scratchnet.kernels.vector.registers import (
     store,
     summed,
 )
-from scratchnet.types import Array
 
 WIDEST = 7
 """Vectors of a row of C that are added up at a time, in as many registers."""

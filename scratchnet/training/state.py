@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from scratchnet.checks import named
-from scratchnet.storage import read_npy
+from scratchnet.training.storage import read_npy
 
 
 def pack(states: list[Any], names: list[str]) -> bytes:

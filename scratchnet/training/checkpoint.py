@@ -15,18 +15,19 @@ from typing import IO, Any
 
 import numpy as np
 
-from scratchnet import console, divergence, kernels
+from scratchnet import kernels
+from scratchnet.arrays import Array
 from scratchnet.callbacks import Callback
 from scratchnet.checks import brief, named
+from scratchnet.core.optim import SGD, Adam
+from scratchnet.core.parameters import parts_of, set_state, state_arrays
 from scratchnet.errors import DataError
 from scratchnet.kernels.memory import empty
-from scratchnet.optim import SGD, Adam
-from scratchnet.parameters import parts_of, set_state, state_arrays
-from scratchnet.run import Means, Position, Run, arrays_of
-from scratchnet.state import arrays_in, pack, unpack
-from scratchnet.storage import clear_aside, opened, read_array, read_arrays, write_arrays, write_whole
-from scratchnet.supervision import check_state
-from scratchnet.types import Array
+from scratchnet.training import console, divergence
+from scratchnet.training.run import Means, Position, Run, arrays_of
+from scratchnet.training.state import arrays_in, pack, unpack
+from scratchnet.training.storage import clear_aside, opened, read_array, read_arrays, write_arrays, write_whole
+from scratchnet.training.supervision import check_state
 
 _FORMAT = 3
 

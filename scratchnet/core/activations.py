@@ -5,9 +5,9 @@ docs/04-activations-and-losses.md.
 """
 
 from scratchnet import kernels
+from scratchnet.arrays import Array, Backward
 from scratchnet.checks import check_dy, check_floats
-from scratchnet.layer import Layer
-from scratchnet.types import Array, Backward
+from scratchnet.core.layer import Layer
 
 
 class ReLU(Layer):

@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from functools import partial
 
-from scratchnet.types import Array, Backward
+from scratchnet.arrays import Array, Backward
 
 
 class Layer(ABC):

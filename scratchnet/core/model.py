@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from scratchnet.arrays import Array
 from scratchnet.checks import check_batch, check_count, check_finite, check_pixels, check_rows, named
+from scratchnet.core.layer import Layer
+from scratchnet.core.parameters import Parameters
+from scratchnet.core.sequential import Sequential
 from scratchnet.errors import ShapeError
-from scratchnet.layer import Layer
-from scratchnet.layers.sequential import Sequential
-from scratchnet.parameters import Parameters
-from scratchnet.types import Array
 
 
 @dataclass(frozen=True)

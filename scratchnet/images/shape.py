@@ -2,10 +2,10 @@
 
 import math
 
+from scratchnet.arrays import Array, Backward
 from scratchnet.checks import check_dy, check_floats, check_length
+from scratchnet.core.layer import Layer
 from scratchnet.errors import ShapeError
-from scratchnet.layer import Layer
-from scratchnet.types import Array, Backward
 
 
 class Reshape(Layer):

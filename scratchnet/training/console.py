@@ -69,10 +69,10 @@ def spell_out() -> None:
 
     For scripts, since it changes the stream for all who write to it.
     """
-    codecs.register_error("scratchnet.console", lambda error: (_spelt(error), error.end))  # type: ignore[union-attr]
+    codecs.register_error("scratchnet.training.console", lambda error: (_spelt(error), error.end))  # type: ignore[union-attr]
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # None has it not, nor have the streams of some notebooks and editors
-            stream.reconfigure(errors="scratchnet.console")  # type: ignore[union-attr]
+            stream.reconfigure(errors="scratchnet.training.console")  # type: ignore[union-attr]
 
 
 def _in_letters_of(stream: Any, text: str) -> str:

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from scratchnet import divergence, kernels
+from scratchnet import kernels
+from scratchnet.arrays import Array
 from scratchnet.checks import check_finite, check_text, named
+from scratchnet.core.model import Loss
+from scratchnet.core.optim import Optimizer
 from scratchnet.errors import DataError, DivergenceError
-from scratchnet.models.model import Loss
-from scratchnet.optim import Optimizer
-from scratchnet.types import Array
+from scratchnet.training import divergence
 
 Record = dict[str, float]
 

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from scratchnet.arrays import Array
 from scratchnet.checks import check_choice, check_count, check_number, check_rng, check_same
+from scratchnet.core.gaussian import kl_standard_normal, noise_like, sample_gaussian
+from scratchnet.core.layer import Layer, without_dx
+from scratchnet.core.likelihood import Bernoulli, Gaussian, Likelihood, check_likelihood
+from scratchnet.core.model import Loss, Model, trace_layers
 from scratchnet.errors import ShapeError
-from scratchnet.gaussian import kl_standard_normal, noise_like, sample_gaussian
-from scratchnet.layer import Layer, without_dx
-from scratchnet.models.likelihood import Bernoulli, Gaussian, Likelihood, check_likelihood
-from scratchnet.models.model import Loss, Model, trace_layers
-from scratchnet.types import Array
 
 
 class VAE(Model):

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from scratchnet.arrays import Array
 from scratchnet.callbacks import MOMENTS, Callback
-from scratchnet.checkpoint import Checkpoint
 from scratchnet.checks import (
     check_batch,
     check_count,
@@ -22,12 +22,12 @@ from scratchnet.checks import (
     check_rows,
     named,
 )
+from scratchnet.core.optim import Optimizer
+from scratchnet.core.parameters import parts_of
 from scratchnet.errors import ShapeError
-from scratchnet.optim import Optimizer
-from scratchnet.parameters import parts_of
-from scratchnet.run import Data, History, Means, Run, arrays_of, check_examples, take
-from scratchnet.supervision import Bar, FiniteNumbers, Interrupts, Lines, Records, Validation
-from scratchnet.types import Array
+from scratchnet.training.checkpoint import Checkpoint
+from scratchnet.training.run import Data, History, Means, Run, arrays_of, check_examples, take
+from scratchnet.training.supervision import Bar, FiniteNumbers, Interrupts, Lines, Records, Validation
 
 __all__ = ["History", "fit"]
 

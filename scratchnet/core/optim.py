@@ -9,11 +9,11 @@ from abc import ABC, abstractmethod
 import numpy as np
 
 from scratchnet import kernels
+from scratchnet.arrays import Array
 from scratchnet.checks import check_floats, check_in_place, check_number, check_same, named
 from scratchnet.errors import ShapeError
 from scratchnet.kernels.memory import empty
 from scratchnet.schedules import Schedule
-from scratchnet.types import Array
 
 
 class Optimizer(ABC):

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from scratchnet import kernels
+from scratchnet.arrays import Array
 from scratchnet.checks import listed, named
+from scratchnet.core.layer import Layer
 from scratchnet.kernels.memory import empty
-from scratchnet.layer import Layer
-from scratchnet.types import Array
 
 Slot = tuple[str, Layer, str]
 """An array's dotted name, the layer that holds it, and the attribute it is there."""

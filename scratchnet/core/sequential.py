@@ -1,8 +1,8 @@
 """Layers one after the other; the way back runs through them last to first. That is the chain rule."""
 
+from scratchnet.arrays import Array, Backward
 from scratchnet.checks import named
-from scratchnet.layer import Layer, without_dx
-from scratchnet.types import Array, Backward
+from scratchnet.core.layer import Layer, without_dx
 
 
 class Sequential(Layer):

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from scratchnet import console, divergence, kernels
+from scratchnet import kernels
 from scratchnet.callbacks import Callback
 from scratchnet.checks import named
 from scratchnet.errors import DivergenceError
-from scratchnet.run import Means, Run, arrays_of, batches_of, check_examples, check_is_loss, in_a_line
+from scratchnet.training import console, divergence
+from scratchnet.training.run import Means, Run, arrays_of, batches_of, check_examples, check_is_loss, in_a_line
 
 
 class Interrupts(Callback):

@@ -1,10 +1,10 @@
 """Pooling: of each window of an image, one number is left."""
 
 from scratchnet import kernels
+from scratchnet.arrays import Array, Backward
 from scratchnet.checks import as_written, check_dy, check_images, check_pair
+from scratchnet.core.layer import Layer
 from scratchnet.errors import ShapeError
-from scratchnet.layer import Layer
-from scratchnet.types import Array, Backward
 
 
 class MaxPool2D(Layer):

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from scratchnet.layer import Layer
-from scratchnet.models.model import Loss, Model
-from scratchnet.optim import Optimizer
-from scratchnet.types import Array
+from scratchnet.arrays import Array
+from scratchnet.core.layer import Layer
+from scratchnet.core.model import Loss, Model
+from scratchnet.core.optim import Optimizer
 
 _LARGE = {"the log-variance": (50.0, ", and σ² is its exponential"), "the logits": (1e4, "")}
 """From which size on a quantity that a model traces is worth a word, and what one would say of it."""

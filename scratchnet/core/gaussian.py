@@ -7,9 +7,9 @@ and as log σ² in the other is a bug that no gradient check finds, so they stan
 import numpy as np
 
 from scratchnet import kernels
+from scratchnet.arrays import Array, Backward
 from scratchnet.checks import check_batch, check_floats, check_same
-from scratchnet.losses import batch_mean
-from scratchnet.types import Array, Backward
+from scratchnet.core.losses import batch_mean
 
 
 def kl_standard_normal(mu: Array, logvar: Array) -> tuple[float, Array, Array]:

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from scratchnet import kernels
+from scratchnet.arrays import Array, Backward
 from scratchnet.checks import as_written, check_dy, check_float_type, check_images, check_length, check_pair, check_rng
+from scratchnet.core.layer import Layer
 from scratchnet.errors import ShapeError
-from scratchnet.layer import Layer
-from scratchnet.types import Array, Backward
 
 
 class _Convolution(Layer):

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from scratchnet import kernels
+from scratchnet.arrays import Array
 from scratchnet.checks import check_batch, check_floats, check_labels, check_pixels, check_same, describe
 from scratchnet.errors import DataError, ShapeError
-from scratchnet.types import Array
 
 
 def mse(y: Array, target: Array) -> tuple[float, Array]:

@@ -8,9 +8,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from scratchnet import kernels
+from scratchnet.arrays import Array
 from scratchnet.checks import check_number, named
-from scratchnet.losses import bce_with_logits, mse
-from scratchnet.types import Array
+from scratchnet.core.losses import bce_with_logits, mse
 
 
 class Likelihood(Protocol):

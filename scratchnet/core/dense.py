@@ -4,9 +4,9 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from scratchnet import kernels
+from scratchnet.arrays import Array, Backward
 from scratchnet.checks import check_dy, check_float_type, check_length, check_rng, check_rows
-from scratchnet.layer import Layer
-from scratchnet.types import Array, Backward
+from scratchnet.core.layer import Layer
 
 
 class Dense(Layer):

@@ -15,11 +15,11 @@ from typing import IO, Any
 
 import numpy as np
 
+from scratchnet.arrays import Array
 from scratchnet.checks import brief, check_model, check_path, listed
+from scratchnet.core.layer import Layer
+from scratchnet.core.parameters import Slot, set_state, slots_of, state_arrays
 from scratchnet.errors import DataError
-from scratchnet.layer import Layer
-from scratchnet.parameters import Slot, set_state, slots_of, state_arrays
-from scratchnet.types import Array
 
 
 def save(path: str | PathLike[str], model: Any) -> None:
