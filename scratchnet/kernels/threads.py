@@ -39,9 +39,13 @@ LARGE_PART = 200_000
 LOOKING, SLEEP = 500_000, 20_000
 """Nanoseconds: how long a thread looks before it sleeps; how long the leader then sleeps between looks."""
 
-LOST, ALONE = 1_000_000, 20_000_000
-"""Nanoseconds: a helper that keeps the leader waiting for longer has lost its core; then work is done alone for so
-long."""
+WINDOW, LOST, PAUSE = 5_000_000, 0.15, 200_000
+"""The leader computes whenever it can, so if it was on no core for this share of a window (nanoseconds), there are not
+enough cores for its helpers. A window is of regions that follow each other without a longer pause."""
+
+ALONE, ALONE_AT_MOST = 10_000_000, 1_000_000_000
+"""Nanoseconds for which it then computes alone: twice as long after each such window, and a little less after each good
+one."""
 
 _GATE, _NEXT, _PARTS, _SIZE, _TRAMPOLINE, _KERNEL, _ARGUMENTS = 0, 8, 16, 17, 18, 19, 24
 """Words of a team's memory. The two that several threads change have a cache line each."""
@@ -209,7 +213,8 @@ class Team:
         self._memory = self._words.ctypes.data
         self._leading = threading.Lock()
         self._asleep: list[Any] = []
-        self._alone_until = 0
+        self._alone_until, self._alone = 0, ALONE
+        self._ended = self._window = self._window_cpu = 0
         times = []
         for _ in range(5):
             start = time.perf_counter_ns()
@@ -235,23 +240,27 @@ class Team:
         if not (self._leads and self._leading.acquire(blocking=False)):
             return False
         try:
-            if self._alone_until and time.perf_counter_ns() < self._alone_until:
+            now = time.perf_counter_ns()
+            if now < self._alone_until or (self._asleep and work < WORTH_WAKING):
                 return False
-            if self._asleep and work < WORTH_WAKING:
-                return False
+            if now - self._ended > PAUSE:
+                self._window, self._window_cpu = now, time.thread_time_ns()
             while self._asleep:
                 self._asleep.pop().release()
             parts = min(size, max(self.threads, min(4 * self.threads, int(work / LARGE_PART))))
             call = self._memory, parts, size, kernel, arguments, self._looks
             try:
                 _compiled_lead(*call)
-            except TypeError:  # it has met no such arguments yet: a matrix may be in C order, or have any strides
+            except TypeError:  # the first arguments of these types: a matrix may be in C order, or have any strides
                 if not _can_lead(typeof(arguments)):
                     return False
                 _compiled_lead(*call)
             finally:
                 if self._words[_GATE]:
                     self._wait()
+            self._ended = time.perf_counter_ns()
+            if self._ended - self._window > WINDOW:
+                self._judge()
             return True
         finally:
             self._leading.release()
@@ -259,17 +268,24 @@ class Team:
     def _wait(self) -> None:
         """Wait for a helper that lost its core to another process while it had a part."""
         raised: BaseException | None = None
-        start = 0
         while self._words[_GATE]:
             try:
-                start = start or time.perf_counter_ns()
                 time.sleep(SLEEP / 1e9)
-            except BaseException as error:  # Ctrl-C must not give back memory that a helper writes to
+            except BaseException as error:  # Ctrl-C must not free memory that a helper writes to
                 raised = error
-        if start and (now := time.perf_counter_ns()) - start > LOST:
-            self._alone_until = now + ALONE
         if raised is not None:
             raise raised
+
+    def _judge(self) -> None:
+        """Close the window, and compute alone for a while if the leader was off its core for too much of it."""
+        now, cpu = self._ended, time.thread_time_ns()
+        window = now - self._window
+        if window - (cpu - self._window_cpu) > LOST * window:
+            self._alone_until = now + self._alone
+            self._alone = min(2 * self._alone, ALONE_AT_MOST)
+        else:
+            self._alone = max(self._alone * 7 // 8, ALONE)
+        self._window, self._window_cpu = now, cpu
 
 
 threads = THREADS
