@@ -1,8 +1,8 @@
-"""Large arrays in memory that is used again.
+"""Reuses the memory of large arrays.
 
-A system hands out large memory as pages that don't exist yet, and creating each of them at its first write costs more
-than filling it. So the memory of a large array that is gone is kept for the next array of about that size. There is no
-lock: each step is one operation of Python's, and the worst that two threads can do is to keep less than they could.
+The system creates the pages of a large allocation at their first write, and that costs more than filling them. So the
+memory of a large array that has been freed is kept for the next array of about that size. No lock is needed: each step
+is a single atomic operation of Python, and the worst that two threads can do is to keep less than they could.
 """
 
 import collections
@@ -15,20 +15,20 @@ import numpy as np
 from scratchnet.arrays import Array
 
 LEAST = 2**20
-"""Bytes from which on memory is kept. What is smaller comes from NumPy, which is fast with it."""
+"""Bytes from which memory is kept. NumPy allocates smaller arrays fast."""
 
 MOST = 2**27
-"""Bytes that are kept at most, in all."""
+"""Bytes that are kept at most, in total."""
 
 LINE = 64
-"""Bytes of a cache line. A large array begins at one."""
+"""Bytes of a cache line. Large arrays are aligned to it."""
 
 _kept: dict[int, collections.deque[Array]] = {}
-"""Blocks of memory that no array lies in, by their size. The size that was given back last stands last."""
+"""Blocks of free memory, by size; the size that was freed last comes last."""
 
 
 class _Owner:
-    """Owns a block of memory for one array. The array and all its views refer to it, through their `base`."""
+    """Owns a block of memory for one array. The array and all its views keep it alive through their `base`."""
 
     __slots__ = ("__array_interface__", "__weakref__")
 
@@ -39,15 +39,15 @@ class _Owner:
 
 
 def empty(shape: tuple[int, ...], dtype: Any) -> Array:
-    """An array like that of np.empty."""
+    """Like np.empty, aligned to cache lines if large."""
     dtype = np.dtype(dtype)
     size = math.prod(shape) * dtype.itemsize
     if not LEAST <= size <= MOST or dtype.kind not in "fc":
         return np.empty(shape, dtype)
-    step = 2 ** (size.bit_length() - 4)  # sizes are rounded up by an eighth at most, so that there are few
+    step = 2 ** (size.bit_length() - 4)  # rounds up by an eighth at most, so that there are few sizes
     size = -(-size // step) * step
     try:
-        block = _kept[size].pop()  # the one that was used last: it may still be in the cache
+        block = _kept[size].pop()  # used last, so it may still be in the cache
     except LookupError:
         block = np.empty(size + LINE, np.uint8)
     owner = _Owner(block, shape, dtype)
@@ -56,7 +56,7 @@ def empty(shape: tuple[int, ...], dtype: Any) -> Array:
 
 
 def _keep(size: int, block: Array) -> None:
-    """Keep the memory of an array that is gone, and let go of what has waited longest if it becomes too much."""
+    """Keep the memory of a freed array, and drop the blocks that waited longest if that is too much."""
     blocks = _kept.pop(size, None) or collections.deque()
     blocks.append(block)
     _kept[size] = blocks
@@ -67,5 +67,5 @@ def _keep(size: int, block: Array) -> None:
 
 
 def release() -> None:
-    """Give all memory that is kept back to the system."""
+    """Return all kept memory to the system."""
     _kept.clear()

@@ -1,13 +1,13 @@
-"""Sharing a loop out among threads that do not wait for each other.
+"""Parallel loops on a team of threads.
 
 A kernel is a loop over a range, `def kernel(…arrays, first, last)`. Short work runs on the calling thread. Long work is
-cut into parts, and the calling thread opens a gate: helpers that look at it enter, and each thread takes the next part
-until none is left. So nobody waits for a helper that has no core: whoever runs computes. Each part is a range of its
-own and no result depends on how the range is cut, so the result is the same to the last bit for any number of threads.
+split into parts. The calling thread, the leader, opens a gate; helpers that spin on the gate enter, and every thread
+claims the next part until none is left. A helper that the system has given no core claims nothing, so nobody waits
+for it. The result has the same bits for any number of threads, because no element depends on how the range is split.
 
-A helper looks for half a millisecond whether there is more to do, and then sleeps. It looks and computes in
-machine code, without Python's lock. A second thread of Python, a signal handler or a forked child that comes meanwhile
-does not wait either: it computes alone, or with helpers of its own.
+A helper spins in machine code, without Python's lock, for half a millisecond after the last part, and then sleeps. A
+second Python thread or a signal handler that calls a kernel while the team is busy computes it alone; a forked child
+makes a team of its own.
 """
 
 # An intrinsic is called without its first argument, which numba hands in:
@@ -28,30 +28,30 @@ from numba.extending import intrinsic
 from scratchnet.kernels.compile import FLOATS, THREADS, Numba, address_of, dispatcher, emit_call, load
 
 LEAST_WORK = 5_000
-"""Nanoseconds that a kernel takes by itself, roughly, from which on helpers that are awake are let in."""
+"""Nanoseconds of work from which helpers that are awake take part."""
 
 WORTH_WAKING = 15_000
-"""Nanoseconds from which on they are woken."""
+"""Nanoseconds of work from which sleeping helpers are woken."""
 
 LARGE_PART = 200_000
-"""Nanoseconds from which on a part is cut into smaller ones: a thread that comes late, or is slower, gets fewer."""
+"""Nanoseconds from which a part is split further, so that a thread that starts late or runs slowly gets fewer."""
 
 LOOKING, SLEEP = 500_000, 20_000
-"""Nanoseconds: how long a thread looks before it sleeps; how long the leader then sleeps between looks."""
+"""Nanoseconds that a thread spins before it sleeps, and that a waiting leader then sleeps between two looks."""
 
 WINDOW, LOST, PAUSE = 5_000_000, 0.15, 200_000
-"""The leader computes whenever it can, so if it was on no core for this share of a window (nanoseconds), there are not
-enough cores for its helpers. A window is of regions that follow each other without a longer pause."""
+"""If the leader, which never idles, had no core for this share of a window (nanoseconds), its helpers took it. A window
+holds parallel loops that follow each other without a longer pause (nanoseconds)."""
 
 ALONE, ALONE_AT_MOST = 10_000_000, 1_000_000_000
-"""Nanoseconds for which it then computes alone: twice as long after each such window, and a little less after each good
+"""Nanoseconds for which the leader then computes alone: doubled after each such window, an eighth less after each good
 one."""
 
 _GATE, _NEXT, _PARTS, _SIZE, _TRAMPOLINE, _KERNEL, _ARGUMENTS = 0, 8, 16, 17, 18, 19, 24
-"""Words of a team's memory. The two that several threads change have a cache line each."""
+"""Offsets in a team's memory, in words of 8 bytes. The two words that several threads change have a cache line each."""
 
 _OPEN = 2**32
-"""The gate is open; below this bit it counts the helpers that are inside."""
+"""This bit of the gate's word says that the gate is open; the bits below count the helpers inside."""
 
 _I64 = ir.IntType(64)
 
@@ -60,7 +60,7 @@ _I64 = ir.IntType(64)
 
 
 def _atomic(result: Numba, *operands: Numba) -> Callable[[Callable[..., Any]], Any]:
-    """An instruction on one word of memory that other threads see whole, and in this order; the function emits it."""
+    """Makes an atomic, sequentially consistent operation on one word of memory out of the function that emits it."""
 
     def decorate(emit):
         def codegen(context, builder, signature, arguments):
@@ -105,9 +105,9 @@ _TRAMPOLINE_TYPE = ir.FunctionType(ir.VoidType(), [_I64] * 3)
 
 @intrinsic
 def _trampoline(typingctx, memory, arguments):
-    """Writes a kernel's arguments, a tuple, into the memory; returns the address of a function that calls the kernel.
+    """Stores a kernel's arguments, a tuple, in the memory; returns the address of a function that calls the kernel.
 
-    The function takes the memory and a range. A kernel can't be called without it: arguments differ in their types.
+    That function, the trampoline, takes the memory and a range, so helpers call every kernel the same way.
     """
     kinds = (*arguments.types, types.int64, types.int64)
 
@@ -153,7 +153,7 @@ def _take_parts(memory):
 
 
 def _lead(memory, parts, size, kernel, arguments, looks):  # pragma: no cover  (runs as machine code)
-    """Open the gate, take parts, close it; then look so many times whether all helpers have left."""
+    """Open the gate, take parts, close the gate, and spin until all helpers have left, at most this many times."""
     _set(memory, _KERNEL, kernel)
     _set(memory, _TRAMPOLINE, _trampoline(memory, arguments))
     _set(memory, _PARTS, parts)
@@ -168,7 +168,7 @@ def _lead(memory, parts, size, kernel, arguments, looks):  # pragma: no cover  (
 
 
 def _help(memory, looks):  # pragma: no cover  (runs as machine code)
-    """Take parts whenever the gate is open, until so many looks have found nothing to do."""
+    """Take parts whenever the gate is open; return after this many looks in a row that found nothing to do."""
     look = 0
     while look < looks:
         gate = _get(memory, _GATE)
@@ -181,10 +181,10 @@ def _help(memory, looks):  # pragma: no cover  (runs as machine code)
 
 @functools.cache
 def _can_lead(kinds: Numba) -> bool:
-    """Whether the leader's part is compiled, now, for arguments of these types."""
+    """Compile the leader's part for arguments of these types; False if that fails."""
     try:
         load(_compiled_lead, (*[_NUMBER] * 4, kinds, _NUMBER))
-    except Exception:  # another numba inside: kernels run on one thread
+    except Exception:  # numba's internals have changed: kernels run on one thread
         return False
     return True
 
@@ -207,7 +207,7 @@ class Team:
 
     def __init__(self, threads: int):
         load(_compiled_help, (_NUMBER, _NUMBER))
-        self._leads = _can_lead(types.Tuple((_NUMBER,)))  # from then on it refuses other types
+        self._leads = _can_lead(types.Tuple((_NUMBER,)))  # once compiled, the dispatcher refuses other types
         self.threads, self.process = threads, os.getpid()
         self._words = np.zeros(_ARGUMENTS + 512, np.int64)
         self._memory = self._words.ctypes.data
@@ -224,7 +224,7 @@ class Team:
         try:
             for _ in range(threads - 1):
                 threading.Thread(target=self._assist, name="scratchnet helper", daemon=True).start()
-        except RuntimeError:  # the system gives no more threads, or Python is shutting down
+        except RuntimeError:  # no more threads are available, or Python is shutting down
             self._leads = False
 
     def _assist(self) -> None:
@@ -236,7 +236,7 @@ class Team:
             alarm.acquire()
 
     def run(self, size: int, work: float, kernel: int, arguments: tuple[Any, ...]) -> bool:
-        """Compute a range of this size by all threads; False, and nothing is done, if that is not worth while now."""
+        """Run the kernel on the range 0 … size with all threads; return False without running it if one is faster."""
         if not (self._leads and self._leading.acquire(blocking=False)):
             return False
         try:
@@ -266,7 +266,7 @@ class Team:
             self._leading.release()
 
     def _wait(self) -> None:
-        """Wait for a helper that lost its core to another process while it had a part."""
+        """Wait for a helper that another process pushed off its core in the middle of a part."""
         raised: BaseException | None = None
         while self._words[_GATE]:
             try:
@@ -277,7 +277,7 @@ class Team:
             raise raised
 
     def _judge(self) -> None:
-        """Close the window, and compute alone for a while if the leader was off its core for too much of it."""
+        """End the window, and compute alone for a while if the leader had no core for too much of it."""
         now, cpu = self._ended, time.thread_time_ns()
         window = now - self._window
         if window - (cpu - self._window_cpu) > LOST * window:
@@ -289,13 +289,13 @@ class Team:
 
 
 threads = THREADS
-"""How many threads may compute. The bits of all results are the same for any number."""
+"""Number of threads that compute. All results have the same bits for any number."""
 
 _teams: dict[int, Team] = {}
 
 
 def _team() -> Team:
-    """The team of this process: a forked child has none of its parent's helpers."""
+    """The team of this process: a forked child does not inherit its parent's threads."""
     team = _teams.get(threads)
     if team is None or team.process != os.getpid():
         team = _teams[threads] = Team(threads)
@@ -303,7 +303,7 @@ def _team() -> Team:
 
 
 def on_one_thread(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function, with all kernels that it calls on the calling thread."""
+    """Makes the function run all its kernels on the calling thread."""
 
     @functools.wraps(function)
     def alone(*arguments):
@@ -323,7 +323,7 @@ class Kernel:
     Parameters
     ----------
     function : function
-        Takes and fills arrays, and returns nothing. What it writes for a part of the range is its own.
+        Fills arrays in place and returns nothing. Different parts of the range write different elements.
     kinds : str
         A letter for each argument: v or m, a vector or a matrix in C order; a, a matrix of any strides; d, a vector of
         float64, i, one of int64, and w, one of int32; s, a float; n, an int. A capital letter is an array that is
@@ -342,11 +342,11 @@ class Kernel:
         Kernel.every.append(self)
 
     def __call__(self, size: int, work: float, *arguments: Any) -> None:
-        """Run it on 0 … size; `work` is how many nanoseconds it takes on one thread, roughly."""
+        """Run the kernel on 0 … size; `work` estimates the nanoseconds that this takes on one thread."""
         try:
             if work >= LEAST_WORK and threads > 1:
-                # An address takes whatever it is given. So numbers are made what the kernel takes, and the kernel,
-                # called with nothing to do, refuses arrays of other types.
+                # A call through an address checks no types. So convert the numbers here, and let the dispatcher check
+                # the arrays by a call on an empty range.
                 if self._numbers:
                     made = list(arguments)
                     for i, number in self._numbers:
@@ -362,7 +362,7 @@ class Kernel:
             self._compiled(*arguments, 0, size)
 
     def _made_ready(self, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Compile for these arguments if that is what was missing, and copy those that are read-only."""
+        """Compile for these arguments if need be, and copy the read-only ones."""
         self.load(arguments[0].dtype)
         ready = []
         for kind, argument in zip(self._kinds, arguments, strict=True):
@@ -374,7 +374,7 @@ class Kernel:
         return tuple(ready)
 
     def load(self, dtype: Any) -> None:
-        """Load the machine code for this type of float, or make it."""
+        """Load the machine code for this float type from the cache, or compile it."""
         number = FLOATS[np.dtype(dtype)]
         kinds = {
             "v": types.Array(number, 1, "C"),
@@ -392,7 +392,7 @@ class Kernel:
         self._compiled = self._dispatcher
         try:
             self._addresses[np.dtype(dtype)] = address_of(self._dispatcher, signature)
-        except Exception:  # another numba inside: it runs on one thread
+        except Exception:  # numba's internals have changed: this kernel runs on one thread
             self._addresses.pop(np.dtype(dtype), None)
 
 
