@@ -27,6 +27,7 @@ from scratchnet.images.pooling import MaxPool2D
 from scratchnet.images.shape import Flatten, Reshape
 from scratchnet.models.autoencoder import Autoencoder
 from scratchnet.models.classifier import Classifier
+from scratchnet.models.iwae import IWAE
 from scratchnet.training.fit import fit
 from scratchnet.training.run import History
 from scratchnet.training.storage import load, save
@@ -34,6 +35,7 @@ from scratchnet.training.storage import load, save
 __version__ = "0.1.0"
 
 __all__ = [
+    "IWAE",
     "SGD",
     "VAE",
     "Adam",

@@ -1,0 +1,91 @@
+"""The importance-weighted autoencoder: a VAE whose bound is tightened by several codes per image."""
+
+import numpy as np
+
+from scratchnet.arrays import Array
+from scratchnet.checks import check_count, check_rng, check_same
+from scratchnet.core.gaussian import noise_like, sample_gaussian
+from scratchnet.core.layer import Layer, without_dx
+from scratchnet.core.likelihood import Likelihood
+from scratchnet.core.model import Loss
+from scratchnet.core.vae import VAE
+
+
+class IWAE(VAE):
+    """Minimises −(1/N) Σₙ log (1/k) Σᵢ wₙᵢ with weights wₙᵢ = p(xₙ|zₙᵢ) p(zₙᵢ) / q(zₙᵢ|xₙ), in nats per image.
+
+    The k codes zₙᵢ of image n are drawn from q(z|xₙ). At k = 1 this is the VAE's bound, with its KL sampled; the bound rises with k towards log p(x).
+
+    Parameters
+    ----------
+    encoder, decoder, likelihood, sigma
+        As for `VAE`. There is no β: the weights need the true p(z).
+    k : int
+        Codes drawn per image, at least 1. A step costs the decoder k times as much.
+
+    Notes
+    -----
+    Derivation: docs/15-beta-and-importance-weighting.md. Burda, Grosse & Salakhutdinov, Importance Weighted
+    Autoencoders, 2015.
+
+    Examples
+    --------
+    >>> import numpy as np, scratchnet as sn
+    >>> rng = np.random.default_rng(0)
+    >>> iwae = sn.IWAE(sn.Dense(4, 2 * 3, rng=rng), sn.Dense(3, 4, rng=rng), k=5)
+    >>> loss = iwae.loss(np.ones((2, 4), np.float32), rng)
+    >>> loss.value == loss.terms["bound"]
+    True
+    """
+
+    term = "bound"
+
+    def __init__(
+        self,
+        encoder: Layer,
+        decoder: Layer,
+        *,
+        k: int,
+        likelihood: str | Likelihood = "bernoulli",
+        sigma: float = 1.0,
+    ):
+        super().__init__(encoder, decoder, likelihood=likelihood, sigma=sigma)
+        del self.beta  # so that nothing can set or anneal it
+        self.k = check_count("IWAE", "k", k)
+
+    def loss(self, x: Array, rng: np.random.Generator | None = None, *, eps: Array | None = None) -> Loss:
+        """The loss on a batch x (N, D); the noise ε (N·k, L), k rows per image, is `eps` or drawn from `rng`."""
+        mu, logvar, encoder_backward = self._posterior(x)  # (N, L) each
+        N, k = len(x), self.k
+        mu, logvar, x = (np.repeat(each, k, axis=0) for each in (mu, logvar, x))  # N·k rows each, from here on
+        if eps is None:
+            eps = noise_like(mu, check_rng("IWAE.loss without eps", rng))
+        check_same("IWAE.loss", "eps", eps, "the repeated mu", mu)
+        z, sample_backward = sample_gaussian(mu, logvar, eps)
+        y, decoder_backward = self.decoder.forward(z)
+        self.check_decoded(y, x)
+        _, dy = self.likelihood.nll(y, x)  # dy is the slope of the mean over N·k rows
+        nll = np.asarray(self.likelihood.nll_per_image(y, x), np.float64)
+
+        # log p(z) − log q(z|x) = ½ Σ (ε² + log σ² − z²), as ε = (z − μ)/σ
+        log_w = 0.5 * (eps**2 + logvar - z**2).sum(axis=1, dtype=np.float64) - nll
+        log_w = log_w.reshape(N, k)
+        highest = log_w.max(axis=1, keepdims=True)  # log Σ w = highest + log Σ w/exp(highest) can't overflow
+        w = np.exp(log_w - highest)
+        value = -(highest[:, 0] + np.log(w.mean(axis=1))).mean().item()
+        share = (w / w.sum(axis=1, keepdims=True)).reshape(N * k, 1).astype(self.dtype)  # w̃, sums to 1 for each image
+
+        def backward() -> None:
+            # ∂value/∂log w = −w̃/N, and log w = −nll + ½ Σ (ε² + log σ² − z²)
+            dz = decoder_backward(dy * (k * share)) + share / N * z
+            dmu, dlogvar = sample_backward(dz)
+            dlogvar = dlogvar - share / (2 * N)
+            dstats = np.concatenate([dmu, dlogvar], axis=1)  # (N·k, 2L)
+            without_dx(self.encoder, encoder_backward)(dstats.reshape(N, k, -1).sum(axis=1))
+
+        return Loss(value, {"bound": value}, backward)
+
+    def __repr__(self) -> str:
+        return (
+            f"IWAE({self.encoder!r}, {self.decoder!r}, {self.parameters!r}, likelihood {self.likelihood!r}, k {self.k})"
+        )
