@@ -14,7 +14,8 @@ from scratchnet.core.vae import VAE
 class IWAE(VAE):
     """Minimises −(1/N) Σₙ log (1/k) Σᵢ wₙᵢ with weights wₙᵢ = p(xₙ|zₙᵢ) p(zₙᵢ) / q(zₙᵢ|xₙ), in nats per image.
 
-    The k codes zₙᵢ of image n are drawn from q(z|xₙ). At k = 1 this is the VAE's bound, with its KL sampled; the bound rises with k towards log p(x).
+    The k codes zₙᵢ of image n are drawn from q(z|xₙ). At k = 1 this is the VAE's bound, with its KL sampled; the bound
+    rises with k towards log p(x).
 
     Parameters
     ----------
