@@ -6,6 +6,9 @@ Read the source in this order: layer, layers.dense, kernels.formulas, layers.act
 gaussian, parameters, optim, models.vae, training, callbacks. Each derivation is a chapter of docs/.
 """
 
+import importlib
+from typing import Any
+
 from scratchnet import callbacks, corruption, data, kernels, probability, schedules
 from scratchnet.callbacks import Callback
 from scratchnet.core.activations import ReLU, Sigmoid, Tanh
@@ -19,7 +22,7 @@ from scratchnet.core.optim import SGD, Adam, Optimizer
 from scratchnet.core.parameters import Parameters
 from scratchnet.core.sequential import Sequential
 from scratchnet.core.vae import VAE
-from scratchnet.errors import DataError, DivergenceError, GradientError, ShapeError
+from scratchnet.errors import DataError, DivergenceError, GradientError, LawError, ShapeError
 from scratchnet.evaluation import elbo, log_likelihood
 from scratchnet.gradcheck import GradientReport, check_gradients
 from scratchnet.images.conv import Conv2D, ConvTranspose2D
@@ -53,6 +56,7 @@ __all__ = [
     "GradientError",
     "GradientReport",
     "History",
+    "LawError",
     "Layer",
     "Loss",
     "MaxPool2D",
@@ -82,4 +86,11 @@ __all__ = [
     "save",
     "schedules",
     "softmax_cross_entropy",
+    "testing",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "testing":  # imported when asked for
+        return importlib.import_module("scratchnet.testing")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

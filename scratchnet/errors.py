@@ -55,3 +55,29 @@ class GradientError(AssertionError):
     ):
         super().__init__(message)
         self.array, self.index, self.claimed, self.measured, self.cause = array, index, claimed, measured, cause
+
+
+class LawError(AssertionError):
+    """A layer or a loss breaks one of the seven laws.
+
+    Attributes
+    ----------
+    law : int
+        The lowest law that is broken, 1 to 7.
+    layer : str
+        The layer or loss.
+    """
+
+    NAMES = (
+        "mutate only what you made",
+        "linear in dy",
+        "re-entrant",
+        "accumulates",
+        "independent rows",
+        "true",
+        "same under every engine",
+    )
+
+    def __init__(self, law: int, layer: str, what: str):
+        super().__init__(f"Law {law} ({self.NAMES[law - 1]}): {layer}: {what}")
+        self.law, self.layer = law, layer

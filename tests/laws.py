@@ -18,6 +18,7 @@ from scratchnet import kernels
 from scratchnet.arrays import Array
 from scratchnet.core.layer import without_dx
 from scratchnet.kernels import formulas, samples
+from scratchnet.testing import laws
 from tests.numerics import complex_step_derivative, numerical_derivative
 from tests.strategies import ENGINES, Case, batch_sizes, cases, seeds
 
@@ -88,26 +89,17 @@ KINKED = (sn.ReLU, sn.MaxPool2D)
 that x can be kept off such places."""
 
 
-@dataclass
-class Subject:
-    """A function of some inputs, with its way back: backward(dy) → a tuple of ∂L/∂input, for the first few inputs.
+@dataclass(kw_only=True)
+class Subject(laws.Subject):
+    """A subject of the laws, and where it can be tried.
 
-    The inputs that have none (targets, noise, a model's images) come last. A loss returns a single number, and the
-    way back from it begins at ∂L/∂L = 1.
+    The inputs that have no gradient (targets, noise, a model's images) come last. A loss returns a single number, and
+    the backward pass from it begins at ∂L/∂L = 1.
     """
 
-    forward: Callable[..., tuple[Array, Callable[[Array], tuple[Array, ...]]]]
     shapes: tuple[tuple[int, ...], ...]  # of one example of each input
     ranges: tuple[tuple[float, float], ...]
-    parameters: sn.Parameters | None = None
     kinked: bool = False
-
-    def gradients(self, backward: Callable[[Array], tuple[Array, ...]], dy: Array) -> list[Array]:
-        """∂L/∂input and, last, ∂L/∂θ, of this way back alone."""
-        if self.parameters is None:
-            return list(backward(dy))
-        self.parameters.zero_grad()
-        return [*backward(dy), self.parameters.dtheta.copy()]
 
     def evaluate(self, point: list[Array]) -> Array:
         """y at the inputs and, last, θ."""
@@ -126,7 +118,8 @@ def layer_subject(name: str, D: int, M: int, dtype: Any) -> Subject:
     parts = [part for _, part in layer.walk("")]
     trained = any(part.parameter_names for part in parts)
     kinked = any(isinstance(part, KINKED) for part in parts)
-    return Subject(forward, (shape,), (REAL,), sn.Parameters(layer=layer) if trained else None, kinked)
+    parameters = sn.Parameters(layer=layer) if trained else None
+    return Subject(name, forward, parameters, shapes=(shape,), ranges=(REAL,), kinked=kinked)
 
 
 def loss_subject(name: str, D: int, M: int, dtype: Any) -> Subject:
@@ -136,7 +129,7 @@ def loss_subject(name: str, D: int, M: int, dtype: Any) -> Subject:
         value, dy = loss(y, target)
         return np.asarray(value), lambda _: (dy,)
 
-    return Subject(forward, ((D, M), (D, M)), (y_range, target_range))
+    return Subject(name, forward, names=("y", "target"), shapes=((D, M), (D, M)), ranges=(y_range, target_range))
 
 
 def kl_subject(name: str, D: int, M: int, dtype: Any) -> Subject:
@@ -144,11 +137,12 @@ def kl_subject(name: str, D: int, M: int, dtype: Any) -> Subject:
         value, *derivatives = sn.kl_standard_normal(mu, logvar)
         return np.asarray(value), lambda _: tuple(derivatives)
 
-    return Subject(forward, ((D,), (D,)), (REAL, REAL))
+    return Subject(name, forward, names=("mu", "logvar"), shapes=((D,), (D,)), ranges=(REAL, REAL))
 
 
 def sample_subject(name: str, D: int, M: int, dtype: Any) -> Subject:
-    return Subject(sn.sample_gaussian, ((D,), (D,), (D,)), (REAL, REAL, REAL))
+    names = ("mu", "logvar", "eps")
+    return Subject(name, sn.sample_gaussian, names=names, shapes=((D,), (D,), (D,)), ranges=(REAL, REAL, REAL))
 
 
 def model_subject(name: str, D: int, M: int, dtype: Any) -> Subject:
@@ -163,7 +157,7 @@ def model_subject(name: str, D: int, M: int, dtype: Any) -> Subject:
 
         return np.asarray(loss.value), backward
 
-    return Subject(forward, ((D,), (M,)), (UNIT, REAL), model.parameters)
+    return Subject(name, forward, model.parameters, names=("x", "eps"), shapes=((D,), (M,)), ranges=(UNIT, REAL))
 
 
 SCALARS = {
@@ -211,153 +205,61 @@ def assert_close(actual: Any, expected: Any, rtol: float = 1e-9, atol: float = 1
         np.testing.assert_allclose(actual, expected, rtol=rtol, atol=atol)  # it says more, and takes five times as long
 
 
-# ---- 1. mutate only what you made
+# ---- the laws, as scratchnet.testing states them
 
 
 @every(SUBJECTS)
 @given(case=cases)
-def test_no_array_is_changed_but_a_gradient(name, case):
+def test_1_no_array_is_changed_but_a_gradient_and_what_is_handed_out_is_new(name, case):
     subject = subject_of(case, name)
-    seen: list[tuple[Array, bytes]] = []
-
-    def see(*arrays: Array) -> None:
-        seen.extend((array, array.tobytes()) for array in arrays)
-
-    if subject.parameters is not None:
-        see(subject.parameters.theta)
-    for N in (case.N, case.M):  # the second round must leave alone what the first one handed out
-        inputs = inputs_of(case, subject, N)
-        see(*inputs)
-        y, backward = subject.forward(*inputs)
-        dy = dy_of(case, y)
-        see(y, dy)
-        see(*backward(dy))
-        see(*backward(dy))
-    for array, before in seen:
-        assert array.tobytes() == before
-
-
-@every(SUBJECTS)
-@given(case=cases)
-def test_what_is_handed_out_is_new(name, case):
-    subject = subject_of(case, name)
-    inputs = inputs_of(case, subject)
-    y, backward = subject.forward(*inputs)
-    dy = dy_of(case, y)
-    all_arrays = [*inputs, y, dy, *backward(dy)]
-    if subject.parameters is not None:
-        all_arrays += [subject.parameters.theta, subject.parameters.dtheta]
-    for i, one in enumerate(all_arrays):
-        for other in all_arrays[:i]:
-            assert not np.shares_memory(one, other)
-
-
-# ---- 2. linear in dy
+    batches = [inputs_of(case, subject, N) for N in (case.N, case.M)]
+    laws.mutates_only_what_it_made(subject, batches, lambda y: dy_of(case, y))
 
 
 @every(MAPS)
 @given(case=cases, a=st.floats(-10, 10), b=st.floats(-10, 10))
-def test_backward_is_linear_in_dy(name, case, a, b):
+def test_2_backward_is_linear_in_dy(name, case, a, b):
     subject = subject_of(case, name)
-    y, backward = subject.forward(*inputs_of(case, subject))
-    u, v = dy_of(case, y), dy_of(case, y)
-    of_sum = subject.gradients(backward, a * u + b * v)
-    of_u, of_v = subject.gradients(backward, u), subject.gradients(backward, v)
-    for whole, du, dv in zip(of_sum, of_u, of_v, strict=True):
-        assert_close(whole, a * du + b * dv)
-
-
-# ---- 3. re-entrant
+    inputs = inputs_of(case, subject)
+    y, _ = subject.forward(*inputs)
+    laws.is_linear_in_dy(subject, inputs, dy_of(case, y), dy_of(case, y), a, b)
 
 
 @every(SUBJECTS)
 @given(case=cases, other_N=batch_sizes, last_first=st.booleans())
-def test_each_way_back_belongs_to_its_own_forward(name, case, other_N, last_first):
+def test_3_each_backward_pass_belongs_to_its_own_forward_pass(name, case, other_N, last_first):
     subject = subject_of(case, name)
     batches = [inputs_of(case, subject), inputs_of(case, subject, other_N)]
-    alone, dys = [], []
-    for inputs in batches:
-        y, backward = subject.forward(*inputs)
-        dys.append(dy_of(case, y))
-        alone.append(subject.gradients(backward, dys[-1]))
-    backwards = [subject.forward(*inputs)[1] for inputs in batches]
-    for i in (1, 0) if last_first else (0, 1):
-        for found, expected in zip(subject.gradients(backwards[i], dys[i]), alone[i], strict=True):
-            assert_close(found, expected)
-
-
-# ---- 4. accumulates
+    laws.is_re_entrant(subject, batches, lambda y: dy_of(case, y), last_first=last_first)
 
 
 @every(TRAINED)
 @given(case=cases)
-def test_gradients_add_up_until_zero_grad(name, case):
+def test_4_gradients_add_up_until_zero_grad(name, case):
     subject = subject_of(case, name)
-    parameters = subject.parameters
-    assert parameters is not None
-    total = np.zeros_like(parameters.theta)
-    ways_back = []
-    for _ in range(2):
-        y, backward = subject.forward(*inputs_of(case, subject))
-        dy = dy_of(case, y)
-        total += subject.gradients(backward, dy)[-1]
-        ways_back.append((backward, dy))
-    parameters.zero_grad()
-    assert not parameters.dtheta.any()
-    for backward, dy in ways_back:
-        backward(dy)
-    assert_close(parameters.dtheta, total)
-
-
-# ---- 5. 1/N lives in the losses, nowhere else
+    batches = [inputs_of(case, subject) for _ in range(2)]
+    laws.accumulates(subject, batches, lambda y: dy_of(case, y))
 
 
 @every(SCALARS)
 @given(case=cases, k=st.integers(2, 4))
-def test_a_loss_does_not_change_when_every_example_comes_k_times(name, case, k):
+def test_5_a_loss_does_not_change_when_every_example_comes_k_times(name, case, k):
     subject = subject_of(case, name)
-    inputs = inputs_of(case, subject)
-    value, backward = subject.forward(*inputs)
-    value_of_k, backward_of_k = subject.forward(*(np.concatenate([x] * k) for x in inputs))
-    assert_close(value_of_k, value)
-    gradients = subject.gradients(backward, np.ones(()))
-    gradients_of_k = subject.gradients(backward_of_k, np.ones(()))
-    if subject.parameters is not None:
-        assert_close(gradients_of_k.pop(), gradients.pop())
-    for one, of_k in zip(gradients, gradients_of_k, strict=True):
-        assert_close(of_k, np.concatenate([one / k] * k))
-
-
-@every(MAPS)
-@given(case=cases, k=st.integers(2, 4))
-def test_a_layer_sums_over_the_batch_and_never_divides(name, case, k):
-    subject = subject_of(case, name)
-    inputs = inputs_of(case, subject)
-    y, backward = subject.forward(*inputs)
-    y_of_k, backward_of_k = subject.forward(*(np.concatenate([x] * k) for x in inputs))
-    assert_close(y_of_k, np.concatenate([y] * k))
-    dy = dy_of(case, y)
-    gradients = subject.gradients(backward, dy)
-    gradients_of_k = subject.gradients(backward_of_k, np.concatenate([dy] * k))
-    if subject.parameters is not None:
-        assert_close(gradients_of_k.pop(), k * gradients.pop())
-    for one, of_k in zip(gradients, gradients_of_k, strict=True):
-        assert_close(of_k, np.concatenate([one] * k))
+    laws.averages_over_the_batch(subject, inputs_of(case, subject), k)
 
 
 @every(MAPS)
 @given(case=cases)
-def test_a_layer_treats_each_example_by_itself(name, case):
+def test_5_a_layer_treats_each_example_by_itself_and_sums_over_the_batch(name, case):
     subject = subject_of(case, name)
-    inputs = inputs_of(case, subject)
-    y, backward = subject.forward(*inputs)
-    dy = dy_of(case, y)
-    dinputs = backward(dy)
-    for n in range(len(y)):
-        y_alone, backward_alone = subject.forward(*(x[n : n + 1] for x in inputs))
-        assert_close(y_alone, y[n : n + 1])
-        for alone, together in zip(backward_alone(dy[n : n + 1]), dinputs, strict=True):
-            assert_close(alone, together[n : n + 1])
+    laws.has_independent_rows(subject, inputs_of(case, subject), lambda y: dy_of(case, y))
+
+
+@every(SUBJECTS)
+@given(case=cases)
+def test_7_the_engine_in_use_agrees_with_the_formulas(name, case):
+    subject = subject_of(case, name)
+    laws.is_the_same_under_every_engine(subject, inputs_of(case, subject), lambda y: dy_of(case, y))
 
 
 # ---- 6. true

@@ -2,7 +2,6 @@
 out in memory as a user may pass them."""
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,6 +9,7 @@ from hypothesis import strategies as st
 
 from scratchnet import kernels
 from scratchnet.arrays import Array
+from scratchnet.testing.strategies import batch_sizes, random_array, seeds, widths
 
 
 def _engines() -> list[str]:
@@ -25,28 +25,6 @@ def _engines() -> list[str]:
 
 
 ENGINES = _engines()
-
-batch_sizes = st.integers(1, 6)
-widths = st.integers(1, 7)
-seeds = st.integers(0, 2**32 - 1)
-
-EDGES = (0.0, -0.0, 5e-324, -2e-308, 1e-8, 1.0, -1.0)
-"""Both zeros, two subnormal numbers, one that vanishes beside 1, and ±1."""
-
-LARGE = (1e4, -1e4)
-"""Where e^x overflows."""
-
-LAYOUTS: dict[str, Callable[[Array], Array]] = {
-    "Fortran order": np.asfortranarray,
-    "last axis first": lambda x: np.moveaxis(np.moveaxis(x, -1, 0).copy(), 0, -1),
-    "every other number": lambda x: np.repeat(x, 2, axis=-1)[..., ::2],
-    "every other row": lambda x: np.repeat(x, 2, axis=0)[::2],
-    "left half of the columns": lambda x: np.concatenate([x, x], axis=-1)[..., : x.shape[-1]],  # as μ in [μ | log σ²]
-    "backwards": lambda x: np.flip(np.flip(x).copy()),
-    "read-only": lambda x: np.frombuffer(x.tobytes(), x.dtype).reshape(x.shape),
-    "one row for all": lambda x: np.broadcast_to(x[:1], x.shape),  # a stride of 0: the numbers of the other rows go
-}
-"""x in C order → an array as a user may pass it, laid out otherwise in memory."""
 
 
 @dataclass
@@ -65,11 +43,7 @@ class Case:
     def array(self, shape: tuple[int, ...], low: float = -3.0, high: float = 3.0, *, large: bool = False) -> Array:
         """A float64 array: four numbers in five uniform in [low, high], the rest edges; in C order or, every other
         array, in one of the `LAYOUTS`."""
-        edges = [edge for edge in EDGES if low <= edge <= high] or [low, high]
-        x = self.rng.uniform(low, high, shape)
-        at = self.rng.random(shape) < 0.2
-        x[at] = self.rng.choice([*edges, *LARGE] if large else edges, shape)[at]
-        return x if self.rng.random() < 0.5 else LAYOUTS[self.rng.choice(list(LAYOUTS))](x)
+        return random_array(self.rng, shape, low, high, large=large)
 
     def rows(self, low: float = -3.0, high: float = 3.0) -> Array:
         """A batch (N, D) of such numbers."""

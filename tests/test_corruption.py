@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import scratchnet as sn
 from scratchnet.arrays import Array
 from scratchnet.corruption import Downsample, GaussianNoise, Masking, SaltAndPepper
-from tests.strategies import LAYOUTS
+from scratchnet.testing.strategies import LAYOUTS
 
 BOUND = 5.0
 DRAWS = 200_000

@@ -17,7 +17,8 @@ import scratchnet as sn
 from scratchnet import kernels
 from scratchnet.arrays import Array
 from scratchnet.kernels import formulas, samples
-from tests.strategies import ENGINES, LAYOUTS, channels, geometries, seeds
+from scratchnet.testing.strategies import LAYOUTS
+from tests.strategies import ENGINES, channels, geometries, seeds
 
 pytest.importorskip("numba")
 

@@ -17,8 +17,9 @@ from hypothesis import given, settings
 import scratchnet as sn
 from scratchnet.arrays import Array
 from scratchnet.core.optim import Optimizer
+from scratchnet.testing.strategies import LARGE
 from tests.laws import LAYERS, LOSSES, MODELS, every
-from tests.strategies import LARGE, Case, cases, geometries
+from tests.strategies import Case, cases, geometries
 
 torch = pytest.importorskip("torch")
 F, distributions, optim = torch.nn.functional, torch.distributions, torch.optim

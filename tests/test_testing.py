@@ -1,0 +1,178 @@
+"""scratchnet.testing: it passes what is right, and names the lowest law that is broken."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+import scratchnet as sn
+from scratchnet.testing import check_layer, check_loss
+from scratchnet.testing.strategies import EDGES, LARGE, arrays
+
+
+class Scale(sn.Layer):
+    """y = x · w, one weight per column; `mistake` is what is planted."""
+
+    parameter_names = ("w",)
+
+    def __init__(self, n: int, mistake: str = ""):
+        self.w, self.dw = np.full(n, 1.5), np.zeros(n)
+        self.mistake = mistake
+
+    def forward(self, x):
+        if self.mistake == "writes into x":
+            x *= 2
+        if self.mistake == "returns x itself":
+            return x, lambda dy: dy.copy()
+        if self.mistake == "keeps x on self":
+            self.x = x
+        y = x * self.w  # (N, D)
+        if self.mistake == "centres over the batch":
+            y -= y.mean(axis=0)
+
+        def backward(dy):
+            of = self.x if self.mistake == "keeps x on self" else x
+            if self.mistake == "writes into dy":
+                dy *= 2
+            if self.mistake == "clips dy":
+                dy = np.clip(dy, -0.5, 0.5)
+            dw = (dy * of).sum(axis=0)
+            if self.mistake == "divides by the batch size":
+                dw /= len(x)
+            if self.mistake == "doubles dw":
+                dw *= 2
+            if self.mistake == "overwrites dw":
+                self.dw[...] = dw
+            else:
+                self.dw += dw
+            dx = dy * self.w
+            return dx - dx.mean(axis=0) if self.mistake == "centres over the batch" else dx
+
+        return y, backward
+
+
+BROKEN = {
+    "writes into x": "Law 1 (mutate only what you made)",
+    "writes into dy": "Law 1 (mutate only what you made)",
+    "returns x itself": "Law 1 (mutate only what you made)",
+    "clips dy": "Law 2 (linear in dy)",
+    "keeps x on self": "Law 3 (re-entrant)",
+    "overwrites dw": "Law 4 (accumulates)",
+    "centres over the batch": "Law 5 (independent rows)",
+    "divides by the batch size": "Law 5 (independent rows)",
+    "doubles dw": "Law 6 (true)",
+}
+
+
+def test_a_right_layer_passes(rng):
+    check_layer(lambda: Scale(3), (4, 3), rng=rng)
+
+
+@pytest.mark.parametrize("mistake", BROKEN)
+def test_the_lowest_law_that_is_broken_is_named(mistake, rng):
+    with pytest.raises(sn.LawError) as caught:
+        check_layer(lambda: Scale(3, mistake), (4, 3), rng=rng)
+    assert str(caught.value).startswith(f"{BROKEN[mistake]}: Scale")
+    assert caught.value.law == int(BROKEN[mistake][4])
+    assert str(caught.value).endswith(".")
+
+
+def test_a_layer_that_mixes_rows_on_purpose_may_say_so(rng):
+    class Centre(sn.Layer):
+        """y = x − its mean over the batch."""
+
+        def forward(self, x):
+            return x - x.mean(axis=0), lambda dy: dy - dy.mean(axis=0)
+
+    with pytest.raises(sn.LawError, match="Law 5"):
+        check_layer(Centre, (4, 3), rng=rng)
+    check_layer(Centre, (4, 3), rng=rng, independent_rows=False)
+
+
+@pytest.mark.parametrize(
+    ("make", "shape"),
+    [
+        (lambda: sn.Dense(3, 2, rng=np.random.default_rng(0), dtype=np.float64), (4, 3)),
+        (sn.ReLU, (4, 3)),
+        (lambda: sn.Conv2D(1, 2, 3, rng=np.random.default_rng(0), dtype=np.float64), (2, 1, 4, 4)),
+        (lambda: sn.Sequential(sn.Flatten(), sn.Tanh()), (3, 2, 2)),
+    ],
+)
+def test_the_layers_of_the_library_pass(make, shape, rng):
+    check_layer(make, shape, rng=rng)
+
+
+def test_a_layer_of_single_precision_passes(rng):
+    check_layer(lambda: sn.Dense(3, 2, rng=rng), (4, 3), rng=rng, dtype=np.float32)
+
+
+# ---- losses
+
+
+def absolute(y, target):
+    """The mean over the batch of Σ |y − target|."""
+    return np.abs(y - target).sum().item() / len(y), np.sign(y - target) / len(y)
+
+
+def into_the_target(y, target):
+    target -= y
+    return absolute(y, target + y)
+
+
+BROKEN_LOSSES = {
+    "Law 1": into_the_target,
+    "Law 5": lambda y, target: (np.abs(y - target).sum().item(), np.sign(y - target)),
+    "Law 6": lambda y, target: (absolute(y, target)[0], 2 * absolute(y, target)[1]),
+}
+
+
+@pytest.mark.parametrize("loss", [sn.mse, sn.bce_with_logits, absolute])
+def test_a_right_loss_passes(loss, rng):
+    check_loss(loss, (4, 3), target=lambda rng, shape: rng.random(shape), rng=rng)
+    check_loss(loss, (4, 3), target=rng.random((4, 3)), rng=rng)
+
+
+def test_a_loss_with_labels_passes(rng):
+    check_loss(sn.softmax_cross_entropy, (4, 3), target=np.array([0, 2, 1, 1]), rng=rng)
+
+
+@pytest.mark.parametrize("law", BROKEN_LOSSES)
+def test_the_law_that_a_loss_breaks_is_named(law, rng):
+    with pytest.raises(sn.LawError, match=law):
+        check_loss(BROKEN_LOSSES[law], (4, 3), target=rng.random((4, 3)), rng=rng)
+
+
+# ---- the door, and the strategies
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((sn.ReLU, 3), "shape of a batch"),
+        ((sn.ReLU, (1, 3)), "at least 2 rows"),
+        ((lambda: 3, (2, 3)), "to return a layer"),
+        ((3, (2, 3)), "make to be a function"),
+    ],
+)
+def test_nonsense_is_refused_in_one_sentence(arguments, said, rng):
+    with pytest.raises((TypeError, ValueError), match=said):
+        check_layer(*arguments, rng=rng)
+
+
+def test_testing_is_imported_only_when_asked_for():
+    code = (
+        "import sys, scratchnet as sn; assert 'scratchnet.testing' not in sys.modules; sn.testing.check_layer\n"
+        "assert 'hypothesis' not in sys.modules; sn.testing.strategies.arrays; assert 'hypothesis' in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@given(x=arrays(large=True), y=arrays((2, 3, 1), 0, 1))
+def test_the_arrays_lie_in_their_range_and_have_their_shape(x, y):
+    assert x.ndim == 2
+    assert y.shape == (2, 3, 1)
+    assert ((y >= 0) & (y <= 1)).all()
+    assert (np.abs(x) <= max(LARGE)).all()
+    assert max(EDGES) <= 3
