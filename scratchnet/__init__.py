@@ -7,7 +7,6 @@ gaussian, parameters, optim, models.vae, training, callbacks. Each derivation is
 """
 
 import importlib
-from typing import Any
 
 from scratchnet import callbacks, corruption, data, kernels, probability, schedules
 from scratchnet.callbacks import Callback
@@ -90,7 +89,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name == "testing":  # imported when asked for
         return importlib.import_module("scratchnet.testing")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -210,7 +210,7 @@ def test_every_public_name_is_there():
 
 def test_the_public_names_are_all_listed():
     public = {name for name, value in vars(sn).items() if inspect.isclass(value) or inspect.isfunction(value)}
-    assert public <= set(sn.__all__)
+    assert public - {"__getattr__"} <= set(sn.__all__)
 
 
 DOCUMENTED = [name for name in sn.__all__ if not isinstance(getattr(sn, name), ModuleType)]
