@@ -165,6 +165,14 @@ TABLE: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
         sn.VAE,
         MODEL | {"encoder": lambda: dense(4, 4), "likelihood": "gaussian", "sigma": 1.0, "beta": 1.0},
     ),
+    "IWAE": (
+        sn.IWAE,
+        MODEL | {"encoder": lambda: dense(4, 4), "k": 3, "likelihood": "gaussian", "sigma": 1.0},
+    ),
+    "IWAE.loss": (
+        lambda x, rng: sn.IWAE(dense(4, 4), dense(2, 4), k=2).loss(x, rng),
+        {"x": X, "rng": rng},
+    ),
     **{
         f"{name}.{method}": (called(lambda make=make, method=method: getattr(make(), method), *arguments), arguments)
         for name, make in (("Autoencoder", autoencoder), ("VAE", vae))

@@ -1013,6 +1013,12 @@ ARGUMENTS = [
     pytest.param(
         lambda: vae(likelihood=None), ValueError, r"'bernoulli' or 'gaussian', got None", id="VAE: no likelihood"
     ),
+    pytest.param(
+        lambda: sn.IWAE(dense(4, 4), dense(2, 4), k=0),
+        ValueError,
+        r"IWAE expects k to be at least 1, got 0",
+        id="IWAE: k 0",
+    ),
     pytest.param(lambda: vae(beta=-1), ValueError, r"VAE expects beta in \[0, inf\), got -1", id="VAE: beta -1"),
     pytest.param(lambda: vae(beta=np.nan), ValueError, r"beta in \[0, inf\), got nan", id="VAE: beta NaN"),
     pytest.param(lambda: vae(beta="1"), TypeError, r"beta to be a number, got '1'", id="VAE: beta a word"),
