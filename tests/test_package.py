@@ -50,7 +50,7 @@ REMOVED = {
 }
 SCRIPTS = sorted(
     path.relative_to(PACKAGE.parent).as_posix()
-    for folder in ("demos", "docs/figures", "tests", "tests/museum")
+    for folder in ("demos", "demos/lib", "docs/figures", "tests", "tests/museum")
     for path in (PACKAGE.parent / folder).glob("*.py")
 )
 
