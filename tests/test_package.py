@@ -189,17 +189,6 @@ def test_no_module_reads_pickles(source):
     assert {name.split(".")[0] for name in imported(source)} & {"pickle", "marshal", "shelve", "dill"} == set()
 
 
-ORDER = ["kernels", "layer", "layers", "losses", "gaussian", "models", "gradcheck", "training"]
-
-
-@pytest.mark.parametrize("part", ORDER)
-def test_imports_run_one_way(part):
-    above = {f"scratchnet.{name}" for name in ORDER[ORDER.index(part) + 1 :]}
-    for source in [PACKAGE / f"{part}.py", *(PACKAGE / part).rglob("*.py")]:
-        if source.exists():
-            assert {".".join(name.split(".")[:2]) for name in imported(source)} & above == set(), source
-
-
 # ---- public names
 
 
