@@ -12,7 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from common import (
+
+import scratchnet as sn
+from lib.common import (
     PIXEL,
     Line,
     Number,
@@ -27,8 +29,6 @@ from common import (
     watched,
     whole_number,
 )
-
-import scratchnet as sn
 from scratchnet import plots
 from scratchnet.core.optim import Schedule
 

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from benchmark_kernels import compare_kernels
-from benchmark_networks import compare_networks
-from common import Number, Run, options, run
-from peers import LATENT, PEERS, Here, Peer, Products, beginning
-from workers import Worker, in_turn, times_as_fast
 
 import scratchnet as sn
+from lib.benchmark_kernels import compare_kernels
+from lib.benchmark_networks import compare_networks
+from lib.common import Number, Run, options, run
+from lib.peers import LATENT, PEERS, Here, Peer, Products, beginning
+from lib.workers import Worker, in_turn, times_as_fast
 from scratchnet import plots
 
 CLOSE = 2e-5  # of the loss, or of the gradient's length: what float32 may round away

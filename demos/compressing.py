@@ -11,10 +11,10 @@ import math
 import zlib
 
 import numpy as np
-from codec import Codec, Curve, best_choices, measured, psnr
-from common import Number, Run, options, principal_components, run, squared_error, started_for_relu, table, watched
 
 import scratchnet as sn
+from lib.codec import Codec, Curve, best_choices, measured, psnr
+from lib.common import Number, Run, options, principal_components, run, squared_error, started_for_relu, table, watched
 from scratchnet import plots
 from scratchnet.training.storage import write_whole
 

@@ -12,7 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from common import (
+
+import scratchnet as sn
+from lib.common import (
     PIXEL,
     Line,
     Number,
@@ -30,8 +32,6 @@ from common import (
     verdict,
     watched,
 )
-
-import scratchnet as sn
 from scratchnet import plots
 
 QUICK_TRAIN = 1_000

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from common import (
+
+import scratchnet as sn
+from lib.common import (
     PIXEL,
     Line,
     Number,
@@ -28,8 +30,6 @@ from common import (
     verdict,
     watched,
 )
-
-import scratchnet as sn
 from scratchnet import plots
 from scratchnet.corruption import Downsample, GaussianNoise, Masking, SaltAndPepper
 

@@ -8,7 +8,9 @@ import itertools
 import math
 
 import numpy as np
-from common import (
+
+import scratchnet as sn
+from lib.common import (
     QUICK_TEST,
     QUICK_TRAIN,
     Number,
@@ -22,8 +24,6 @@ from common import (
     watched,
     whole_number,
 )
-
-import scratchnet as sn
 from scratchnet import plots
 
 PICTURES, TEST_PICTURES = 20_000, 2_000

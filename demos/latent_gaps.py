@@ -9,10 +9,10 @@ import itertools
 import math
 
 import numpy as np
-from common import Number, Run, chunks, options, perceptron, run, squared_distances, watched, whole_number
-from judge import Judge
 
 import scratchnet as sn
+from lib.common import Number, Run, chunks, options, perceptron, run, squared_distances, watched, whole_number
+from lib.judge import Judge
 from scratchnet import plots
 from scratchnet.core.gaussian import noise_like, sample_gaussian
 

@@ -6,9 +6,9 @@ Its figures: errors of simulations, Bayes' rule, terms of a KL, one Gaussian fit
 import math
 
 import numpy as np
-from common import Number, Run, agreement, plain_options, run, table
 
 import scratchnet as sn
+from lib.common import Number, Run, agreement, plain_options, run, table
 from scratchnet import plots
 from scratchnet.arrays import Array
 from scratchnet.probability import bayes, binomial, conditional, entropy, expectation, kl, total_probability

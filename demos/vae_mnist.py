@@ -6,7 +6,9 @@ and the use of each latent dimension (with --latent 2 the whole latent plane too
 """
 
 import numpy as np
-from common import (
+
+import scratchnet as sn
+from lib.common import (
     Line,
     Number,
     Run,
@@ -23,8 +25,6 @@ from common import (
     watched,
     whole_number,
 )
-
-import scratchnet as sn
 from scratchnet import plots
 from scratchnet.core.gaussian import noise_like, sample_gaussian
 from scratchnet.core.likelihood import Bernoulli

@@ -1,9 +1,9 @@
-"""scratchnet: neural networks from scratch, every derivative taken by hand.
+"""scratchnet: neural networks from nothing, with every gradient derived by hand and checked by a test.
 
     import numpy as np, scratchnet as sn
 
-Read the source in this order: layer, layers.dense, kernels.formulas, layers.activations, layers.sequential, losses,
-gaussian, parameters, optim, models.vae, training, callbacks. Each derivation is a chapter of docs/.
+To read the source in an evening, begin with core: layer, dense, activations, sequential, losses, gaussian, likelihood,
+parameters, optim, model, vae; then training.fit and kernels.formulas. The chapters of docs/ derive every gradient.
 """
 
 import importlib

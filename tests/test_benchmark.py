@@ -28,7 +28,7 @@ benchmark.PEERS = {name: benchmark.PEERS[name] for name in ("scratchnet numpy", 
 
 def command(*arguments: str, code: str = "", demos: Path = DEMOS) -> list[str]:
     """The demo, run after some code that has it do less."""
-    script = f"import sys; sys.path.insert(0, {str(demos)!r})\nimport benchmark, common, peers\n{code}"
+    script = f"import sys; sys.path.insert(0, {str(demos)!r})\nimport benchmark\nfrom lib import common, peers\n{code}"
     return [sys.executable, "-u", "-W", "error", "-c", f"{script}\ncommon.run(benchmark.main)", *arguments]
 
 
@@ -56,7 +56,7 @@ def results_of(out: Path) -> dict[str, dict]:
     return json.loads((out / "metrics.json").read_text(encoding="utf-8"))["results"]
 
 
-def planted(tmp_path: Path, old: str, new: str, file: str = "peers.py") -> Path:
+def planted(tmp_path: Path, old: str, new: str, file: str = "lib/peers.py") -> Path:
     """A copy of the demos with a mistake in a file."""
     demos = shutil.copytree(DEMOS, tmp_path / "demos")
     text = (demos / file).read_text(encoding="utf-8")
@@ -108,7 +108,7 @@ def test_every_number_has_its_unit(quick):
 @pytest.fixture
 def theta_x_eps(rng):
     """Parameters, a batch (8, 30) of black and white pixels, and noise (8, 20), in float32."""
-    peers = runpy.run_path(str(DEMOS / "peers.py"))
+    peers = runpy.run_path(str(DEMOS / "lib" / "peers.py"))
     theta = peers["beginning"](30, rng)
     return (
         theta,
@@ -124,7 +124,7 @@ def theta_x_eps(rng):
 def test_every_peer_has_the_same_loss_and_gradient(peer, package, theta_x_eps):
     pytest.importorskip(package)
     theta, x, eps = theta_x_eps
-    peers = runpy.run_path(str(DEMOS / "peers.py"))
+    peers = runpy.run_path(str(DEMOS / "lib" / "peers.py"))
     exact_loss, exact = peers["Here"](theta.astype(float), 30, 8, 0).gradient(x.astype(float), eps.astype(float))
     loss, gradient = peers["PEERS"][peer].make(theta, 30, 8, 0).gradient(x, eps)
     assert loss == pytest.approx(exact_loss, rel=1e-6)
@@ -135,7 +135,7 @@ def test_every_peer_has_the_same_loss_and_gradient(peer, package, theta_x_eps):
 def test_an_epoch_of_every_peer_takes_the_same_steps(peer, theta_x_eps):
     pytest.importorskip({"P": "torch", "J": "jax"}[peer[0]])
     theta, x, eps = theta_x_eps
-    peers = runpy.run_path(str(DEMOS / "peers.py"))
+    peers = runpy.run_path(str(DEMOS / "lib" / "peers.py"))
     peers["parts"](theta, 30)[1][1][peers["LATENT"] :] = -60  # log σ²: the noise, which differs, does not matter
     losses = []
     for name in ("scratchnet numpy", peer):
@@ -153,9 +153,9 @@ def test_a_package_that_is_missing_is_named(tmp_path):
 
 def test_a_peer_that_fails_takes_no_part_and_says_why(tmp_path):
     demos = planted(tmp_path, '"its products by BLAS": Peer(Products', '"its products by BLAS": Peer(Nothing')
-    text = (demos / "peers.py").read_text(encoding="utf-8")
+    text = (demos / "lib" / "peers.py").read_text(encoding="utf-8")
     broken = 'class Nothing:\n    def __init__(self, *_):\n        raise RuntimeError("no compiler")\n\n\nPEERS = {'
-    (demos / "peers.py").write_text(text.replace("PEERS = {", broken), encoding="utf-8")
+    (demos / "lib" / "peers.py").write_text(text.replace("PEERS = {", broken), encoding="utf-8")
     text = run("--data", few_digits(tmp_path), "--out", str(tmp_path), code=FEW, demos=demos).stdout
     assert "its products by BLAS     takes no part: RuntimeError: no compiler" in text
 
@@ -184,7 +184,7 @@ def test_an_epoch_that_leaves_out_its_work_ends_the_run(tmp_path):
 
 def test_every_kernel_has_arguments_that_agree_with_its_formula(monkeypatch, rng):
     monkeypatch.syspath_prepend(str(DEMOS))
-    calls = importlib.import_module("kernel_calls")
+    calls = importlib.import_module("lib.kernel_calls")
     arguments = calls.kernel_arguments(rng.random((5, 784), np.float32), rng)
     assert {name.partition(",")[0] for name in arguments} <= set(formulas.__all__)
     for name, each in arguments.items():
@@ -194,7 +194,7 @@ def test_every_kernel_has_arguments_that_agree_with_its_formula(monkeypatch, rng
 
 def test_a_kernel_that_is_off_has_a_large_error(monkeypatch, rng):
     monkeypatch.syspath_prepend(str(DEMOS))
-    calls = importlib.import_module("kernel_calls")
+    calls = importlib.import_module("lib.kernel_calls")
     x = rng.standard_normal((5, 7), np.float32)
     assert calls.largest_error(lambda x: 1.001 * formulas.relu(x), formulas.relu, (x,)) > 5e-4
 
@@ -202,7 +202,7 @@ def test_a_kernel_that_is_off_has_a_large_error(monkeypatch, rng):
 def test_how_many_times_as_fast_is_the_median_of_the_rounds(monkeypatch):
     monkeypatch.syspath_prepend(str(DEMOS))
     answers = [{"a": 1.0, "b": 2.0}, {"a": 2.0, "b": 20.0}, {"a": 1.0, "b": 3.0}]
-    assert importlib.import_module("workers").times_as_fast(answers, "a", "b") == 3.0
+    assert importlib.import_module("lib.workers").times_as_fast(answers, "a", "b") == 3.0
 
 
 # ---- the convolutional networks
@@ -213,7 +213,7 @@ def in_both(request, monkeypatch):
     """A network here and in PyTorch, from one start."""
     pytest.importorskip("torch")
     monkeypatch.syspath_prepend(str(DEMOS))
-    peers = importlib.import_module("image_peers")
+    peers = importlib.import_module("lib.image_peers")
     here, torch = peers.Here(request.param, 0), peers.Torch(request.param, 0)
     torch.start(here.theta)
     return here, torch
@@ -240,7 +240,7 @@ def test_a_step_of_every_network_is_the_same_in_pytorch(in_both, rng):
 def test_a_network_that_computes_something_else_in_pytorch_is_not_timed(tmp_path):
     pytest.importorskip("torch")
     pytest.importorskip("numba")
-    demos = planted(tmp_path, "(y - x) ** 2", "(y - x).abs()", "image_peers.py")
+    demos = planted(tmp_path, "(y - x) ** 2", "(y - x).abs()", "lib/image_peers.py")
     code = FEW.replace("benchmark.compare_networks = ", "")
     done = run("--out", str(tmp_path / "out"), code=code, demos=demos, expect=1)
     assert "expected the loss of udacity in PyTorch within 2e-05 of ours" in done.stderr

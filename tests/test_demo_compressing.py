@@ -33,7 +33,9 @@ def images() -> tuple[np.ndarray, np.ndarray]:
 def demo() -> dict:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(ROOT / "demos")
-        return runpy.run_path(str(ROOT / "demos" / "compressing.py")) | runpy.run_path(str(ROOT / "demos" / "codec.py"))
+        return runpy.run_path(str(ROOT / "demos" / "compressing.py")) | runpy.run_path(
+            str(ROOT / "demos" / "lib" / "codec.py")
+        )
 
 
 def points(out: Path, family: str) -> list[dict[str, float]]:

@@ -176,7 +176,7 @@ def test_the_background_asks_for_more_of_every_code_at_udacitys_start(demo, seed
 )
 def test_an_error_is_better_if_it_is_lower(monkeypatch, value, said):
     monkeypatch.syspath_prepend(ROOT / "demos")
-    common = runpy.run_path(str(ROOT / "demos" / "common.py"))
+    common = runpy.run_path(str(ROOT / "demos" / "lib" / "common.py"))
     assert common["verdict"](common["Number"](value, "u", published=0.0083, digits=4), 5e-4, [], lower=True) == said
 
 

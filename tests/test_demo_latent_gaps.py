@@ -39,7 +39,7 @@ def judging() -> SimpleNamespace:
     """What the judge's module defines."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(ROOT / "demos")
-        return SimpleNamespace(**runpy.run_path(str(ROOT / "demos" / "judge.py")))
+        return SimpleNamespace(**runpy.run_path(str(ROOT / "demos" / "lib" / "judge.py")))
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,33 @@ CONDUCT_ROWS = re.findall(r"^\| (?:forward|backward) .*\| (`.*`) \|$", PAGE, re.
 CODE = "".join(re.findall(r"^```python\n(.*?)^```$", PAGE, re.M | re.S))
 
 
+# ---- the README's picture
+
+FRONT = json.loads((DOCS / "figures" / "front.json").read_text(encoding="utf-8"))
+FRONT_SCRIPT = runpy.run_path(str(DOCS / "figures" / "front.py"))
+
+
+def test_the_picture_was_drawn_with_the_settings_of_its_script():
+    assert FRONT["seed"] == FRONT_SCRIPT["SEED"]
+    for latent, epochs in FRONT_SCRIPT["EPOCHS"].items():
+        assert FRONT[f"codes of {latent} numbers"]["epochs"] == epochs
+
+
+def test_the_networks_of_the_picture_were_trained_well():
+    twenty, two = (FRONT[f"codes of {latent} numbers"]["test ELBO, nats/image"] for latent in FRONT_SCRIPT["EPOCHS"])
+    assert -107 < twenty < -104
+    assert -150 < two < -140
+
+
+def test_the_picture_tells_the_digits_apart_by_colour_and_by_name(rng):
+    vaes = [FRONT_SCRIPT["build"](latent, rng) for latent in FRONT_SCRIPT["EPOCHS"]]
+    figure = FRONT_SCRIPT["draw"](*vaes, rng.random((200, 784), np.float32), np.arange(200) % 10, rng)
+    plane = figure.subfigs[1].axes[0]
+    assert [text.get_text() for text in plane.texts] == list("0123456789")
+    assert len({text.get_color() for text in plane.texts}) == 10
+    assert [len(axes.images) for axes in figure.subfigs[0].axes] == [1, 1, 1]
+
+
 # ---- 06, convolution
 
 COPIES_PAGE = (DOCS / "06-convolution.md").read_text(encoding="utf-8")

@@ -50,7 +50,7 @@ REMOVED = {
 }
 SCRIPTS = sorted(
     path.relative_to(PACKAGE.parent).as_posix()
-    for folder in ("demos", "docs/figures", "tests", "tests/museum")
+    for folder in ("demos", "demos/lib", "docs/figures", "tests", "tests/museum")
     for path in (PACKAGE.parent / folder).glob("*.py")
 )
 
@@ -187,17 +187,6 @@ def test_no_module_reaches_for_the_network(source):
 @pytest.mark.parametrize("source", sorted(PACKAGE.rglob("*.py")), ids=lambda source: str(source.relative_to(PACKAGE)))
 def test_no_module_reads_pickles(source):
     assert {name.split(".")[0] for name in imported(source)} & {"pickle", "marshal", "shelve", "dill"} == set()
-
-
-ORDER = ["kernels", "layer", "layers", "losses", "gaussian", "models", "gradcheck", "training"]
-
-
-@pytest.mark.parametrize("part", ORDER)
-def test_imports_run_one_way(part):
-    above = {f"scratchnet.{name}" for name in ORDER[ORDER.index(part) + 1 :]}
-    for source in [PACKAGE / f"{part}.py", *(PACKAGE / part).rglob("*.py")]:
-        if source.exists():
-            assert {".".join(name.split(".")[:2]) for name in imported(source)} & above == set(), source
 
 
 # ---- public names

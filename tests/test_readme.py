@@ -18,8 +18,14 @@ PYTHON = re.findall(r"^```python\n(.*?)^```", README, flags=re.MULTILINE | re.DO
 MEASURED = json.loads((ROOT / "docs" / "figures" / "vae_mnist.json").read_text(encoding="utf-8"))
 
 
-def test_the_first_example_trains_a_vae(capfd):
-    example = PYTHON[0]
+def block(words: str) -> str:
+    """The block of Python that has these words."""
+    (found,) = [code for code in PYTHON if words in code]
+    return found
+
+
+def test_the_example_trains_a_vae(capfd):
+    example = block("vae = sn.VAE(")
     assert "epochs=10" in example
     names: dict = {}
     exec(example.replace("epochs=10", "epochs=1"), names)
@@ -27,25 +33,47 @@ def test_the_first_example_trains_a_vae(capfd):
     assert "'elbo': -1" in capfd.readouterr().out  # between −100 and −199.9…, after the first of ten epochs
 
 
-def test_the_first_example_is_short():
-    assert len([line for line in PYTHON[0].splitlines() if line.strip()]) <= 15
+def test_the_example_is_short():
+    assert len([line for line in block("vae = sn.VAE(").splitlines() if line.strip()]) <= 15
 
 
 def test_the_layer_of_ones_own_has_the_derivative_that_it_claims(rng):
-    names: dict = {"sn": sn}
-    exec(PYTHON[2], names)
+    names: dict = {"sn": sn, "np": np}
+    exec(block("class Square"), names)
     sn.check_gradients(names["Square"](), rng.standard_normal((2, 3)), rng=rng)
 
 
-def test_the_mistake_in_that_layer_is_reported_as_printed():
+def test_the_dense_layer_is_quoted_word_for_word():
+    assert textwrap.dedent(inspect.getsource(sn.Dense.forward)) in PYTHON
+
+
+def test_the_mistake_in_the_dense_layer_is_reported_as_printed(monkeypatch, rng):
+    right = block("def forward(self, x: Array) -> tuple[Array, Backward]:  # x (N, D)")
+    wrong = right.replace("add_matmul_tn(self.dW, x, dy)", "add_matmul_tn(self.dW, x, dy / len(x))")
+    assert wrong != right
+    names = dict(vars(inspect.getmodule(sn.Dense)))
+    exec(wrong, names)
+    monkeypatch.setattr(sn.Dense, "forward", names["forward"])
+    layer, x = sn.Dense(3, 2, rng=rng, dtype=np.float64), rng.standard_normal((5, 3))
     with pytest.raises(sn.GradientError) as raised:
-        exec(PYTHON[3], {"sn": sn, "np": np})
+        sn.check_gradients(layer, x, rng=rng)
     printed = re.findall(r"^```text\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)[0]
     assert f"GradientError: {raised.value}" == " ".join(printed.split())
 
 
 def test_the_bugs_of_the_museum_are_counted():
-    assert f"is shown on {len(EXHIBITS)} bugs" in README
+    assert f"{len(EXHIBITS)} bugs" in README
+
+
+def test_the_links_within_the_page_lead_to_headings():
+    headings = re.findall(r"^#+ (.+)$", README, flags=re.MULTILINE)
+    anchors = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    assert set(re.findall(r"\]\(#([^)]+)\)", README)) <= anchors
+
+
+def test_every_demo_is_in_the_table():
+    listed = set(re.findall(r"^\| \[.*\]\(demos/(\w+\.py)\)", README, flags=re.MULTILINE))
+    assert listed == {demo.name for demo in (ROOT / "demos").glob("*.py")}
 
 
 @pytest.mark.parametrize("seed", ["0", "1", "2"])

@@ -7,11 +7,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
-from common import Number
-from image_peers import ENGINES, NETWORKS
-from peers import BEST
-from workers import Worker, in_turn, times_as_fast
 
+from lib.common import Number
+from lib.image_peers import ENGINES, NETWORKS
+from lib.peers import BEST
+from lib.workers import Worker, in_turn, times_as_fast
 from scratchnet import plots
 
 CLOSE = 2e-5  # of the loss, or of the gradient's length: what float32 may round away

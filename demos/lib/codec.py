@@ -5,7 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from common import squared_error
+
+from lib.common import squared_error
 
 Curve = tuple[np.ndarray, np.ndarray]  # bits/pixel, and squared error/pixel there
 

@@ -83,7 +83,7 @@ def times_as_fast(answers: list[dict[str, float]], one: str, other: str) -> floa
 
 def peer_requests(name: str, given: dict[str, Any], folder: Path) -> Requests:
     """Of one who trains: its loss and gradient on the given batch, seconds an epoch, peak memory."""
-    from peers import PEERS
+    from lib.peers import PEERS
 
     x, eps = given["x"], given["eps"]
     peer = PEERS[name].make(given["theta"], x.shape[1], len(x), int(given["seed"]))
@@ -117,8 +117,8 @@ def main() -> None:
     try:
         with np.load(folder / "given.npz") as file:
             given = dict(file)
-        from image_peers import NETWORKS, network_requests
-        from kernel_calls import kernel_requests
+        from lib.image_peers import NETWORKS, network_requests
+        from lib.kernel_calls import kernel_requests
 
         if name == "kernels":
             requests = kernel_requests(given)
@@ -134,4 +134,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    sys.path[0] = str(Path(__file__).parent.parent)  # as in a demo, so that `lib` can be imported
     main()

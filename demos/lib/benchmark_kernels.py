@@ -5,10 +5,9 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-from common import Number
-from peers import BEST
-from workers import ONE_THREAD, Worker, in_turn, times_as_fast
-
+from lib.common import Number
+from lib.peers import BEST
+from lib.workers import ONE_THREAD, Worker, in_turn, times_as_fast
 from scratchnet import plots
 from scratchnet.kernels import formulas
 

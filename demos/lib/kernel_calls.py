@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from peers import HIDDEN as M
-from peers import LATENT as L
-from peers import shapes
+
+from lib.peers import HIDDEN as M
+from lib.peers import LATENT as L
+from lib.peers import shapes
 
 
 def seconds_of(call: Callable[[], Any], samples: int) -> float:
@@ -111,7 +112,7 @@ def kernel_requests(given: dict[str, Any]) -> dict[str, Callable[[], Any]]:
     called = {name: name.partition(",")[0] for name in each}
     calls = {name: partial(getattr(kernels, called[name]), *arguments) for name, arguments in each.items()}
     pairs = {name: (getattr(kernels, kernel), getattr(formulas, kernel)) for name, kernel in called.items()}
-    chapter = Path(__file__).parent.parent / "docs" / "figures" / "fast_matmul.py"
+    chapter = Path(__file__).parents[2] / "docs" / "figures" / "fast_matmul.py"
 
     def limit() -> float:
         import numba

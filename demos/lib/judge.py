@@ -4,9 +4,9 @@ import math
 from typing import Any
 
 import numpy as np
-from common import Number
 
 import scratchnet as sn
+from lib.common import Number
 from scratchnet.core.layer import without_dx
 
 PASSES = 0.95  # share of real test digits that are digit-like by definition

@@ -25,7 +25,6 @@ class Here:
     def __init__(self, network: str, seed: int):
         import conv_autoencoder_mnist
         import denoising_mnist
-
         import scratchnet as sn
 
         rng = np.random.default_rng(seed)
