@@ -48,14 +48,13 @@ def elbo(vae: Any, x: Array, rng: np.random.Generator, *, per_image: bool = Fals
     rng : numpy.random.Generator
         Draws ε.
     per_image : bool
-        Whether to return the numbers of each image too.
+        Adds "per_image" to the result: the first three of its numbers for each image, by name, (N,) in float64.
 
     Returns
     -------
     dict
         "elbo" = −("reconstruction" + "kl"), where "reconstruction" is the mean of −log p(x|z); and "stderr", the
-        standard error of "elbo" as a mean over images, NaN for one image. With `per_image` also "per_image": the
-        first three for each image, by name, (N,) each in float64.
+        standard error of "elbo" as a mean over images, NaN for one image.
 
     Examples
     --------
@@ -82,22 +81,13 @@ def log_likelihood(vae: Any, x: Array, k: int, rng: np.random.Generator, *, per_
     """L_k = (1/N) Σₙ log (1/k) Σᵢ p(xₙ|zᵢ) p(zᵢ) / q(zᵢ|xₙ),  i = 1 … k, a bound on log p(x) in nats per image.
 
     Each image has k samples z from its own q(z|x). At k = 1 this is the ELBO, with log q(z|x) − log p(z) at the sample
-    in place of the KL. The expectation of L_k never falls as k grows, and tends to log p(x). See
+    in place of the KL. The expectation of L_k never falls as k grows, and tends to log p(x). For "bernoulli" pixels
+    should be black or white: with grey ones L_k is a bound on a cost, not on a likelihood.
+
+    Arguments and result are those of `elbo`, with "log_likelihood" in place of the three numbers there. ε is drawn
+    image by image, (N, k, L). Time grows with N·k, memory does not grow with k; Burda et al. take k = 5000. See
     docs/15-beta-and-importance-weighting.md, docs/13-is-my-number-good.md; Burda, Grosse & Salakhutdinov, Importance
     Weighted Autoencoders, 2015, section 3.
-
-    Parameters
-    ----------
-    vae, x, rng, per_image
-        As in `elbo`, with ε drawn image by image, (N, k, L). For "bernoulli" x should be black and white: with grey
-        pixels L_k is a bound on a cost, not on a likelihood.
-    k : int
-        Samples per image; Burda et al. take 5000. Time grows with N·k, memory does not grow with k.
-
-    Returns
-    -------
-    dict
-        "log_likelihood" and its "stderr", and "per_image" if wanted, as in `elbo`.
 
     Examples
     --------

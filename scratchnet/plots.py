@@ -32,6 +32,7 @@ from scratchnet.checks import (
     check_pair,
     check_path,
     check_points,
+    check_real,
     check_text,
     check_texts,
     check_vector,
@@ -326,14 +327,14 @@ def _vectors(where: str, name: str, vectors: Mapping[str, ArrayLike], length: in
 
 
 def _check_curves(where: str, name: str, curves: Curves, arrays: int) -> None:
-    """Each curve is so many vectors of one length."""
+    """Each curve is so many arrays of one length."""
     check_names(where, name, curves)
     for one, rows in curves.items():
         if not isinstance(rows, tuple | list) or len(rows) != arrays:
             raise TypeError(f"{where} expects {arrays} arrays for each of {name}, got {named(rows)} for {one}.")
-        length = len(check_vector(where, one, rows[0]))
-        for row in rows:
-            check_vector(where, one, row, length)
+        sizes = [check_real(where, one, row).size for row in rows]
+        if len(set(sizes)) > 1:
+            raise ShapeError(f"{where} expects the arrays of {one} to be of one length, got {sizes}.")
 
 
 def _check_plane(where: str, name: str, z: Array) -> Array:

@@ -1869,7 +1869,7 @@ ARGUMENTS = [
     pytest.param(
         lambda: plots.lines({"a": (X[0], Z[0])}, "t", x_label="x", y_label="y"),
         sn.ShapeError,
-        r"plots\.lines expects a of shape \(4,\), got \(2,\)",
+        r"plots\.lines expects the arrays of a to be of one length, got \[4, 2\]",
         id="lines: x and y that differ",
     ),
     pytest.param(
