@@ -49,7 +49,7 @@ COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")  # O
 DIGITS = ListedColormap(
     ["#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#b07aa1", "#9c755f", "#ff9da7", "#636363", "#edc948", "#17becf"]
 )
-Curves = Mapping[str, tuple[ArrayLike, ...]]
+_Curves = Mapping[str, tuple[ArrayLike, ...]]
 _BY_DIGIT = {"cmap": DIGITS, "vmin": -0.5, "vmax": 9.5, "alpha": 0.7}
 
 
@@ -119,7 +119,7 @@ def history_curves(history: History, title: str) -> Figure:
 
 
 def lines(
-    curves: Curves, title: str, *, x_label: str, y_label: str, dots: Collection[str] = (), log: bool = False
+    curves: _Curves, title: str, *, x_label: str, y_label: str, dots: Collection[str] = (), log: bool = False
 ) -> Figure:
     """Curves by name, each its x and y, those in `dots` as points; both axes logarithmic with `log`."""
     _check_curves("plots.lines", "curves", curves, 2)
@@ -142,9 +142,11 @@ def lines(
 
 def error_curves(sizes: Sequence[int], errors: Mapping[str, Sequence[float]], title: str, *, unit: str) -> Figure:
     """A line for each method: its error against the size of the bottleneck, both axes logarithmic."""
-    x = check_vector("plots.error_curves", "sizes", sizes)
-    check_text("plots.error_curves", unit=unit)
-    curves = {name: (x, y) for name, y in _vectors("plots.error_curves", "errors", errors, len(x)).items()}
+    where = "plots.error_curves"
+    x = check_vector(where, "sizes", sizes)
+    check_names(where, "errors", errors)
+    check_text(where, unit=unit)
+    curves = {name: (x, check_vector(where, name, y, len(x))) for name, y in errors.items()}
     figure = lines(curves, title, x_label="numbers in the bottleneck", y_label=unit, log=True)
     (axes,) = figure.axes
     for line in axes.lines:
@@ -155,7 +157,7 @@ def error_curves(sizes: Sequence[int], errors: Mapping[str, Sequence[float]], ti
     return figure
 
 
-def v_curve(gradients: Curves, title: str, *, step: float) -> Figure:
+def v_curve(gradients: _Curves, title: str, *, step: float) -> Figure:
     """The error of each gradient against the step h that it was measured with, both axes logarithmic.
 
     `gradients` holds, by name, the steps (S,) and the errors (S,) of central difference and complex step, NaN where
@@ -182,16 +184,16 @@ def bars(
     groups: Mapping[str, Array], title: str, *, ticks: Sequence[str], x_label: str, y_label: str, digits: int = 2
 ) -> Figure:
     """Bars side by side: at each tick one of each group (T,), with its value."""
+    check_names("plots.bars", "groups", groups)
     check_text("plots.bars", x_label=x_label, y_label=y_label)
     check_texts("plots.bars", "ticks", ticks)
     digits = check_count("plots.bars", "digits", digits, 0, most=17)
-    groups = _vectors("plots.bars", "groups", groups, len(ticks))
     if len(groups) > len(COLORS):
         raise ShapeError(f"plots.bars expects at most {len(COLORS)} groups, a colour for each, got {len(groups)}.")
     figure, (axes,) = _figure(title, max(6.4, 0.3 * len(ticks) * len(groups) + 1.5), 3.4)
     width = 0.8 / len(groups)
     for i, (name, heights) in enumerate(groups.items()):
-        check_finite("plots.bars", name, heights)
+        check_finite("plots.bars", name, check_vector("plots.bars", name, heights, len(ticks)))
         at = np.arange(len(ticks)) + (i - (len(groups) - 1) / 2) * width
         drawn = axes.bar(at, heights, width, color=COLORS[i], label=name)
         axes.bar_label(drawn, [f"{height:.{digits}f}" for height in heights], fontsize=8, color=INK, padding=1)
@@ -294,9 +296,9 @@ def latent_scatters(codes: Mapping[str, Array], labels: Array, title: str, *, pa
     figure, panels = _figure(title, 9, 4, codes, columns=2)
     for axes, name in zip(panels, codes, strict=True):
         _scatter(where, axes, codes[name], labels, z_name=f"the codes of {name}", **_BY_DIGIT)
-        path = _check_plane(where, f"the path of {name}", paths[name])
-        axes.plot(*path.T, color=INK, linewidth=1.4)
-        axes.plot(*path[[0, -1]].T, "o", color=INK, markersize=5)
+        _check_plane(where, f"the path of {name}", paths[name])
+        axes.plot(*paths[name].T, color=INK, linewidth=1.4)
+        axes.plot(*paths[name][[0, -1]].T, "o", color=INK, markersize=5)
         axes.set_aspect("equal", adjustable="datalim")
     _color_bar(panels[0].collections[0], figure.axes, "digit", ticks=range(10), shrink=0.5, aspect=30)
     return figure
@@ -320,13 +322,7 @@ def save_figure(path: str | PathLike[str], figure: Figure) -> None:
         figure.savefig(file, format="png")
 
 
-def _vectors(where: str, name: str, vectors: Mapping[str, ArrayLike], length: int) -> dict[str, Array]:
-    """Vectors by name, of one length."""
-    check_names(where, name, vectors)
-    return {one: check_vector(where, one, x, length) for one, x in vectors.items()}
-
-
-def _check_curves(where: str, name: str, curves: Curves, arrays: int) -> None:
+def _check_curves(where: str, name: str, curves: _Curves, arrays: int) -> None:
     """Each curve is so many arrays of one length."""
     check_names(where, name, curves)
     for one, rows in curves.items():
@@ -335,12 +331,6 @@ def _check_curves(where: str, name: str, curves: Curves, arrays: int) -> None:
         sizes = [check_real(where, one, row).size for row in rows]
         if len(set(sizes)) > 1:
             raise ShapeError(f"{where} expects the arrays of {one} to be of one length, got {sizes}.")
-
-
-def _check_plane(where: str, name: str, z: Array) -> Array:
-    check_points(where, name, z, 2)
-    check_finite(where, name, z)
-    return z
 
 
 def _figure(
@@ -362,6 +352,11 @@ def _figure(
     for axes in all_axes[len(panels) :]:
         axes.set_axis_off()
     return figure, all_axes[: len(panels)]
+
+
+def _check_plane(where: str, name: str, z: Array) -> None:
+    check_points(where, name, z, 2)
+    check_finite(where, name, z)
 
 
 def _scatter(where: str, axes: Axes, z: Array, values: Array, name="labels", z_name="z", **style: Any):
