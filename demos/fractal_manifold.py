@@ -24,6 +24,7 @@ from lib.common import (
     watched,
     whole_number,
 )
+from lib.fractals import julia
 from scratchnet import plots
 
 PICTURES, TEST_PICTURES = 20_000, 2_000
@@ -41,8 +42,8 @@ def main() -> None:
     arguments = parser.parse_args()
     demo = Run("fractal_manifold", arguments)
     rng = np.random.default_rng(arguments.seed)
-    x, c = sn.data.julia(QUICK_TRAIN if arguments.quick else PICTURES, rng)
-    x_test, c_test = sn.data.julia(QUICK_TEST if arguments.quick else TEST_PICTURES, rng)
+    x, c = julia(QUICK_TRAIN if arguments.quick else PICTURES, rng)
+    x_test, c_test = julia(QUICK_TEST if arguments.quick else TEST_PICTURES, rng)
     print(f"{len(x):,} pictures to train on, {len(x_test):,} to test.\n")
 
     mean, components = principal_components(x)

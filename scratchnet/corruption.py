@@ -1,7 +1,7 @@
-"""Ways to spoil images, for autoencoders that are to learn how to mend them.
+"""Noise models for denoising autoencoders: `Autoencoder(…, corrupt=GaussianNoise(0.5))`.
 
-Each is made with its strength and then called as corrupt(x, rng), which returns a spoilt copy. A denoising autoencoder
-takes one as `Autoencoder(…, corrupt=GaussianNoise(0.5))`. What it learns by it: docs/09-denoising.md.
+Each is made with its strength, and corrupt(x, rng) then returns a corrupted copy of x. See docs/09-denoising.md; the
+first three are those of Vincent et al., Stacked Denoising Autoencoders, 2010, section 3.3.
 """
 
 from dataclasses import dataclass
@@ -19,32 +19,9 @@ __all__ = ["Downsample", "GaussianNoise", "Masking", "SaltAndPepper"]
 
 @dataclass(frozen=True)
 class GaussianNoise:
-    """x̃ = clip(x + sigma·ε, 0, 1) with ε from N(0, 1), a new one for each pixel.
+    """x̃ = clip(x + sigma·ε, 0, 1), where ε is drawn from N(0, 1) for each pixel; sigma ≥ 0, and x in [0, 1].
 
-    Parameters
-    ----------
-    sigma : float
-        At least 0; 0 spoils nothing.
-
-    Raises
-    ------
-    ValueError
-        If sigma is negative.
-    DataError
-        When called with an x that is not in [0, 1].
-
-    Notes
-    -----
-    docs/09-denoising.md, also for what clipping does to the noise. Vincent et al., Stacked Denoising Autoencoders,
-    2010, section 3.3.
-
-    Examples
-    --------
-    >>> import numpy as np, scratchnet as sn
-    >>> corrupt = sn.corruption.GaussianNoise(0.5)
-    >>> corrupt
-    GaussianNoise(sigma=0.5)
-    >>> corrupt(np.full((1, 3), 0.5), np.random.default_rng(0)).round(2)
+    >>> GaussianNoise(0.5)(np.full((1, 3), 0.5), np.random.default_rng(0)).round(2)
     array([[0.56, 0.43, 0.82]])
     """
 
@@ -54,35 +31,18 @@ class GaussianNoise:
         _set(self, sigma=check_number("GaussianNoise", "sigma", self.sigma, 0))
 
     def __call__(self, x: Array, rng: np.random.Generator) -> Array:
-        """A spoilt copy of x, of any shape."""
-        _check_image(self, x, rng)
-        check_pixels("GaussianNoise", "x", x)
+        """A corrupted copy of x, of any shape."""
+        _check(self, x, rng, pixels=True)
         return np.clip(x + self.sigma * noise_like(x, rng), 0, 1)
 
 
 @dataclass(frozen=True)
 class Masking:
-    """Each pixel becomes 0 with probability `share`, and else stays.
+    """Each pixel becomes 0 with probability `share`, in [0, 1), and stays as it is otherwise.
 
-    Parameters
-    ----------
-    share : float
-        In [0, 1); 0 spoils nothing.
+    Pixels are drawn independently, so images lose different numbers of them; in the paper all lose the same number.
 
-    Raises
-    ------
-    ValueError
-        If share is out of its range.
-
-    Notes
-    -----
-    Pixels are drawn one by one, so the number of those lost differs from image to image; in the paper it is the same.
-    docs/09-denoising.md. Vincent et al., Stacked Denoising Autoencoders, 2010, section 3.3.
-
-    Examples
-    --------
-    >>> import numpy as np, scratchnet as sn
-    >>> sn.corruption.Masking(0.5)(np.ones((1, 6)), np.random.default_rng(0))
+    >>> Masking(0.5)(np.ones((1, 6)), np.random.default_rng(0))
     array([[1., 0., 0., 0., 1., 1.]])
     """
 
@@ -92,35 +52,16 @@ class Masking:
         _set(self, share=check_number("Masking", "share", self.share, 0, 1))
 
     def __call__(self, x: Array, rng: np.random.Generator) -> Array:
-        """A spoilt copy of x, of any shape."""
-        _check_image(self, x, rng)
+        """A corrupted copy of x, of any shape."""
+        _check(self, x, rng)
         return np.where(rng.random(x.shape) < self.share, x.dtype.type(0), x)
 
 
 @dataclass(frozen=True)
 class SaltAndPepper:
-    """Each pixel becomes 0 with probability share/2, 1 with probability share/2, and else stays.
+    """Each pixel becomes 0 or 1, with probability share/2 each, and stays otherwise; share in [0, 1), x in [0, 1].
 
-    Parameters
-    ----------
-    share : float
-        In [0, 1); 0 spoils nothing.
-
-    Raises
-    ------
-    ValueError
-        If share is out of its range.
-    DataError
-        When called with an x that is not in [0, 1].
-
-    Notes
-    -----
-    docs/09-denoising.md. Vincent et al., Stacked Denoising Autoencoders, 2010, section 3.3.
-
-    Examples
-    --------
-    >>> import numpy as np, scratchnet as sn
-    >>> sn.corruption.SaltAndPepper(0.5)(np.full((1, 6), 0.5), np.random.default_rng(0))
+    >>> SaltAndPepper(0.5)(np.full((1, 6), 0.5), np.random.default_rng(0))
     array([[0.5, 1. , 0. , 0. , 0.5, 0.5]])
     """
 
@@ -130,43 +71,21 @@ class SaltAndPepper:
         _set(self, share=check_number("SaltAndPepper", "share", self.share, 0, 1))
 
     def __call__(self, x: Array, rng: np.random.Generator) -> Array:
-        """A spoilt copy of x, of any shape."""
-        _check_image(self, x, rng)
-        check_pixels("SaltAndPepper", "x", x)
+        """A corrupted copy of x, of any shape."""
+        _check(self, x, rng, pixels=True)
         u = rng.random(x.shape)  # below share/2 pepper, from there to share salt
         return np.where(u < self.share, u >= self.share / 2, x)
 
 
 @dataclass(frozen=True)
 class Downsample:
-    """Each block of `factor` × `factor` pixels becomes its mean: a smaller image, blown up again.
+    """Each block of `factor` × `factor` pixels becomes its mean: an image of lower resolution, in its former size.
 
-    To mend it is to guess detail that is not there: super-resolution.
+    `shape` is an image's height and width, multiples of `factor`. Undoing it means guessing lost detail:
+    super-resolution. Nothing is random here, so `rng` may be None.
 
-    Parameters
-    ----------
-    factor : int
-        The side of a block; 1 spoils nothing.
-    shape : (int, int)
-        An image's height and width, multiples of `factor`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If shape is no pair, or factor, height or width is not a whole number of at least 1.
-    ShapeError
-        If the blocks do not tile the image, or when called with an x whose rows are not such images.
-
-    Notes
-    -----
-    docs/09-denoising.md. No randomness: `rng` is not used, and may be None.
-
-    Examples
-    --------
-    >>> import numpy as np, scratchnet as sn
-    >>> corrupt = sn.corruption.Downsample(2, shape=(2, 4))
-    >>> corrupt(np.array([[1.0, 0.0, 0.5, 0.5,
-    ...                    1.0, 0.0, 0.0, 0.0]]), None)
+    >>> Downsample(2, shape=(2, 4))(np.array([[1.0, 0.0, 0.5, 0.5,
+    ...                                        1.0, 0.0, 0.0, 0.0]]), None)
     array([[0.5 , 0.5 , 0.25, 0.25, 0.5 , 0.5 , 0.25, 0.25]])
     """
 
@@ -176,9 +95,8 @@ class Downsample:
     def __post_init__(self):
         if not isinstance(self.shape, tuple) or len(self.shape) != 2:
             raise TypeError(f"Downsample expects shape to be a tuple (height, width), got {named(self.shape)}.")
-        factor = check_length("Downsample", "factor", self.factor)
-        height = check_length("Downsample", "the height", self.shape[0])
-        width = check_length("Downsample", "the width", self.shape[1])
+        sizes = zip(("factor", "the height", "the width"), (self.factor, *self.shape), strict=True)
+        factor, height, width = (check_length("Downsample", name, size) for name, size in sizes)
         _set(self, factor=factor, shape=(height, width))
         if height % factor or width % factor:
             raise ShapeError(
@@ -186,7 +104,7 @@ class Downsample:
             )
 
     def __call__(self, x: Array, rng: np.random.Generator | None) -> Array:
-        """A spoilt copy of x (N, height·width)."""
+        """A corrupted copy of x (N, height·width)."""
         (height, width), f = self.shape, self.factor
         check_rows("Downsample", "x", x, height * width, np.asarray(x).dtype)
         blocks = x.reshape(-1, height // f, f, width // f, f)
@@ -195,12 +113,14 @@ class Downsample:
 
 
 def _set(corruption: object, **values: Any) -> None:
-    """Set fields while the object is made; later it is frozen."""
+    """Set fields of a frozen dataclass while it is made."""
     for name, value in values.items():
         object.__setattr__(corruption, name, value)
 
 
-def _check_image(corruption: object, x: Array, rng: np.random.Generator) -> None:
-    name = type(corruption).__name__
-    check_floats(name, "x", x)
-    check_rng(name, rng)
+def _check(corruption: object, x: Array, rng: np.random.Generator, pixels: bool = False) -> None:
+    where = type(corruption).__name__
+    check_floats(where, "x", x)
+    check_rng(where, rng)
+    if pixels:
+        check_pixels(where, "x", x)

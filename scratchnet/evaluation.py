@@ -1,4 +1,4 @@
-"""Is my number good? The bound that a VAE reaches, with its error, and what its latent dimensions carry.
+"""Is my number good? The bounds of a VAE with their standard errors, and what its latent dimensions carry.
 
 Derivations, and what such numbers do and do not mean: docs/11-vae.md, docs/13-is-my-number-good.md.
 """
@@ -30,14 +30,15 @@ from scratchnet.core.gaussian import noise_like, sample_gaussian
 from scratchnet.core.vae import VAE
 from scratchnet.errors import DataError, ShapeError
 
-_ROWS = 1000  # images or samples in flight at once, so that memory does not grow with the data
+_ROWS = 1000  # images or samples evaluated at once, so that memory does not grow with the data
 
 
 def elbo(vae: Any, x: Array, rng: np.random.Generator, *, per_image: bool = False) -> dict[str, Any]:
-    """The evidence lower bound of images x, in nats per image, by one sample z from each image's own q(z|x).
+    """ELBO = E_q[log p(x|z)] − KL(q(z|x) ‖ N(0, I)), in nats per image, with one sample z from each image's q(z|x).
 
-    ELBO = E_q[log p(x|z)] − KL(q(z|x) ‖ N(0, I)), with β = 1 whatever the model was trained with. Evaluated at z = μ
-    instead, the first term would be flattered by several nats, and the number no bound.
+    β is 1 here, whatever the model was trained with. At z = μ in place of a sample, the first term would come out
+    several nats too high, and the number would not be a bound. See docs/11-vae.md, docs/13-is-my-number-good.md; Kingma
+    & Welling, Auto-Encoding Variational Bayes, 2013, equation 8.
 
     Parameters
     ----------
@@ -47,26 +48,13 @@ def elbo(vae: Any, x: Array, rng: np.random.Generator, *, per_image: bool = Fals
     rng : numpy.random.Generator
         Draws ε.
     per_image : bool
-        Whether to return the numbers of each image too.
+        Adds "per_image" to the result: the first three of its numbers for each image, by name, (N,) in float64.
 
     Returns
     -------
     dict
-        "elbo"; "reconstruction", the mean of −log p(x|z); "kl"; and "stderr", the standard error of "elbo" as a mean
-        over images, NaN for a single one. elbo = −(reconstruction + kl). With `per_image` also "per_image": of each of
-        the first three an array (N,) in float64, of which it is the mean.
-
-    Raises
-    ------
-    DataError
-        If x is not finite, or not in [0, 1] where pixels are Bernoulli; or if the model gives NaN.
-    ShapeError
-        If x does not fit the encoder or is empty.
-
-    Notes
-    -----
-    Derivation: docs/11-vae.md; what it is worth: docs/13-is-my-number-good.md. Kingma & Welling, Auto-Encoding
-    Variational Bayes, 2013, equation 8.
+        "elbo" = −("reconstruction" + "kl"), where "reconstruction" is the mean of −log p(x|z); and "stderr", the
+        standard error of "elbo" as a mean over images, NaN for one image.
 
     Examples
     --------
@@ -90,44 +78,16 @@ def elbo(vae: Any, x: Array, rng: np.random.Generator, *, per_image: bool = Fals
 
 
 def log_likelihood(vae: Any, x: Array, k: int, rng: np.random.Generator, *, per_image: bool = False) -> dict[str, Any]:
-    """The importance-weighted bound L_k on log p(x), in nats per image, by k samples z from each image's own q(z|x).
+    """L_k = (1/N) Σₙ log (1/k) Σᵢ p(xₙ|zᵢ) p(zᵢ) / q(zᵢ|xₙ),  i = 1 … k, a bound on log p(x) in nats per image.
 
-    L_k = (1/N) Σₙ log (1/k) Σᵢ p(xₙ|zᵢ) p(zᵢ) / q(zᵢ|xₙ),  i = 1 … k. At k = 1 it is the ELBO, with
-    log p(z) − log q(z|x) at the sample in place of the KL. Its expectation never falls as k grows, and tends to
-    log p(x); if q(z|x) is the true posterior, every k gives log p(x).
+    Each image has k samples z from its own q(z|x). At k = 1 this is the ELBO, with log q(z|x) − log p(z) at the sample
+    in place of the KL. The expectation of L_k never falls as k grows, and tends to log p(x). For "bernoulli" pixels
+    should be black or white: with grey ones L_k is a bound on a cost, not on a likelihood.
 
-    Parameters
-    ----------
-    vae : VAE
-        Or any model with `encode(x)` → (mu, logvar), a layer `decoder` and a `likelihood`. Its β plays no part.
-    x : (N, D)
-        Black or white for "bernoulli": with grey pixels L_k is a bound on a cost, not on a likelihood.
-    k : int
-        Samples per image, at least 1; Burda et al. take 5000. Time grows with N·k, memory does not grow with k.
-    rng : numpy.random.Generator
-        Draws ε, image by image: (N, k, L).
-    per_image : bool
-        Whether to return the numbers of each image too.
-
-    Returns
-    -------
-    dict
-        "log_likelihood", L_k, the mean over images; and "stderr", its standard error as such a mean, NaN for a single
-        image. With `per_image` also "per_image": {"log_likelihood": an array (N,) in float64}.
-
-    Raises
-    ------
-    DataError
-        If x is not finite, or not in [0, 1] where pixels are Bernoulli; or if the model gives NaN.
-    ShapeError
-        If x does not fit the encoder or is empty.
-    ValueError
-        If k is less than 1.
-
-    Notes
-    -----
-    Derivation: docs/15-beta-and-importance-weighting.md; its gap: docs/13-is-my-number-good.md. Burda, Grosse &
-    Salakhutdinov, Importance Weighted Autoencoders, 2015, section 3.
+    Arguments and result are those of `elbo`, with "log_likelihood" in place of the three numbers there. ε is drawn
+    image by image, (N, k, L). Time grows with N·k, memory does not grow with k; Burda et al. take k = 5000. See
+    docs/15-beta-and-importance-weighting.md, docs/13-is-my-number-good.md; Burda, Grosse & Salakhutdinov, Importance
+    Weighted Autoencoders, 2015, section 3.
 
     Examples
     --------
@@ -159,42 +119,19 @@ def log_likelihood(vae: Any, x: Array, k: int, rng: np.random.Generator, *, per_
 
 
 def bce_scale(train: Array, test: Array) -> dict[str, float]:
-    """What a cross-entropy on these images stands between, in nats per image.
+    """Two ends of a scale for a cross-entropy on the images `test` (N, D), in [0, 1], in nats per image.
 
-    Parameters
-    ----------
-    train, test : (N, D)
-        In [0, 1].
+    "mean_image" is the cost of always predicting the mean of `train`, which any model must beat. Its pixels are clipped
+    to [10⁻⁶, 1 − 10⁻⁶], since one that is black in all of `train` may be white in `test`. "floor" is Σᵢ H(xᵢ), the cost
+    of a perfect prediction, which no model can beat: 0 for black and white pixels, well above for grey ones.
+    See docs/13-is-my-number-good.md.
 
-    Returns
-    -------
-    dict
-        On the test images: "mean_image", the cost of predicting the mean training image every time, which any model
-        must beat (clipped to [10⁻⁶, 1 − 10⁻⁶], as a test pixel may be white that never was in training); "floor",
-        Σᵢ H(xᵢ), the cost of predicting each image perfectly, which no model can beat. The floor is 0 where pixels are
-        black or white, and well above where they are grey.
-
-    Raises
-    ------
-    DataError
-        If pixels are not in [0, 1].
-    ShapeError
-        If the images differ in size, or there are none.
-
-    Notes
-    -----
-    docs/13-is-my-number-good.md.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from scratchnet.evaluation import bce_scale
     >>> scale = bce_scale(np.array([[0.0], [1.0]]), np.array([[0.5], [0.5]]))     # log 2 both times
     >>> round(scale["mean_image"], 4), round(scale["floor"], 4)
     (0.6931, 0.6931)
     """
     check_floats("bce_scale", "train", train)
-    for name, x in (("train", train), ("test", test)):
+    for name, x in {"train": train, "test": test}.items():
         check_rows("bce_scale", name, x, train.shape[-1] if train.ndim else None, train.dtype)
         check_batch("bce_scale", x)
         check_pixels("bce_scale", name, x)
@@ -207,80 +144,33 @@ def bce_scale(train: Array, test: Array) -> dict[str, float]:
 def kl_per_latent(mu: Array, logvar: Array) -> Array:
     """The mean KL of each latent dimension, (L,), in nats per image; their sum is the KL of the ELBO.
 
-    Parameters
-    ----------
-    mu, logvar : (N, L)
-        As `VAE.encode` returns them.
+    Takes what `VAE.encode` returns, (N, L) each. See docs/13-is-my-number-good.md.
 
-    Raises
-    ------
-    DataError
-        If a number is not finite.
-    ShapeError
-        If the shapes differ or are not (N, L), or N is 0.
-
-    Notes
-    -----
-    docs/13-is-my-number-good.md.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from scratchnet.evaluation import kl_per_latent
     >>> kl_per_latent(np.array([[2.0, 0.0], [2.0, 0.0]]), np.zeros((2, 2)))
     array([2., 0.])
     """
-    where = "kl_per_latent"
-    check_points(where, "mu", mu)
-    check_same(where, "logvar", logvar, "mu", mu)
-    check_batch(where, mu)
-    check_finite(where, "mu", mu)
-    check_finite(where, "logvar", logvar)
+    _check_codes("kl_per_latent", mu)
+    check_same("kl_per_latent", "logvar", logvar, "mu", mu)
+    check_finite("kl_per_latent", "logvar", logvar)
     return kernels.kl_standard_normal(mu.T, logvar.T)[0] / len(mu)  # a row of the transpose is a latent dimension
 
 
 def active_units(mu: Array, threshold: float = 0.01) -> Array:
-    """Which latent dimensions carry anything, (L,) of bool: true where μ varies over images by more than `threshold`.
+    """Which latent dimensions are in use, (L,) of bool: those whose μ, (N, L), has a variance above `threshold`.
 
-    Parameters
-    ----------
-    mu : (N, L)
-        As `VAE.encode` returns it.
-    threshold : float
-        Of the variance of μ.
+    See docs/13-is-my-number-good.md; Burda et al., Importance Weighted Autoencoders, 2015, section 5.2.
 
-    Raises
-    ------
-    DataError
-        If a number is not finite.
-    ShapeError
-        If N is 0.
-
-    Notes
-    -----
-    docs/13-is-my-number-good.md. Burda, Grosse & Salakhutdinov, Importance Weighted Autoencoders, 2015, section 5.2.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from scratchnet.evaluation import active_units
     >>> active_units(np.array([[1.0, 0.01], [-1.0, -0.01]]))
     array([ True, False])
     """
-    check_points("active_units", "mu", mu)
-    check_batch("active_units", mu)
-    check_finite("active_units", "mu", mu)
+    _check_codes("active_units", mu)
     threshold = check_number("active_units", "threshold", threshold, 0)
     return mu.var(axis=0) > threshold
 
 
 def _check_arguments(where: str, vae: Any, x: Array, rng: np.random.Generator, per_image: bool) -> None:
-    lacks = [name for name in ("encode", "decoder", "likelihood") if not hasattr(vae, name)]
-    if lacks or isinstance(vae, type):
-        raise TypeError(
-            f"{where} expects a VAE, got {named(vae)}{f', which lacks {listed(lacks)}' if lacks else ''}: any object "
-            "with encode, decoder and likelihood will do."
-        )
+    if lacks := [name for name in ("encode", "decoder", "likelihood") if not hasattr(vae, name)]:
+        raise TypeError(f"{where} expects a VAE, got {named(vae)}, which lacks {listed(lacks)}.")
     check_rng(where, rng)
     check_flag(where, "per_image", per_image)
     check_floats(where, "x", x)
@@ -290,36 +180,40 @@ def _check_arguments(where: str, vae: Any, x: Array, rng: np.random.Generator, p
     (check_pixels if probabilities else check_finite)(where, "x", x)
 
 
+def _check_codes(where: str, mu: Array) -> None:
+    check_points(where, "mu", mu)
+    check_batch(where, mu)
+    check_finite(where, "mu", mu)
+
+
 def _encoded(where: str, vae: Any, x: Array) -> tuple[Array, Array]:
-    """μ and log σ² of q(z|x), (N, L) each, none of them NaN or infinite."""
+    """μ and log σ² of q(z|x), (N, L) each, all of them finite."""
     mu, logvar = vae.encode(x)
-    for name, found in (("mu", mu), ("logvar", logvar)):
-        if not np.isfinite(found).all():
-            raise DataError(
-                f"{where} expects the model to encode x in finite numbers, got {name} with {describe(found)}: look for "
-                "NaN in its parameters."
-            )
+    _check_sound(where, "mu", mu, np.isfinite(mu))
+    _check_sound(where, "logvar", logvar, np.isfinite(logvar))
     return mu, logvar
 
 
 def _nll_per_image(where: str, vae: Any, z: Array, x: Array) -> Array:
-    """−log p(x|z) of each image, (N,), in float64 and not NaN."""
+    """−log p(x|z) of each image, (N,), in float64; it may be infinite but not NaN."""
     y, _ = vae.decoder.forward(z)
     if y.shape != x.shape and isinstance(vae, VAE):
         vae.check_decoded(y, x)
     nll = np.asarray(vae.likelihood.nll_per_image(y, x), np.float64)
     if nll.shape != (len(x),):
         raise ShapeError(f"{where} expects nll_per_image to return a number for each image, (N,), got {nll.shape}.")
-    if np.isnan(nll).any():
-        raise DataError(
-            f"{where} expects the model to give each image a likelihood, got {describe(nll)}: look for NaN in its "
-            "parameters."
-        )
+    _check_sound(where, "−log p(x|z)", nll, ~np.isnan(nll))
     return nll
 
 
+def _check_sound(where: str, name: str, numbers: Array, sound: Array) -> None:
+    if not sound.all():
+        came = f"{describe(numbers)} for {name}"
+        raise DataError(f"{where} expects numbers from the model, got {came}: look for NaN in its parameters.")
+
+
 def _summary(each: dict[str, Array], per_image: bool) -> dict[str, Any]:
-    """The mean of each, the standard error of the first, and if asked for what they are means of."""
+    """The means over images, the standard error of the first, and the numbers per image if wanted."""
     first = next(iter(each.values()))
     found: dict[str, Any] = {name: numbers.mean().item() for name, numbers in each.items()}
     found["stderr"] = first.std(ddof=1).item() / len(first) ** 0.5 if len(first) > 1 else float("nan")

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import scratchnet as sn
+from demos.lib.fractals import julia
 from tests.demo_runs import interrupted, refused, run
 
 FIGURES = {"codes", "errors", "plane", "reconstructions"}
@@ -38,7 +39,7 @@ def test_the_fractal_demo_holds_the_error_of_each_bottleneck_beside_that_of_pca(
 def fractals() -> tuple[np.ndarray, np.ndarray]:
     """The pictures that a quick run with seed 0 trains on, and those that it tests on."""
     rng = np.random.default_rng(0)
-    return sn.data.julia(6000, rng)[0], sn.data.julia(1000, rng)[0]
+    return julia(6000, rng)[0], julia(1000, rng)[0]
 
 
 def test_the_error_by_two_principal_components_is_what_they_leave(quick_fractals, fractals):

@@ -65,7 +65,6 @@ def test_sizes_of_a_small_type_do_not_overflow_within_it(whole):
     assert layer.forward(x)[0].shape == (1, 120, 21, 21)
     large = sn.ConvTranspose2D(1, 1, whole(2), stride=whole(120), rng=rng())
     assert large.forward(np.zeros((1, 1, 3, 3), np.float32))[0].shape == (1, 1, 242, 242)
-    assert sn.data.julia(whole(2), rng(), size=whole(100))[0].shape == (2, 10_000)
     assert sn.probability.binomial(whole(100), 0.5).shape == (101,)
     corrupt = sn.corruption.Downsample(whole(2), (whole(100), whole(100)))
     assert corrupt(np.ones((1, 10_000)), None).shape == (1, 10_000)
@@ -138,8 +137,6 @@ TAKE_COUNTS: dict[str, Callable[[Any], Any]] = {
     "Reshape": lambda n: sn.Reshape((1, n)),
     "Downsample factor": lambda n: sn.corruption.Downsample(n, (2, 2)),
     "Downsample shape": lambda n: sn.corruption.Downsample(1, (n, 2)),
-    "julia n": lambda n: sn.data.julia(n, rng()),
-    "julia size": lambda n: sn.data.julia(1, rng(), size=n),
     "binomial n": lambda n: sn.probability.binomial(n, 0.5),
     "check_gradients coordinates": lambda n: sn.check_gradients(sn.Tanh(), X, rng=rng(), coordinates=n),
     "check_gradients directions": lambda n: sn.check_gradients(sn.Tanh(), X, rng=rng(), directions=n),

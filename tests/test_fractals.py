@@ -5,16 +5,16 @@ import tracemalloc
 import numpy as np
 import pytest
 
-import scratchnet as sn
+from demos.lib import fractals
+from demos.lib.fractals import julia, julia_images
 from scratchnet.arrays import Array
-from scratchnet.data import fractals
 
 TRUNCATION = 2e-4
 """10 · 2⁻¹⁶ log(1 + |c|), at |c| = 1.44 at most: what a pixel may be off by, since the picture ends after 16 steps."""
 
 
 def picture_of(c: complex, size: int = 28) -> Array:
-    return sn.data.julia_images(np.array([[c.real, c.imag]], float), size)[0]
+    return julia_images(np.array([[c.real, c.imag]], float), size)[0]
 
 
 def middles(size: int = 28) -> Array:
@@ -75,51 +75,51 @@ def test_a_picture_changes_as_little_as_one_likes_if_c_does(step):
     c = rng.uniform((-1.2, -0.8), (0.4, 0.8), (1000, 2))
     turn = rng.uniform(0, 2 * np.pi, 1000)
     moved = c + step * np.stack([np.cos(turn), np.sin(turn)], axis=1)
-    change = np.abs(sn.data.julia_images(moved) - sn.data.julia_images(c))
+    change = np.abs(julia_images(moved) - julia_images(c))
     assert change.max() < 50 * step
     assert change.max() > step
 
 
 def test_many_pictures_are_each_what_they_are_alone():
-    _, c = sn.data.julia(200, np.random.default_rng(0))
-    alone = np.concatenate([sn.data.julia_images(c[i : i + 1]) for i in range(200)])
-    np.testing.assert_array_equal(sn.data.julia_images(c), alone)
+    _, c = julia(200, np.random.default_rng(0))
+    alone = np.concatenate([julia_images(c[i : i + 1]) for i in range(200)])
+    np.testing.assert_array_equal(julia_images(c), alone)
 
 
 def test_memory_does_not_grow_beyond_the_pictures():
     tracemalloc.start()
-    images, _ = sn.data.julia(3000, np.random.default_rng(0))
+    images, _ = julia(3000, np.random.default_rng(0))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < images.nbytes + 2e6
 
 
-def test_no_picture_is_asked_for_none_comes():
-    assert sn.data.julia_images(np.zeros((0, 2))).shape == (0, 784)
+def test_of_no_c_there_is_no_picture():
+    assert julia_images(np.zeros((0, 2))).shape == (0, 784)
 
 
 # ---- the draw
 
 
 def test_pictures_and_their_c_are_rows_of_float32():
-    images, c = sn.data.julia(5, np.random.default_rng(0), size=12)
+    images, c = julia(5, np.random.default_rng(0), size=12)
     assert (images.shape, images.dtype) == ((5, 144), np.float32)
     assert (c.shape, c.dtype) == ((5, 2), np.float32)
 
 
 def test_every_pixel_lies_above_0_and_up_to_1():
-    images, _ = sn.data.julia(2000, np.random.default_rng(0))
+    images, _ = julia(2000, np.random.default_rng(0))
     assert images.min() > 0
     assert images.max() == 1
 
 
 def test_each_picture_is_that_of_its_c():
-    images, c = sn.data.julia(50, np.random.default_rng(0))
-    np.testing.assert_array_equal(images, sn.data.julia_images(c))
+    images, c = julia(50, np.random.default_rng(0))
+    np.testing.assert_array_equal(images, julia_images(c))
 
 
 def test_the_same_generator_draws_the_same_pictures():
-    (x, c), (x_again, c_again) = (sn.data.julia(20, np.random.default_rng(4)) for _ in range(2))
+    (x, c), (x_again, c_again) = (julia(20, np.random.default_rng(4)) for _ in range(2))
     np.testing.assert_array_equal(c, c_again)
     np.testing.assert_array_equal(x, x_again)
 
@@ -128,7 +128,7 @@ def test_c_is_uniform_in_its_rectangle():
     # Over u in [0, 1]: the mean is ½ and the variance 1/12; the two parts are uncorrelated. The three bounds of five
     # standard errors on two parts give a false alarm of 3e-6.
     n = 20_000
-    _, c = sn.data.julia(n, np.random.default_rng(5), size=1)
+    _, c = julia(n, np.random.default_rng(5), size=1)
     low, high = np.transpose([fractals.REAL, fractals.IMAGINARY])
     u = (c - low) / (high - low)
     assert u.min() > -1e-6

@@ -241,8 +241,6 @@ TABLE: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "evaluation.active_units": (evaluation.active_units, {"mu": Z, "threshold": 0.01}),
     "data.mnist": (sn.data.mnist, {"split": "neither"}),
     "data.load_idx": (sn.data.load_idx, {"directory": Path("no such place"), "split": "train"}),
-    "data.julia": (sn.data.julia, {"n": 1, "rng": rng, "size": 4}),
-    "data.julia_images": (sn.data.julia_images, {"c": Z, "size": 4}),
     "corruption.GaussianNoise": (sn.corruption.GaussianNoise, {"sigma": 0.5}),
     "corruption.Masking": (sn.corruption.Masking, {"share": 0.5}),
     "corruption.SaltAndPepper": (sn.corruption.SaltAndPepper, {"share": 0.5}),

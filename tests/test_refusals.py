@@ -1764,40 +1764,6 @@ ARGUMENTS = [
         r"Downsample expects x of shape \(N, 4\), got \(3, 3\)",
         id="Downsample: another width",
     ),
-    # ---- Julia sets
-    pytest.param(
-        lambda: sn.data.julia(0, rng()), ValueError, r"data\.julia expects n to be at least 1", id="julia: none"
-    ),
-    pytest.param(
-        lambda: sn.data.julia(2, 0),
-        TypeError,
-        r"data\.julia takes its randomness from a NumPy Generator, got 0",
-        id="julia: a seed",
-    ),
-    pytest.param(
-        lambda: sn.data.julia(2, rng(), size=2.5),
-        TypeError,
-        r"data\.julia_images expects size to be a whole number, got 2\.5",
-        id="julia: a size that counts nothing",
-    ),
-    pytest.param(
-        lambda: sn.data.julia_images(X),
-        sn.ShapeError,
-        r"data\.julia_images expects c of shape \(N, 2\), got \(3, 4\)",
-        id="julia_images: c of four numbers",
-    ),
-    pytest.param(
-        lambda: sn.data.julia_images(np.array([[0.0, 0.0], [0.0, 2.5]])),
-        sn.DataError,
-        r"data\.julia_images expects c in \[-2, 2\], got numbers from 0\.0 to 2\.5",
-        id="julia_images: c far away",
-    ),
-    pytest.param(
-        lambda: sn.data.julia_images(np.array([[0.0, np.nan]])),
-        sn.DataError,
-        r"data\.julia_images expects c in \[-2, 2\], got nan at \[0, 1\]",
-        id="julia_images: NaN",
-    ),
     # ---- files
     *[
         row
@@ -2244,7 +2210,7 @@ STATES = [
     pytest.param(
         lambda: load_idx(idx(2**31, 2**31, 2**31, body=b""), idx(2)),
         sn.DataError,
-        r"its header promises [\d,]+ bytes, more than its 16 can hold",
+        r"is cut off after 0 of the [\d,]+ bytes that its header promises",
         id="load_idx: a header that lies",
     ),
     pytest.param(

@@ -101,9 +101,8 @@ def measure_circle(models: dict[float, sn.Autoencoder], rng: np.random.Generator
 
 def draw_circle(models: dict[float, sn.Autoencoder]) -> Figure:
     """Left the network's steps in the plane, right their length against the exact one."""
-    figure, (plane, course) = plots._figure(
-        9, 4.2, "A denoiser finds the exact answer where noise takes it, and guesses where noise never does", panels=2
-    )
+    title = "A denoiser finds the exact answer where noise takes it, and guesses where noise never does"
+    figure, (plane, course) = plots._figure(title, 9, 4.2, panels=("", ""))
     tau = TAUS[1]
     axis = np.linspace(-1.6, 1.6, 10)
     seen = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
@@ -127,8 +126,6 @@ def draw_circle(models: dict[float, sn.Autoencoder]) -> Figure:
     course.set_xlabel("distance of x̃ from the middle")
     course.set_ylabel("distance of the answer, along x̃")
     course.legend(frameon=False, fontsize=8)
-    for axes in (plane, course):
-        plots._plain(axes)
     return figure
 
 
