@@ -40,9 +40,8 @@ def check_floats(where: object, name: str, x: Any) -> None:
 
 def check_shape(where: object, name: str, x: Array, *axes: int | str, hint: str = "") -> None:
     """`x` has these axes: an int is a length, a letter any length."""
-    if x.ndim != len(axes) or any(
-        length != axis for length, axis in zip(x.shape, axes, strict=True) if isinstance(axis, int)
-    ):
+    wrong = [axis for axis, n in zip(axes, x.shape, strict=False) if axis != n and not isinstance(axis, str)]
+    if x.ndim != len(axes) or wrong:
         expected = str(axes).replace("'", "")
         raise ShapeError(f"{where} expects {name} of shape {expected}, got {x.shape}{hint}.")
 
@@ -63,24 +62,15 @@ def check_points(where: object, name: str, x: Any, width: int | None = None) -> 
     check_rows(where, name, x, width, x.dtype)
 
 
-def check_images(
-    where: object,
-    name: str,
-    x: Any,
-    channels: int | None = None,
-    dtype: np.dtype | None = None,
-    *,
-    least: tuple[int, int] = (1, 1),
-) -> None:
-    """`x` is (N, channels, H, W) in the dtype of the parameters, H and W at least `least`; None allows any."""
+def check_images(where: object, name: str, x: Any, C: int | str, dtype: Any, least: tuple[int, int]) -> None:
+    """`x` is (N, C, H, W) in the dtype of the parameters, if there are any, and H and W are at least `least`."""
     check_floats(where, name, x)
-    C = "C" if channels is None else channels
     hint = f": images come from rows through Reshape(({C}, H, W))" if x.ndim == 2 else ""
     check_shape(where, name, x, "N", C, "H", "W", hint=hint)
-    _check_dtype(where, name, x, x.dtype if dtype is None else dtype)
+    _check_dtype(where, name, x, dtype or x.dtype)
     if x.shape[2] < least[0] or x.shape[3] < least[1]:
-        pixels = " × ".join(map(str, least))
-        raise ShapeError(f"{where} expects images of at least {pixels} pixels, got {name} of shape {x.shape}.")
+        pixels = f"{least[0]} × {least[1]} pixels"
+        raise ShapeError(f"{where} expects images of at least {pixels}, got {name} of shape {x.shape}.")
 
 
 def _check_dtype(where: object, name: str, x: Array, dtype: np.dtype) -> None:
@@ -99,6 +89,15 @@ def check_same(where: object, name: str, x: Any, other_name: str, other: Array) 
     if x.dtype != other.dtype:
         hint = f": use {name}.astype(np.{other.dtype})" if name.isidentifier() else ""
         raise TypeError(f"{where} expects {name} in the dtype of {other_name}, {other.dtype}, got {x.dtype}{hint}.")
+
+
+def check_alike(where: str, **arrays: Any) -> None:
+    """All are float arrays (N, …) of one shape and dtype, with at least one example."""
+    (name, first), *others = arrays.items()
+    check_floats(where, name, first)
+    for other_name, other in others:
+        check_same(where, other_name, other, name, first)
+    check_batch(where, first)
 
 
 def check_dy(where: object, dy: Any, y: Array) -> None:
@@ -141,14 +140,9 @@ def check_finite(where: str, name: str, x: Array) -> None:
 
 def check_labels(where: str, name: str, labels: Any, count: int | None, classes: int) -> None:
     """`labels` is (count,) of integers from 0 to `classes` − 1; a count of None allows any."""
-    hint = ": convert it with np.asarray(labels)"
-    check_type(where, name, labels, np.ndarray, "a NumPy array of integers", hint)
-    hint = ""
-    if labels.ndim == 2 and labels.shape[1] in (1, classes):
-        one_hot = labels.shape[1] > 1
-        hint = ": use labels" + (
-            ".argmax(axis=1) in place of one-hot rows" if one_hot else "[:, 0] in place of a column"
-        )
+    check_type(where, name, labels, np.ndarray, "a NumPy array of integers", ": convert it with np.asarray(labels)")
+    hints = {classes: "labels.argmax(axis=1) in place of one-hot rows", 1: "labels[:, 0] in place of a column"}
+    hint = f": use {hints[labels.shape[1]]}" if labels.ndim == 2 and labels.shape[1] in hints else ""
     check_shape(where, name, labels, "N" if count is None else count, hint=hint)
     if labels.dtype.kind not in "iu":
         raise TypeError(

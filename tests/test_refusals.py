@@ -914,7 +914,7 @@ ARGUMENTS = [
             pytest.param(
                 lambda make=make: make(decoder=dense(2, 5)).loss(X, rng()),
                 sn.ShapeError,
-                rf"{name} expects the decoder to return \(N, 4\).*, got \(3, 5\)",
+                rf"{name} expects the decoder's output of shape \(3, 4\), got \(3, 5\), unlike x",
                 id=f"{name}: a decoder's output that does not fit x",
             ),
             pytest.param(
@@ -1030,25 +1030,25 @@ ARGUMENTS = [
     pytest.param(
         lambda: vae(dense(4, 2)).loss(X, rng()),
         sn.ShapeError,
-        r"VAE expects the encoder to return \[mu \| logvar\] of width 4, twice that of a code, got \(3, 2\)",
+        r"VAE expects the encoder's output of shape \(3, 4\), got \(3, 2\): \[mu \| logvar\] is twice as wide as z",
         id="VAE: an encoder as wide as the code",
     ),
     pytest.param(
         lambda: vae(dense(4, 5)).encode(X),
         sn.ShapeError,
-        r"\[mu \| logvar\] of width 4, .* got \(3, 5\)",
+        r"VAE expects the encoder's output of shape \(3, 4\), got \(3, 5\): \[mu \| logvar\]",
         id="VAE: an odd encoder",
     ),
     pytest.param(
         lambda: vae(dense(4, 5), ReturnsACopy()).encode(X),
         sn.ShapeError,
-        r"VAE expects the encoder to return \[mu \| logvar\] of width 4, twice that of a code, got \(3, 5\)",
+        r"VAE expects the encoder's output of shape \(3, 4\), got \(3, 5\): \[mu \| logvar\] is twice as wide",
         id="VAE: an odd encoder before a decoder of no fixed width",
     ),
     pytest.param(
         lambda: vae(sn.Sequential(dense(4, 4), sn.Reshape((2, 2)))).loss(X, rng()),
         sn.ShapeError,
-        r"\[mu \| logvar\] of width 4, .* got \(3, 2, 2\)",
+        r"VAE expects the encoder's output of shape \(3, 4\), got \(3, 2, 2\): \[mu \| logvar\]",
         id="VAE: an encoder that returns images",
     ),
     pytest.param(
@@ -1444,7 +1444,7 @@ ARGUMENTS = [
                 vae(decoder=dense(2, width), likelihood=likelihood), X, rng()
             ),
             sn.ShapeError,
-            rf"expects the decoder to return \(N, 4\).*, got \(3, {width}\)",
+            rf"expects the decoder's output of shape \(3, 4\), got \(3, {width}\)",
             id=f"elbo: a {likelihood} decoder's output {width} wide for x 4 wide",
         )
         for width in (5, 1)
@@ -1615,7 +1615,7 @@ ARGUMENTS = [
     pytest.param(
         lambda: sn.log_likelihood(vae(decoder=dense(2, 1)), X, 2, rng()),
         sn.ShapeError,
-        r"expects the decoder to return \(N, 4\).*, got \(6, 1\)",
+        r"expects the decoder's output of shape \(6, 4\), got \(6, 1\)",
         id="log_likelihood: a decoder's output 1 wide for x 4 wide",
     ),
     pytest.param(

@@ -12,8 +12,8 @@ from scratchnet.core.layer import Layer
 class Dense(Layer):
     """y = x W + b.
 
-    W starts uniform in ±1/√n_in, so that a sum of n_in terms does not grow with their number; b starts at zero.
-    Derivation: docs/03-dense.md. LeCun, Bottou, Orr & Müller, Efficient BackProp, 1998, section 4.6.
+    W (n_in, n_out) starts uniform in ±1/√n_in, so that a sum of n_in terms does not grow with their number; b (n_out,)
+    starts at zero. Derivation: docs/03-dense.md. LeCun, Bottou, Orr & Müller, Efficient BackProp, 1998.
 
     Parameters
     ----------
@@ -23,11 +23,6 @@ class Dense(Layer):
         Draws W.
     dtype : float type
         Of W and b, and so of x and y.
-
-    Attributes
-    ----------
-    W, dW : (n_in, n_out)
-    b, db : (n_out,)
 
     Examples
     --------

@@ -8,7 +8,7 @@ import numpy as np
 
 from scratchnet import kernels
 from scratchnet.arrays import Array, Backward
-from scratchnet.checks import check_batch, check_floats, check_same
+from scratchnet.checks import check_alike, check_same
 from scratchnet.core.losses import batch_mean
 
 
@@ -25,7 +25,7 @@ def kl_standard_normal(mu: Array, logvar: Array) -> tuple[float, Array, Array]:
     >>> round(value, 7), dmu, dlogvar                               # ½ (1 + 4 − log 4 − 1)
     (1.3068528, array([[1.]]), array([[1.5]]))
     """
-    _check_gaussian("kl_standard_normal", mu, logvar=logvar)
+    check_alike("kl_standard_normal", mu=mu, logvar=logvar)
     return batch_mean(*kernels.kl_standard_normal(mu, logvar))
 
 
@@ -43,7 +43,7 @@ def sample_gaussian(mu: Array, logvar: Array, eps: Array) -> tuple[Array, Backwa
     >>> z, backward(np.array([[1.0]]))                              # 5 + 2·3;  1 and ½·2·3
     (array([[11.]]), (array([[1.]]), array([[3.]])))
     """
-    _check_gaussian("sample_gaussian", mu, logvar=logvar, eps=eps)
+    check_alike("sample_gaussian", mu=mu, logvar=logvar, eps=eps)
     z, sigma = kernels.sample_gaussian(mu, logvar, eps)  # z = μ + σ ⊙ ε        (N, L)
 
     def backward(dz: Array) -> tuple[Array, Array]:  # dz (N, L)
@@ -56,10 +56,3 @@ def sample_gaussian(mu: Array, logvar: Array, eps: Array) -> tuple[Array, Backwa
 def noise_like(mu: Array, rng: np.random.Generator) -> Array:
     """ε from N(0, 1) in the shape and dtype of `mu`; drawn in double precision, so that it is the same in any dtype."""
     return rng.standard_normal(mu.shape).astype(mu.dtype)
-
-
-def _check_gaussian(where: str, mu: Array, **others: Array) -> None:
-    check_floats(where, "mu", mu)
-    for name, other in others.items():
-        check_same(where, name, other, "mu", mu)
-    check_batch(where, mu)

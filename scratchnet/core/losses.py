@@ -12,7 +12,7 @@ import numpy as np
 
 from scratchnet import kernels
 from scratchnet.arrays import Array
-from scratchnet.checks import check_batch, check_floats, check_labels, check_pixels, check_same, describe
+from scratchnet.checks import check_alike, check_batch, check_floats, check_labels, check_pixels, describe
 from scratchnet.errors import DataError, ShapeError
 
 
@@ -28,7 +28,7 @@ def mse(y: Array, target: Array) -> tuple[float, Array]:
     >>> sn.mse(np.array([[3.0, 1.0]]), np.array([[1.0, 0.0]]))      # 2² + 1²
     (5.0, array([[4., 2.]]))
     """
-    _check_pair("mse", "y", y, target)
+    check_alike("mse", y=y, target=target)
     return batch_mean(*kernels.squared_error(y, target))
 
 
@@ -46,7 +46,7 @@ def bce(p: Array, target: Array) -> tuple[float, Array]:
     >>> round(value, 6), dp                                         # −log ¼ = 2 log 2
     (1.386294, array([[-4.]]))
     """
-    _check_pair("bce", "p", p, target)
+    check_alike("bce", p=p, target=target)
     if p.size and not (p.min() > 0 and p.max() < 1):
         hint = "where a sigmoid rounds to 0 or 1, bce_with_logits(logits, target) still works"
         raise DataError(f"bce expects p strictly between 0 and 1, got {describe(p)}: {hint}.", of_output=True)
@@ -67,7 +67,7 @@ def bce_with_logits(logits: Array, target: Array) -> tuple[float, Array]:
     >>> sn.bce_with_logits(np.array([[10000.0]]), np.array([[0.0]]))
     (10000.0, array([[1.]]))
     """
-    _check_pair("bce_with_logits", "logits", logits, target)
+    check_alike("bce_with_logits", logits=logits, target=target)
     value, dlogits = batch_mean(*kernels.bce_with_logits(logits, target))
     if not cmath.isfinite(value):  # as it is with a target that is no probability
         check_pixels("bce_with_logits", "target", target)
@@ -133,9 +133,3 @@ def check_logits(where: str, logits: Array) -> None:
             f"{where} expects logits that are numbers or −∞, and not −∞ for every class, got {describe(logits)}.",
             of_output=True,
         )
-
-
-def _check_pair(where: str, name: str, y: Array, target: Array) -> None:
-    check_floats(where, name, y)
-    check_same(where, "target", target, name, y)
-    check_batch(where, y)

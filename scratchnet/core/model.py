@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.checks import check_batch, check_count, check_finite, check_pixels, check_rows, check_type
+from scratchnet.checks import check_batch, check_count, check_finite, check_pixels, check_rows, check_shape, check_type
 from scratchnet.core.layer import Layer
 from scratchnet.core.parameters import Parameters
 from scratchnet.core.sequential import Sequential
@@ -17,17 +17,6 @@ from scratchnet.errors import ShapeError
 @dataclass(frozen=True)
 class Loss:
     """A model's loss on one batch. No name may be used twice, nor "loss", "epoch" or "seconds", which a record has.
-
-    Attributes
-    ----------
-    value : float
-        What is minimised, per example.
-    terms : dict
-        What the value is made of, by name, each per example and unweighted.
-    backward : function
-        Adds ∂value/∂θ to the model's dθ.
-    metrics : dict
-        Numbers beside the loss, by name, such as an accuracy; averaged over examples and recorded as terms are.
 
     Examples
     --------
@@ -43,9 +32,13 @@ class Loss:
     """
 
     value: float
+    """What is minimised, per example."""
     terms: dict[str, float]
+    """What the value is made of, by name, each per example and unweighted."""
     backward: Callable[[], None] = field(repr=False)
+    """Adds ∂value/∂θ to the model's dθ."""
     metrics: dict[str, float] = field(default_factory=dict)
+    """Numbers beside the loss, by name, such as an accuracy; averaged over examples and recorded as terms are."""
 
     def __post_init__(self) -> None:
         names = ["loss", "epoch", "seconds", *self.terms, *self.metrics]
@@ -59,10 +52,8 @@ class Model(ABC):
 
     unit: str
     """Of the loss and its terms."""
-
     pixels_are_probabilities: bool
     """Whether the loss is a cross-entropy, which needs pixels in [0, 1]."""
-
     term = "reconstruction"
     """The term of the loss that compares the decoder's output with x."""
 
@@ -120,9 +111,7 @@ class Model(ABC):
 
     def check_decoded(self, y: Array, x: Array) -> None:
         """The decoder's output y fits the images x."""
-        if y.shape != x.shape:
-            name = type(self).__name__
-            raise ShapeError(f"{name} expects the decoder to return (N, {x.shape[1]}), as x has, got {y.shape}.")
+        check_shape(type(self).__name__, "the decoder's output", y, *x.shape, hint=", unlike x")
 
     def check_range(self, where: str, x: Array, *others: Array, name: str = "x") -> None:
         """The images x are finite, and in [0, 1] if the loss needs that; `others` are what came with x in a tuple."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.checks import check_count, check_number, check_rng
+from scratchnet.checks import check_count, check_number, check_rng, check_shape
 from scratchnet.core.gaussian import kl_standard_normal, noise_like, sample_gaussian
 from scratchnet.core.layer import Layer, without_dx
 from scratchnet.core.likelihood import Likelihood, check_likelihood
@@ -127,11 +127,7 @@ class VAE(Model):
         self._check_images(x)
         stats, encoder_backward = self.encoder.forward(x)  # (N, 2L)
         L = stats.shape[-1] // 2 if self.latent is None else self.latent
-        if stats.shape != (len(x), 2 * L):
-            raise ShapeError(
-                f"VAE expects the encoder to return [mu | logvar] of width {2 * L}, twice that of a code, "
-                f"got {stats.shape}."
-            )
+        check_shape("VAE", "the encoder's output", stats, len(x), 2 * L, hint=": [mu | logvar] is twice as wide as z")
         return stats[:, :L], stats[:, L:], encoder_backward
 
     def __repr__(self) -> str:

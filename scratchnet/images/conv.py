@@ -67,8 +67,8 @@ class Conv2D(_Convolution):
     """y[n, m, p, q] = b[m] + Σ_cij W[m, c, i, j] x̃[n, c, s p + i, s q + j], where x̃ is x with zeros around it.
 
     The kernel is not flipped: this is the correlation, as is usual for networks. An image of H rows becomes one of
-    ⌊(H + 2 padding − kh) / stride⌋ + 1. W starts uniform in ±1/√(c_in kh kw), so that a sum of that many terms does not
-    grow with their number; b starts at zero.
+    ⌊(H + 2 padding − kh) / stride⌋ + 1. W (c_out, c_in, kh, kw) starts uniform in ±1/√(c_in kh kw), so that a sum of
+    that many terms does not grow with their number; b (c_out,) starts at zero.
 
     Derivation: docs/06-convolution.md. LeCun et al., Backpropagation Applied to Handwritten Zip Code Recognition, 1989;
     Dumoulin & Visin, A guide to convolution arithmetic for deep learning, 2016.
@@ -87,11 +87,6 @@ class Conv2D(_Convolution):
         Draws W.
     dtype : float type
         Of W and b, and so of x and y.
-
-    Attributes
-    ----------
-    W, dW : (c_out, c_in, kh, kw)
-    b, db : (c_out,)
 
     Examples
     --------
@@ -112,7 +107,7 @@ class Conv2D(_Convolution):
         return (self.c_out, self.c_in), self.c_in * math.prod(self.kernel_size), (height, width)
 
     def forward(self, x: Array) -> tuple[Array, Backward]:  # x (N, C, H, W)
-        check_images(self, "x", x, self.c_in, self.W.dtype, least=self._least)
+        check_images(self, "x", x, self.c_in, self.W.dtype, self._least)
         how = self.stride, self.padding
         y = kernels.conv2d(x, self.W, self.b, *how)  # y = W ∗ x + b        (N, M, P, Q)
 
@@ -131,8 +126,8 @@ class ConvTranspose2D(_Convolution):
     Each pixel of x lays down a copy of the kernel, `stride` apart from the next; where copies overlap they add up. An
     image of H rows becomes one of (H − 1) stride + kh − 2 padding. This is the backward pass of `Conv2D` with the same
     W, and `Conv2D` is the backward pass of this; it is also called a fractionally strided convolution and, wrongly, a
-    deconvolution. W starts uniform in ±1/√n, where n is c_in times the most kernels that overlap in a pixel; b starts
-    at zero.
+    deconvolution. W (c_in, c_out, kh, kw) starts uniform in ±1/√n, where n is c_in times the most kernels that overlap
+    in a pixel; b (c_out,) starts at zero.
 
     Derivation: docs/06-convolution.md. Zeiler et al., Deconvolutional Networks, 2010; Dumoulin & Visin, 2016.
 
@@ -144,11 +139,6 @@ class ConvTranspose2D(_Convolution):
         s, how many pixels lie between one kernel and the next, down and across.
     padding : int or pair of int
         Rows that are cut off above and below, and columns left and right.
-
-    Attributes
-    ----------
-    W, dW : (c_in, c_out, kh, kw)
-    b, db : (c_out,)
 
     Examples
     --------
@@ -169,7 +159,7 @@ class ConvTranspose2D(_Convolution):
         return (self.c_in, self.c_out), self.c_in * overlaps, (height, width)
 
     def forward(self, x: Array) -> tuple[Array, Backward]:  # x (N, C, H, W)
-        check_images(self, "x", x, self.c_in, self.W.dtype, least=self._least)
+        check_images(self, "x", x, self.c_in, self.W.dtype, self._least)
         sizes = zip(x.shape[2:], self.kernel_size, self.stride, self.padding, strict=True)
         size = tuple((length - 1) * s + k - 2 * p for length, k, s, p in sizes)
         how = self.stride, self.padding

@@ -39,7 +39,7 @@ class MaxPool2D(Layer):
         self.stride = self.kernel_size if stride is None else check_pair("MaxPool2D", "stride", stride)
 
     def forward(self, x: Array) -> tuple[Array, Backward]:  # x (N, C, H, W)
-        check_images(self, "x", x, least=self.kernel_size)
+        check_images(self, "x", x, "C", None, self.kernel_size)
         how = self.kernel_size, self.stride
         y = kernels.max_pool(x, *how)  # y = max over the window   (N, C, P, Q)
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.checks import check_batch, check_finite, check_labels, check_rows, check_type, named
+from scratchnet.checks import check_batch, check_finite, check_labels, check_rows, check_shape, check_type, named
 from scratchnet.core.layer import Layer, without_dx
 from scratchnet.core.losses import check_logits, softmax_cross_entropy
 from scratchnet.core.model import Loss, trace_layers
@@ -91,8 +91,7 @@ class Classifier:
             came = "1 array" if not others else f"{1 + len(others)} arrays"
             raise TypeError(f"{where} expects (x, labels) to train a Classifier, got {came} for {name}.")
         logits, _ = self.network.forward(x[:1])
-        if logits.ndim != 2:
-            raise ShapeError(f"Classifier expects its network to return (N, C), got {logits.shape} of one example.")
+        check_shape("Classifier", "the network's output", logits, "N", "C")
         labels = "labels" if name == "x" else f"the labels of {name}"
         check_labels(where, labels, others[0], None, logits.shape[1])
 
