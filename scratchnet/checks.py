@@ -67,7 +67,7 @@ def check_images(where: object, name: str, x: Any, C: int | str, dtype: Any, lea
     check_floats(where, name, x)
     hint = f": images come from rows through Reshape(({C}, H, W))" if x.ndim == 2 else ""
     check_shape(where, name, x, "N", C, "H", "W", hint=hint)
-    _check_dtype(where, name, x, dtype or x.dtype)
+    _check_dtype(where, name, x, x.dtype if dtype is None else dtype)
     if x.shape[2] < least[0] or x.shape[3] < least[1]:
         pixels = f"{least[0]} × {least[1]} pixels"
         raise ShapeError(f"{where} expects images of at least {pixels}, got {name} of shape {x.shape}.")

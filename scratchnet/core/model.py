@@ -20,15 +20,9 @@ class Loss:
 
     Examples
     --------
-    >>> import numpy as np, scratchnet as sn
-    >>> rng = np.random.default_rng(0)
-    >>> ae = sn.Autoencoder(sn.Dense(4, 2, rng=rng), sn.Dense(2, 4, rng=rng))
-    >>> loss = ae.loss(np.ones((3, 4), np.float32))
-    >>> loss.value == loss.terms["reconstruction"]
-    True
-    >>> loss.backward()
-    >>> bool(ae.parameters.dtheta.any())
-    True
+    >>> import scratchnet as sn
+    >>> sn.Loss(2.5, {"reconstruction": 2.0, "kl": 0.5}, backward=lambda: None, metrics={"brightness": 0.1})
+    Loss(value=2.5, terms={'reconstruction': 2.0, 'kl': 0.5}, metrics={'brightness': 0.1})
     """
 
     value: float

@@ -19,13 +19,9 @@ from scratchnet.schedules import Schedule
 class Optimizer(ABC):
     """What the optimizers share: the learning rate at each step, and a memory shaped like θ.
 
-    An optimizer of your own names its memory in `memory_names`, and defines `move`. `fit` saves the memory with a run;
-    numbers among the attributes are settings of the run. docs/18-your-own.md.
-
-    Parameters
-    ----------
-    learning_rate : float, or a function of the step
-        A function gets the number of steps taken so far, 0 at the first.
+    The learning rate is a number, or a function of the number of steps taken so far. An optimizer of your own names its
+    memory in `memory_names`, and defines `move`. `fit` saves the memory with a run; numbers among the attributes are
+    settings of the run. docs/18-your-own.md.
 
     Examples
     --------
@@ -41,7 +37,6 @@ class Optimizer(ABC):
 
     memory_names: tuple[str, ...] = ()
     """The arrays that the optimizer keeps from step to step: like θ, and zero before the first step."""
-
     steps: int = 0
     """Steps taken so far."""
 
@@ -130,7 +125,7 @@ class Adam(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float, or a function of the step
+    learning_rate : float, or a function of the number of steps so far
     beta1, beta2 : float
         In [0, 1): how much of the two running means is kept.
     epsilon : float

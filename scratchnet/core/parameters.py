@@ -47,9 +47,6 @@ class Parameters:
     array([7., 7.], dtype=float32)
     """
 
-    theta: Array
-    dtheta: Array
-
     def __init__(self, **layers: Layer):
         for name, layer in layers.items():
             check_type("Parameters", name, layer, Layer, "a layer")

@@ -55,12 +55,10 @@ class _Convolution(Layer):
         """W's first two axes, the number of products summed in one number of y, and the smallest image taken."""
 
     def __repr__(self) -> str:
-        options = "".join(
-            f", {name}={as_written(value)}"
-            for name, value, default in (("stride", self.stride, (1, 1)), ("padding", self.padding, (0, 0)))
-            if value != default
-        )
-        return f"{type(self).__name__}({self.c_in}, {self.c_out}, {as_written(self.kernel_size)}{options})"
+        stride = "" if self.stride == (1, 1) else f", stride={as_written(self.stride)}"
+        padding = "" if self.padding == (0, 0) else f", padding={as_written(self.padding)}"
+        size = as_written(self.kernel_size)
+        return f"{type(self).__name__}({self.c_in}, {self.c_out}, {size}{stride}{padding})"
 
 
 class Conv2D(_Convolution):

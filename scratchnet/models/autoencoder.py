@@ -37,12 +37,11 @@ class Autoencoder(Model):
     >>> rng = np.random.default_rng(0)
     >>> ae = sn.Autoencoder(sn.Dense(4, 2, rng=rng), sn.Dense(2, 4, rng=rng))
     >>> x = np.ones((3, 4), np.float32)
-    >>> ae.encode(x).shape, ae.reconstruct(x).shape
-    ((3, 2), (3, 4))
-    >>> loss = ae.loss(x)
-    >>> loss.backward()
-    >>> bool(np.any(ae.parameters.dtheta)), ae.unit
-    (True, 'squared error/image')
+    >>> ae.encode(x).shape, ae.reconstruct(x).shape, ae.unit
+    ((3, 2), (3, 4), 'squared error/image')
+    >>> ae.loss(x).backward()
+    >>> bool(np.any(ae.parameters.dtheta))
+    True
     """
 
     def __init__(
