@@ -463,11 +463,14 @@ ARGUMENTS = [
     pytest.param(
         lambda: sn.Reshape((1, 2, 3)).forward(X),
         sn.ShapeError,
-        r"Reshape\(\(1, 2, 3\)\) expects 6 numbers an example, got x of shape \(3, 4\), 4 an example",
+        r"Reshape\(\(1, 2, 3\)\) expects 6 numbers an example, got 4 in x of shape \(3, 4\)",
         id="Reshape: rows that do not fit",
     ),
     pytest.param(
-        lambda: sn.Reshape(5).forward(IMAGES), sn.ShapeError, r"expects 5 .* 4 an", id="Reshape: images that do not fit"
+        lambda: sn.Reshape(5).forward(IMAGES),
+        sn.ShapeError,
+        r"expects 5 .* got 4 in x",
+        id="Reshape: images that do not fit",
     ),
     pytest.param(lambda: sn.Reshape(4).forward(BYTES), TypeError, r"got uint8", id="Reshape: uint8"),
     pytest.param(
