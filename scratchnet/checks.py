@@ -1,7 +1,7 @@
 """Argument checks and their error messages.
 
-Each function takes `where`, the caller as the reader knows it, and returns or raises. All are cheap enough for every
-step of a training; those that read an array's numbers, such as `check_pixels` and `check_finite`, are not called there.
+Each function takes `where`, the caller as the reader knows it, and returns or raises. They cost a few comparisons,
+except those that read an array's numbers, such as `check_pixels` and `check_finite`.
 """
 
 import os
