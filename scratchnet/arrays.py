@@ -1,4 +1,4 @@
-"""The three kinds of value that signatures speak of."""
+"""The types in signatures."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +9,7 @@ Array = NDArray[Any]
 """A NumPy array of any float type. Shapes stand in comments: N batch, D in, M out, L latent."""
 
 Backward = Callable[..., Any]
-"""The way back: takes ∂L/∂y, returns ∂L/∂x, and adds ∂L/∂W to each parameter's gradient."""
+"""A backward pass: takes ∂L/∂y, returns ∂L/∂x, and adds ∂L/∂W to each parameter's gradient."""
 
 LossFunction = Callable[[Array, Array], tuple[float, Array]]
 """(y, target) → (the loss, ∂loss/∂y)."""

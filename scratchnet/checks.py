@@ -1,13 +1,12 @@
-"""The questions asked of every argument, and the sentence that answers a wrong one.
+"""Argument checks and their error messages.
 
-Each function takes `where`, the caller or its name, as the reader knows it, and either returns silently or raises. They
-cost a comparison of tuples, except `check_pixels` and `check_finite`, which read their array.
+Each function takes `where`, the caller as the reader knows it, and returns or raises. They cost a few comparisons,
+except those that read an array's numbers, such as `check_pixels` and `check_finite`.
 """
 
 import os
 from collections.abc import Collection, Iterable, Mapping
 from numbers import Integral, Real
-from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,12 @@ from scratchnet.arrays import Array
 from scratchnet.errors import DataError, ShapeError
 
 _LONGEST = 2**31 - 1  # the numbers of a 32-bit index
+
+
+def check_type(where: object, name: str, value: Any, kind: Any, expected: str, hint: str = "") -> None:
+    """`value` is of this type, which the message calls `expected`; True and False are no numbers."""
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind in (Integral, Real)):
+        raise TypeError(f"{where} expects {name} to be {expected}, got {named(value)}{hint}.")
 
 
 def check_floats(where: object, name: str, x: Any) -> None:
@@ -33,37 +38,42 @@ def check_floats(where: object, name: str, x: Any) -> None:
         )
 
 
+def check_shape(where: object, name: str, x: Array, *axes: int | str, hint: str = "") -> None:
+    """`x` has these axes: an int is a length, a letter any length."""
+    wrong = [axis for axis, n in zip(axes, x.shape, strict=False) if axis != n and not isinstance(axis, str)]
+    if x.ndim != len(axes) or wrong:
+        expected = str(axes).replace("'", "")
+        raise ShapeError(f"{where} expects {name} of shape {expected}, got {x.shape}{hint}.")
+
+
 def check_rows(where: object, name: str, x: Any, width: int | None, dtype: np.dtype) -> None:
-    """`x` is (N, width) in the dtype of the parameters; a width of None leaves the width open."""
+    """`x` is (N, width) in the dtype of the parameters; a width of None allows any."""
     check_floats(where, name, x)
-    if x.ndim != 2 or (width is not None and x.shape[1] != width):
-        hint = ": rows come from images through Flatten()" if x.ndim > 2 else ""
-        expected = "D" if width is None else width
-        raise ShapeError(f"{where} expects {name} of shape (N, {expected}), got {x.shape}{hint}.")
-    check_computes_in(where, name, x, dtype)
+    hint = ": rows come from images through Flatten()" if x.ndim > 2 else ""
+    check_shape(where, name, x, "N", "D" if width is None else width, hint=hint)
+    _check_dtype(where, name, x, dtype)
 
 
 def check_points(where: object, name: str, x: Any, width: int | None = None) -> None:
-    """`x` is (N, width) of real floats, of any precision; a width of None leaves the width open."""
+    """`x` is (N, width) of real floats of any precision; a width of None allows any."""
     check_floats(where, name, x)
     if x.dtype.kind == "c":
         raise TypeError(f"{where} expects {name} to hold real numbers, got {x.dtype}.")
     check_rows(where, name, x, width, x.dtype)
 
 
-def check_images(where: object, name: str, x: Any, channels: int | None = None, dtype: np.dtype | None = None) -> None:
-    """`x` is (N, channels, H, W) in the dtype of the parameters; what is None is left open."""
+def check_images(where: object, name: str, x: Any, C: int | str, dtype: Any, least: tuple[int, int]) -> None:
+    """`x` is (N, C, H, W) in the dtype of the parameters, if there are any, and H and W are at least `least`."""
     check_floats(where, name, x)
-    if x.ndim != 4 or (channels is not None and x.shape[1] != channels):
-        C = "C" if channels is None else channels
-        hint = f": images come from rows through Reshape(({C}, H, W))" if x.ndim == 2 else ""
-        raise ShapeError(f"{where} expects {name} of shape (N, {C}, H, W), got {x.shape}{hint}.")
-    if dtype is not None:
-        check_computes_in(where, name, x, dtype)
+    hint = f": images come from rows through Reshape(({C}, H, W))" if x.ndim == 2 else ""
+    check_shape(where, name, x, "N", C, "H", "W", hint=hint)
+    _check_dtype(where, name, x, x.dtype if dtype is None else dtype)
+    if x.shape[2] < least[0] or x.shape[3] < least[1]:
+        pixels = f"{least[0]} × {least[1]} pixels"
+        raise ShapeError(f"{where} expects images of at least {pixels}, got {name} of shape {x.shape}.")
 
 
-def check_computes_in(where: object, name: str, x: Array, dtype: np.dtype) -> None:
-    """`x` is in the dtype of the parameters."""
+def _check_dtype(where: object, name: str, x: Array, dtype: np.dtype) -> None:
     if x.dtype != dtype:
         raise TypeError(
             f"{where} computes in {dtype}, but {name} is {x.dtype}: "
@@ -72,7 +82,7 @@ def check_computes_in(where: object, name: str, x: Array, dtype: np.dtype) -> No
 
 
 def check_same(where: object, name: str, x: Any, other_name: str, other: Array) -> None:
-    """`x` has the shape and the dtype of `other`, so nothing is broadcast or cast behind the reader's back."""
+    """`x` has the shape and the dtype of `other`, so that nothing is broadcast or cast silently."""
     check_floats(where, name, x)
     if x.shape != other.shape:
         raise ShapeError(f"{where} expects {name} in the shape of {other_name}, {other.shape}, got {x.shape}.")
@@ -81,10 +91,19 @@ def check_same(where: object, name: str, x: Any, other_name: str, other: Array) 
         raise TypeError(f"{where} expects {name} in the dtype of {other_name}, {other.dtype}, got {x.dtype}{hint}.")
 
 
+def check_alike(where: str, **arrays: Any) -> None:
+    """All are float arrays (N, …) of one shape and dtype, with at least one example."""
+    (name, first), *others = arrays.items()
+    check_floats(where, name, first)
+    for other_name, other in others:
+        check_same(where, other_name, other, name, first)
+    check_batch(where, first)
+
+
 def check_dy(where: object, dy: Any, y: Array) -> None:
     """`dy` can be ∂L/∂y: one derivative for each number in `y`."""
     if type(dy) is not np.ndarray or dy.shape != y.shape or dy.dtype != y.dtype:
-        check_same(f"the way back through {where}", "dy", dy, "y", y)
+        check_same(f"the backward pass of {where}", "dy", dy, "y", y)
 
 
 def check_batch(where: str, x: Array, name: str = "") -> None:
@@ -94,8 +113,20 @@ def check_batch(where: str, x: Array, name: str = "") -> None:
         raise ShapeError(f"{where} expects at least one example{f' in {name}' if name else ''}, got {came}.")
 
 
+def check_in_place(where: str, name: str, x: Array, /, **others: Array) -> None:
+    """`x` may be changed in place: it is writeable and shares no memory with the others."""
+    if not x.flags.writeable:
+        raise ValueError(f"{where} expects {name} to be an array to write to, got one that is read-only: pass a copy.")
+    for other_name, other in others.items():
+        if np.shares_memory(x, other):
+            raise ValueError(
+                f"{where} expects {name} and {other_name} to be apart in memory, got arrays that overlap: "
+                f"pass {other_name}.copy()."
+            )
+
+
 def check_pixels(where: str, name: str, x: Array) -> None:
-    """Every number of `x` lies in [0, 1]; NaN lies nowhere."""
+    """Every number of `x` is in [0, 1]; NaN fails."""
     if x.size and not (x.min() >= 0 and x.max() <= 1):  # a NaN makes both comparisons false
         hint = ": divide pixels of 0–255 by 255" if 2 <= x.max() <= 255 else ""
         raise DataError(f"{where} expects {name} in [0, 1], got {describe(x)}{hint}.")
@@ -108,58 +139,33 @@ def check_finite(where: str, name: str, x: Array) -> None:
 
 
 def check_labels(where: str, name: str, labels: Any, count: int | None, classes: int) -> None:
-    """`labels` is (count,) of integers from 0 to `classes` − 1; a count of None leaves the length open."""
-    if not isinstance(labels, np.ndarray):
-        raise TypeError(
-            f"{where} expects {name} to be a NumPy array of integers, got {named(labels)}: convert it with "
-            "np.asarray(labels)."
-        )
-    if labels.ndim == 2 and labels.shape[1] == classes > 1:
-        raise ShapeError(
-            f"{where} expects {name} to be the number of each example's class, (N,), got one-hot rows, {labels.shape}: "
-            "use labels.argmax(axis=1)."
-        )
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        raise ShapeError(f"{where} expects {name} of shape (N,), got a column, {labels.shape}: use labels[:, 0].")
+    """`labels` is (count,) of integers from 0 to `classes` − 1; a count of None allows any."""
+    check_type(where, name, labels, np.ndarray, "a NumPy array of integers", ": convert it with np.asarray(labels)")
+    hints = {classes: "labels.argmax(axis=1) in place of one-hot rows", 1: "labels[:, 0] in place of a column"}
+    hint = f": use {hints[labels.shape[1]]}" if labels.ndim == 2 and labels.shape[1] in hints else ""
+    check_shape(where, name, labels, "N" if count is None else count, hint=hint)
     if labels.dtype.kind not in "iu":
         raise TypeError(
             f"{where} expects {name} to hold integers, got {labels.dtype}: use labels.astype(int), if each is the "
             "number of a class."
         )
-    if labels.ndim != 1 or count not in (None, len(labels)):
-        N = "N" if count is None else count
-        raise ShapeError(f"{where} expects {name} of shape ({N},), one for each example, got {labels.shape}.")
     if len(labels) and not (labels.min() >= 0 and labels.max() < classes):
         hint = ": classes count from 0, so subtract 1" if labels.min() == 1 and labels.max() == classes else ""
         raise DataError(f"{where} expects {name} from 0 to {classes - 1}, got {describe(labels)}{hint}.")
 
 
-def check_in_place(where: str, name: str, x: Array, /, **others: Array) -> None:
-    """`x` may be changed in place: it can be written to, and no other array lies where it does."""
-    if not x.flags.writeable:
-        raise ValueError(f"{where} expects {name} to be an array to write to, got one that is read-only: pass a copy.")
-    for other_name, other in others.items():
-        if np.shares_memory(x, other):
-            raise ValueError(
-                f"{where} expects {name} and {other_name} to be apart in memory, got arrays that overlap: "
-                f"pass {other_name}.copy()."
-            )
-
-
 def check_count(where: str, name: str, value: Any, least: int = 1, most: int = 2**63 - 1) -> int:
     """`value` is a whole number from `least` to `most`; returned as an int, which no sum or product overflows."""
-    if not isinstance(value, Integral) or isinstance(value, bool):
-        raise TypeError(f"{where} expects {name} to be a whole number, got {named(value)}.")
+    check_type(where, name, value, Integral, "a whole number")
     value = int(value)
-    if value < least:
-        raise ValueError(f"{where} expects {name} to be at least {least}, got {named(value)}.")
-    if value > most:
-        raise ValueError(f"{where} expects {name} to be at most {most}, got {named(value)}.")
+    if not least <= value <= most:
+        bound = f"least {least}" if value < least else f"most {most}"
+        raise ValueError(f"{where} expects {name} to be at {bound}, got {named(value)}.")
     return value
 
 
 def check_length(where: str, name: str, value: Any, least: int = 1) -> int:
-    """`value` is a whole number that an axis of an array in memory may have, or a step along it; returned as an int."""
+    """`value` may be the length of an axis, or a step along one; returned as an int."""
     return check_count(where, name, value, least, _LONGEST)
 
 
@@ -182,15 +188,11 @@ def as_written(pair: tuple[int, int]) -> str:
 def check_number(
     where: str, name: str, value: Any, low: float, high: float = np.inf, *, open_low=False, closed_high=False
 ) -> float:
-    """`value` is a number in [low, high); `open_low` leaves the end `low` out, `closed_high` takes the other in.
-
-    Returned as a float, so that a NumPy scalar or a fraction has no type of its own to hand on.
-    """
-    if not isinstance(value, Real) or isinstance(value, bool):
-        raise TypeError(f"{where} expects {name} to be a number, got {named(value)}.")
+    """`value` is in [low, high), returned as a float; `open_low` excludes `low`, `closed_high` includes `high`."""
+    check_type(where, name, value, Real, "a number")
     try:
         number = float(value)
-    except OverflowError:  # of an int or a fraction that no float can hold
+    except OverflowError:  # an int or a fraction too large for a float
         number = np.inf if value > 0 else -np.inf  # type: ignore[operator]
     if not (low < number if open_low else low <= number) or not (number <= high if closed_high else number < high):
         interval = f"{'(' if open_low else '['}{low:g}, {high:g}{']' if closed_high else ')'}"
@@ -225,47 +227,32 @@ def _is_masked(x: Any) -> bool:
 def check_vector(where: str, name: str, x: Any, length: int | None = None) -> Array:
     """`x`, an array or a list, is a row of real numbers, `length` of them if that is given; returned as an array."""
     x = check_real(where, name, x)
-    if x.ndim != 1 or length not in (None, len(x)):
-        raise ShapeError(f"{where} expects {name} of shape ({'N' if length is None else length},), got {x.shape}.")
+    check_shape(where, name, x, "N" if length is None else length)
     return x
 
 
-def check_distribution(where: str, name: str, p: Any) -> Array:
+def check_distribution(where: str, name: str, p: Any, hint: str = "") -> Array:
     """`p` holds probabilities that sum to 1 within the rounding of their type; returned in float64."""
-    p, rounding = _probabilities(where, name, p)
-    total = p.sum()
-    if abs(total - 1) > rounding * p.size:
-        raise DataError(
-            f"{where} expects {name} to sum to 1, got a sum of {total:.15g}: "
-            f"divide {name} by its sum, and write a third as 1 / 3, not as 0.333."
-        )
+    p = check_real(where, name, p)
+    check_finite(where, name, p)
+    if p.min() < 0:
+        raise DataError(f"{where} expects {name} to hold probabilities, none of them negative, got {describe(p)}.")
+    rounding = 10 * np.finfo(p.dtype if p.dtype.kind == "f" else np.float64).eps  # as after a few sums and products
+    p = p.astype(np.float64)
+    if abs(p.sum() - 1) > rounding * p.size:
+        hint = hint or f"divide {name} by its sum, and write a third as 1 / 3, not as 0.333"
+        raise DataError(f"{where} expects {name} to sum to 1, got a sum of {p.sum():.15g}: {hint}.")
     return p
 
 
 def check_conditional(where: str, name: str, p: Any) -> Array:
     """`p` is a table whose every column is a distribution; returned in float64."""
-    p, rounding = _probabilities(where, name, p)
+    p = check_real(where, name, p)
     if p.ndim != 2:
         raise ShapeError(f"{where} expects {name} to be a table, a column for each condition, got shape {p.shape}.")
-    totals = p.sum(axis=0)
-    wrong = np.abs(totals - 1) > rounding * len(p)
-    if wrong.any():
-        rows_do = (np.abs(p.sum(axis=1) - 1) <= rounding * p.shape[1]).all()
-        raise DataError(
-            f"{where} expects every column of {name} to sum to 1, got a sum of {totals[wrong][0]:.15g} "
-            f"in column {np.argmax(wrong)}{': its rows do, so pass its transpose' if rows_do else ''}."
-        )
-    return p
-
-
-def _probabilities(where: str, name: str, p: Any) -> tuple[Array, float]:
-    """`p` in float64, none of it negative, and how far a sum of its numbers may be off for each of them."""
-    p = check_real(where, name, p)
-    check_finite(where, name, p)
-    if p.min() < 0:
-        raise DataError(f"{where} expects {name} to hold probabilities, none of them negative, got {describe(p)}.")
-    eps = np.finfo(p.dtype if p.dtype.kind == "f" else np.float64).eps.item()
-    return p.astype(np.float64), 10 * eps  # ten roundings, as after a few sums and products
+    hint = f"if its rows do, pass {name}.T"
+    columns = [check_distribution(where, f"column {i} of {name}", column, hint) for i, column in enumerate(p.T)]
+    return np.stack(columns, axis=1)
 
 
 def check_choice(where: str, name: str, value: Any, choices: tuple[str, ...]) -> None:
@@ -277,8 +264,7 @@ def check_choice(where: str, name: str, value: Any, choices: tuple[str, ...]) ->
 
 def check_path(where: str, name: str, path: Any) -> Path:
     """`path` is the name of a file or folder; returned as a path."""
-    if not isinstance(path, str | PathLike) or isinstance(path, bytes):
-        raise TypeError(f"{where} expects {name} to be a path, got {named(path)}.")
+    check_type(where, name, path, str | os.PathLike, "a path")
     try:
         usable = b"\0" not in os.fsencode(path)
     except UnicodeEncodeError:
@@ -299,8 +285,7 @@ def check_model(where: str, model: Any) -> None:
 def check_text(where: str, **texts: Any) -> None:
     """Each is a text."""
     for name, text in texts.items():
-        if not isinstance(text, str):
-            raise TypeError(f"{where} expects {name} to be a text, got {named(text)}.")
+        check_type(where, name, text, str, "a text")
 
 
 def check_texts(where: str, name: str, texts: Any) -> None:
@@ -311,9 +296,8 @@ def check_texts(where: str, name: str, texts: Any) -> None:
 
 
 def check_names(where: str, name: str, mapping: Any) -> None:
-    """`mapping` has at least one entry, each under a text."""
-    if not isinstance(mapping, Mapping):
-        raise TypeError(f"{where} expects {name} to be a dict, got {named(mapping)}.")
+    """`mapping` is a dict with at least one entry, each under a text."""
+    check_type(where, name, mapping, Mapping, "a dict")
     check_texts(where, f"the names of {name}", mapping.keys())
     if not mapping:
         raise ShapeError(f"{where} expects at least one entry in {name}, got none.")
@@ -321,14 +305,7 @@ def check_names(where: str, name: str, mapping: Any) -> None:
 
 def check_flag(where: str, name: str, value: Any) -> None:
     """`value` is True or False."""
-    if not isinstance(value, bool | np.bool):
-        raise TypeError(f"{where} expects {name} to be True or False, got {named(value)}.")
-
-
-def check_function(where: str, name: str, function: Any) -> None:
-    """`function` can be called; None stands for none."""
-    if function is not None and not callable(function):
-        raise TypeError(f"{where} expects {name} to be a function, got {named(function)}.")
+    check_type(where, name, value, bool | np.bool, "True or False")
 
 
 def check_rng(where: str, rng: Any) -> np.random.Generator:
@@ -352,10 +329,10 @@ def check_float_type(where: str, dtype: Any) -> np.dtype:
 
 
 def describe(x: Array) -> str:
-    """What `x` holds, as the end of a sentence: its first bad number, or its range."""
+    """What `x` holds, as the end of a sentence: its first number that is not finite, or its range."""
     bad = np.argwhere(~np.isfinite(x))
     if len(bad):
-        at = ", ".join(str(i) for i in bad[0])
+        at = ", ".join(map(str, bad[0]))
         return f"{x[tuple(bad[0])]} at [{at}], with {len(bad)} of {x.size} numbers not finite"
     return f"numbers from {x.min()!s} to {x.max()!s}"
 
@@ -363,12 +340,11 @@ def describe(x: Array) -> str:
 def listed(names: Iterable[str], most: int = 3) -> str:
     """The first few names in a row, and how many more there are."""
     names = list(names)
-    rest = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + rest
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def brief(text: object, most: int = 160) -> str:
-    """A text that a file may have written, fit for a sentence: on one line, printable, and not long."""
+    """A text from outside, such as a file, fit for a sentence: on one line, printable, and not long."""
     text = " ".join(str(text).split())
     text = text if text.isprintable() else ascii(text)
     return text if len(text) <= most else f"{text[: most - 40]} … {text[-35:]}"
@@ -380,6 +356,6 @@ def named(value: Any) -> str:
         return f"the class {value.__name__}"
     if isinstance(value, np.generic):
         value = value.item()
-    if isinstance(value, int) and abs(value) >= 10**20:  # of several thousand digits, Python refuses to write it
+    if isinstance(value, int) and abs(value) >= 10**20:  # Python refuses to print an int of several thousand digits
         return f"a number near {'-' if value < 0 else ''}10**{round(value.bit_length() * np.log10(2))}"
     return brief(repr(value)) if isinstance(value, int | float | str | None) else type(value).__name__

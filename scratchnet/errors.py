@@ -1,8 +1,10 @@
-"""What can go wrong, named. Each error is also the standard exception that a caller would catch.
+"""The library's own errors. Each is also the standard exception that a caller would catch.
 
-A message is one sentence: what was expected, what came, where, and what to do about it. Arguments of the
-wrong type raise `TypeError`, arguments out of range `ValueError`, as everywhere in Python.
+A message is one sentence: what was expected, what came, where, and what to do about it. Arguments of the wrong type
+raise `TypeError`, arguments out of range `ValueError`, as everywhere in Python.
 """
+
+from typing import Any
 
 
 class ShapeError(ValueError):
@@ -12,11 +14,7 @@ class ShapeError(ValueError):
 class DataError(ValueError):
     """The numbers, or the file they came from, are not what they claim to be.
 
-    Attributes
-    ----------
-    of_output : bool
-        Whether it is a network that gave them: a probability of exactly 1, or NaN for a logit. In a training this means
-        that it diverged, and `fit` raises a `DivergenceError` in its place.
+    `of_output`: a network computed them, such as a probability of exactly 1. `fit` then raises a DivergenceError.
     """
 
     def __init__(self, message: str = "", *, of_output: bool = False):
@@ -29,44 +27,31 @@ class DivergenceError(FloatingPointError):
 
 
 class GradientError(AssertionError):
-    """A way back is not the derivative of its forward.
+    """A backward pass is not the derivative of its forward pass."""
 
-    Attributes
-    ----------
-    array : str
-        The input or parameter whose gradient is wrong.
-    index : tuple of int
-        Where it is wrong by most.
-    claimed, measured : float
-        What the way back says there, and what the derivative is.
-    cause : str
-        The likeliest cause, "" if none was found.
-    """
+    array: str = ""
+    """The input or parameter whose gradient is wrong."""
+    index: tuple[int, ...] = ()
+    """Where the error is largest."""
+    claimed: float = float("nan")
+    """What the backward pass returns there."""
+    measured: float = float("nan")
+    """What the derivative is there."""
+    cause: str = ""
+    """The likeliest cause, "" if none was found."""
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        array: str = "",
-        index: tuple[int, ...] = (),
-        claimed: float = float("nan"),
-        measured: float = float("nan"),
-        cause: str = "",
-    ):
+    def __init__(self, message: str, **found: Any):
         super().__init__(message)
-        self.array, self.index, self.claimed, self.measured, self.cause = array, index, claimed, measured, cause
+        vars(self).update(found)
 
 
 class LawError(AssertionError):
-    """A layer or a loss breaks one of the seven laws.
+    """A layer or a loss breaks one of the seven laws."""
 
-    Attributes
-    ----------
-    law : int
-        The lowest law that is broken, 1 to 7.
-    layer : str
-        The layer or loss.
-    """
+    law: int
+    """The lowest law that is broken, 1 to 7."""
+    layer: str
+    """The layer or loss that breaks it."""
 
     NAMES = (
         "mutate only what you made",

@@ -104,7 +104,7 @@ def test_no_two_rooms_import_each_other_and_no_more_do_in_a_circle():
     for module, imports in IMPORTS.items():
         rooms.setdefault(room_of(module), set()).update({room_of(one) for one in imports} - {room_of(module)})
     order = list(TopologicalSorter(rooms).static_order())  # raises CycleError
-    assert order[-1] == "scratchnet"  # its __init__ imports the rooms, and no room imports it
+    assert not any("scratchnet" in imports for imports in rooms.values())  # no room imports the package itself
     assert order.index("kernels") < order.index("core") < order.index("training")
     assert rooms["images"] <= {"arrays", "errors", "checks", "kernels", "core"}
     assert rooms["core"] <= {"arrays", "errors", "checks", "kernels", "schedules"}

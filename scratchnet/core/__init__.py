@@ -1,5 +1,5 @@
-"""Read this tonight: everything that trains a variational autoencoder.
+"""An evening's read: everything that trains a variational autoencoder.
 
-In this order: layer, dense, activations, sequential, losses, gaussian, likelihood, parameters, optim, model, vae; then
-training/fit.py, the loop, and kernels/formulas.py, the arithmetic beneath it all.
+Read layer, dense, activations, sequential, losses, gaussian, likelihood, parameters, optim, model and vae, in this
+order; then training/fit.py, the loop, and kernels/formulas.py, the arithmetic under all of it.
 """

@@ -1,7 +1,7 @@
-"""The bends between the layers. Without them a deep network would be one matrix.
+"""The nonlinearities between the layers. Without them a deep network would be one matrix.
 
-Each derivative is written in terms of the output y, which is at hand on the way back. Derivations:
-docs/04-activations-and-losses.md.
+Each works elementwise on floats of any shape. Its derivative is written in terms of the output y, which the backward
+pass has at hand. One of your own needs no kernel: NumPy will do. Derivations: docs/04-activations-and-losses.md.
 """
 
 from scratchnet import kernels
@@ -11,11 +11,10 @@ from scratchnet.core.layer import Layer
 
 
 class ReLU(Layer):
-    """y = max(x, 0), elementwise; its slope at 0 is taken as 0.
+    """y = max(x, 0), with slope 0 at 0.
 
-    Takes any shape and any float dtype, and raises `TypeError` for what is not an array of floats, `ShapeError` for
-    a dy that is not in the shape of y. Derivation: docs/04-activations-and-losses.md. Nair & Hinton, Rectified
-    Linear Units Improve Restricted Boltzmann Machines, 2010.
+    Derivation: docs/04-activations-and-losses.md. Nair & Hinton, Rectified Linear Units Improve Restricted Boltzmann
+    Machines, 2010.
 
     Examples
     --------
@@ -37,11 +36,10 @@ class ReLU(Layer):
 
 
 class Sigmoid(Layer):
-    """y = 1 / (1 + e^−x), elementwise, without overflow for any x.
+    """y = 1 / (1 + e^−x), without overflow for any x.
 
-    Takes any shape and any float dtype, and raises `TypeError` for what is not an array of floats, `ShapeError` for
-    a dy that is not in the shape of y. Derivation: docs/04-activations-and-losses.md. Its way back is the classic one:
-    Rumelhart, Hinton & Williams, Learning representations by back-propagating errors, 1986.
+    Derivation: docs/04-activations-and-losses.md. Rumelhart, Hinton & Williams, Learning representations by
+    back-propagating errors, 1986.
 
     Examples
     --------
@@ -63,11 +61,10 @@ class Sigmoid(Layer):
 
 
 class Tanh(Layer):
-    """y = tanh x, elementwise.
+    """y = tanh x.
 
-    Takes any shape and any float dtype, and raises `TypeError` for what is not an array of floats, `ShapeError` for
-    a dy that is not in the shape of y. Derivation: docs/04-activations-and-losses.md. Why it trains better than the
-    sigmoid: LeCun, Bottou, Orr & Müller, Efficient BackProp, 1998.
+    Derivation: docs/04-activations-and-losses.md. LeCun, Bottou, Orr & Müller, Efficient BackProp, 1998, explains why
+    it trains better than the sigmoid.
 
     Examples
     --------

@@ -10,38 +10,19 @@ from scratchnet.core.layer import Layer
 
 
 class Dense(Layer):
-    r"""y = x W + b.
+    """y = x W + b.
 
-    W starts uniform in ±1/√n_in, so that a sum of n_in terms does not grow with their number [1]_; b starts at zero.
+    W (n_in, n_out) starts uniform in ±1/√n_in, so that a sum of n_in terms does not grow with their number; b (n_out,)
+    starts at zero. Derivation: docs/03-dense.md. LeCun, Bottou, Orr & Müller, Efficient BackProp, 1998.
 
     Parameters
     ----------
     n_in, n_out : int
-        D and M, the widths of the rows that come and go.
+        D and M, the widths of x and y.
     rng : numpy.random.Generator
         Draws W.
     dtype : float type
-        Of W and b, and so of all that passes through.
-
-    Attributes
-    ----------
-    W, dW : (n_in, n_out)
-    b, db : (n_out,)
-
-    Raises
-    ------
-    ShapeError
-        From `forward`, if x is not (N, n_in); from the way back, if dy is not (N, n_out).
-    TypeError
-        If an array is not of the layer's dtype, or `rng` is not a Generator.
-
-    Notes
-    -----
-    Derivation: docs/03-dense.md.
-
-    References
-    ----------
-    .. [1] LeCun, Bottou, Orr & Müller, Efficient BackProp, 1998, section 4.6.
+        Of W and b, and so of x and y.
 
     Examples
     --------

@@ -1,43 +1,22 @@
-"""The two things a variational autoencoder asks of Gaussians: a divergence and a sample.
+"""What a variational autoencoder needs of Gaussians: a divergence and a sample.
 
-Both speak of logvar = log σ², which may be any number, where σ may not. Reading it as log σ in one of the two places
-and as log σ² in the other is a bug that no gradient check finds, so they stand on one page.
+Both take logvar = log σ², which may be any number, where σ may not. If one of them took it for log σ, no gradient
+check would notice; so they are on one page.
 """
 
 import numpy as np
 
 from scratchnet import kernels
 from scratchnet.arrays import Array, Backward
-from scratchnet.checks import check_batch, check_floats, check_same
+from scratchnet.checks import check_alike, check_same
 from scratchnet.core.losses import batch_mean
 
 
 def kl_standard_normal(mu: Array, logvar: Array) -> tuple[float, Array, Array]:
     """(1/N) Σₙ KL(N(μ, σ²) ‖ N(0, 1)) = (1/N) Σₙ Σᵢ ½ (μ² + σ² − log σ² − 1), in nats per example.
 
-    Parameters
-    ----------
-    mu, logvar : (N, L)
-        μ and log σ².
-
-    Returns
-    -------
-    value : float
-    dmu : (N, L)
-        μ / N.
-    dlogvar : (N, L)
-        ½ (σ² − 1) / N.
-
-    Raises
-    ------
-    ShapeError
-        If the shapes differ, or N is 0.
-    TypeError
-        If an array does not hold floats, or the dtypes differ.
-
-    Notes
-    -----
-    Derivation: docs/12-vae-gradients.md. Kingma & Welling, Auto-Encoding Variational Bayes, 2013, appendix B.
+    mu and logvar are (N, L). Returns the value, dmu = μ / N and dlogvar = ½ (σ² − 1) / N. Derivation:
+    docs/12-vae-gradients.md. Kingma & Welling, Auto-Encoding Variational Bayes, 2013, appendix B.
 
     Examples
     --------
@@ -46,37 +25,14 @@ def kl_standard_normal(mu: Array, logvar: Array) -> tuple[float, Array, Array]:
     >>> round(value, 7), dmu, dlogvar                               # ½ (1 + 4 − log 4 − 1)
     (1.3068528, array([[1.]]), array([[1.5]]))
     """
-    check_floats("kl_standard_normal", "mu", mu)
-    check_same("kl_standard_normal", "logvar", logvar, "mu", mu)
-    check_batch("kl_standard_normal", mu)
+    check_alike("kl_standard_normal", mu=mu, logvar=logvar)
     return batch_mean(*kernels.kl_standard_normal(mu, logvar))
 
 
 def sample_gaussian(mu: Array, logvar: Array, eps: Array) -> tuple[Array, Backward]:
-    """z = μ + σ ⊙ ε, a sample from N(μ, σ²) where ε is one from N(0, 1); the way back gives dμ and dlogσ².
+    """z = μ + σ ⊙ ε, which is a sample from N(μ, σ²) if ε is one from N(0, 1).
 
-    Parameters
-    ----------
-    mu, logvar : (N, L)
-        μ and log σ².
-    eps : (N, L)
-        ε, an argument: there is no randomness in here.
-
-    Returns
-    -------
-    z : (N, L)
-    backward : dz → dmu, dlogvar
-        dμ = dz,  dlogσ² = ½ dz ⊙ σ ⊙ ε.
-
-    Raises
-    ------
-    ShapeError
-        If the shapes differ, or N is 0.
-    TypeError
-        If an array does not hold floats, or the dtypes differ.
-
-    Notes
-    -----
+    mu, logvar and eps are (N, L); the caller draws eps. The backward pass returns dμ = dz and dlogσ² = ½ dz ⊙ σ ⊙ ε.
     Derivation: docs/12-vae-gradients.md. Kingma & Welling, Auto-Encoding Variational Bayes, 2013, section 2.4.
 
     Examples
@@ -87,14 +43,11 @@ def sample_gaussian(mu: Array, logvar: Array, eps: Array) -> tuple[Array, Backwa
     >>> z, backward(np.array([[1.0]]))                              # 5 + 2·3;  1 and ½·2·3
     (array([[11.]]), (array([[1.]]), array([[3.]])))
     """
-    check_floats("sample_gaussian", "mu", mu)
-    check_same("sample_gaussian", "logvar", logvar, "mu", mu)
-    check_same("sample_gaussian", "eps", eps, "mu", mu)
-    check_batch("sample_gaussian", mu)
+    check_alike("sample_gaussian", mu=mu, logvar=logvar, eps=eps)
     z, sigma = kernels.sample_gaussian(mu, logvar, eps)  # z = μ + σ ⊙ ε        (N, L)
 
     def backward(dz: Array) -> tuple[Array, Array]:  # dz (N, L)
-        check_same("the way back through sample_gaussian", "dz", dz, "z", z)
+        check_same("the backward pass of sample_gaussian", "dz", dz, "z", z)
         return kernels.sample_gaussian_backward(dz, sigma, eps)  # dμ = dz,  dlogσ² = ½ dz ⊙ σ ⊙ ε
 
     return z, backward

@@ -19,8 +19,7 @@ class Layer(ABC):
     """A function with its derivative, and the parameters of both.
 
     A layer with parameters names them in `parameter_names` and holds each under its name, with its gradient under
-    `d` and that name: `W` and `dW`. A layer made of layers returns them from `children`. Arrays that are not trained,
-    yet belong to what the layer has learnt, such as a running mean, are named in `state_names`.
+    `d` and that name: `W` and `dW`. A layer made of layers returns them from `children`.
 
     Examples
     --------
@@ -40,13 +39,13 @@ class Layer(ABC):
     """The attributes that are trained."""
 
     state_names: tuple[str, ...] = ()
-    """The attributes that are not trained, yet saved, loaded and checkpointed. They may change only in training."""
+    """Arrays that are saved but not trained, such as a running mean. They may change only while `training` is True."""
 
     training: bool = False
-    """Whether a step of `fit` is under way, which alone sets it: never while validating, encoding or evaluating."""
+    """True during a step of `fit`, which sets it; False while validating, encoding or evaluating."""
 
     skips_dx: bool = False
-    """Whether `backward` takes `need_dx=False`: add up the parameters' gradients and leave ∂L/∂x uncomputed."""
+    """Whether `backward` takes `need_dx=False`: add up the parameters' gradients and skip ∂L/∂x."""
 
     n_in: int | None = None
     """The width of the rows that the layer takes, where it is fixed."""
@@ -70,5 +69,5 @@ class Layer(ABC):
 
 
 def without_dx(layer: Layer, backward: Backward) -> Backward:
-    """The way back for the parameters alone: nobody asks for the gradient with respect to the data."""
+    """The backward pass of a first layer: nobody needs the gradient with respect to the data."""
     return partial(backward, need_dx=False) if layer.skips_dx else backward

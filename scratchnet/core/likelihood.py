@@ -1,6 +1,6 @@
 """What a decoder's output means: the parameters of a distribution over images, p(x|z).
 
-A likelihood turns that output y into a cost, −log p(x|z), and into the image that one would show.
+A likelihood turns that output y into a cost, −log p(x|z), and into the image that y stands for.
 """
 
 from typing import Any, Protocol
@@ -9,60 +9,27 @@ import numpy as np
 
 from scratchnet import kernels
 from scratchnet.arrays import Array
-from scratchnet.checks import check_number, named
+from scratchnet.checks import check_choice, check_number, named
 from scratchnet.core.losses import bce_with_logits, mse
 
 
 class Likelihood(Protocol):
-    """−log p(x|z), its derivative, and the expected image.
+    """−log p(x|z), its derivative, and the expected image: an object with these three methods.
 
-    One of your own is an object with these three methods. `pixels_are_probabilities = True` on it asks for images in
-    [0, 1]. docs/18-your-own.md.
+    `pixels_are_probabilities = True` on it asks for images in [0, 1]. docs/18-your-own.md.
     """
 
-    def nll(self, y: Array, x: Array) -> tuple[float, Array]:
-        """The mean over the batch of −log p(x|z), in nats per image, and its derivative with respect to y."""
-        ...
+    def nll(self, y: Array, x: Array) -> tuple[float, Array]: ...  # the mean of −log p(x|z), nats per image, and its dy
 
-    def nll_per_image(self, y: Array, x: Array) -> Array:
-        """−log p(x|z) of each image, (N,), in nats."""
-        ...
+    def nll_per_image(self, y: Array, x: Array) -> Array: ...  # −log p(x|z) of each image, (N,), in nats
 
-    def images(self, y: Array) -> Array:
-        """The image that y says to expect, in [0, 1]."""
-        ...
-
-
-METHODS = ("nll", "nll_per_image", "images")
-
-
-def check_likelihood(where: str, likelihood: Any) -> None:
-    """`likelihood` is an object that has what a likelihood needs."""
-    lacks = [name for name in METHODS if not callable(getattr(likelihood, name, None))]
-    if len(lacks) == len(METHODS):
-        raise ValueError(
-            f"{where} expects likelihood to be 'bernoulli' or 'gaussian', got {named(likelihood)}: one of your own is "
-            f"an object with {', '.join(METHODS)}."
-        )
-    if lacks:
-        raise TypeError(
-            f"{where} expects likelihood to have {', '.join(METHODS)}, got {named(likelihood)}, which lacks "
-            f"{', '.join(lacks)}."
-        )
-    if isinstance(likelihood, type):
-        raise TypeError(
-            f"{where} expects likelihood to be an object, got {named(likelihood)}: write {likelihood.__name__}(…)."
-        )
+    def images(self, y: Array) -> Array: ...  # the images that y stands for, in [0, 1]
 
 
 class Bernoulli:
-    """Each pixel is a coin toss, and y holds the logit of its probability: −log p = Σᵢ softplus(yᵢ) − xᵢ yᵢ.
+    """Each pixel is a coin toss, and yᵢ is the logit of its probability: −log p = Σᵢ softplus(yᵢ) − xᵢ yᵢ.
 
-    For grey pixels in (0, 1) this is a useful cost but no likelihood: it cannot fall below Σᵢ H(xᵢ).
-
-    Notes
-    -----
-    Derivation: docs/11-vae.md.
+    For grey pixels in (0, 1) this is a useful cost but no likelihood: it cannot fall below Σᵢ H(xᵢ). docs/11-vae.md.
 
     Examples
     --------
@@ -90,19 +57,7 @@ class Bernoulli:
 class Gaussian:
     """Each pixel is normal around its mean yᵢ with one fixed σ: −log p = Σᵢ ½ (xᵢ − yᵢ)²/σ² + ½ log 2πσ².
 
-    Parameters
-    ----------
-    sigma : float
-        σ, above 0, in units of pixel brightness.
-
-    Raises
-    ------
-    ValueError
-        If sigma is out of its range.
-
-    Notes
-    -----
-    Derivation: docs/11-vae.md.
+    `sigma` is above 0, in units of pixel brightness. docs/11-vae.md.
 
     Examples
     --------
@@ -132,3 +87,20 @@ class Gaussian:
 
     def __repr__(self) -> str:
         return f"gaussian with sigma {self.sigma:g}"
+
+
+def check_likelihood(where: str, likelihood: Any, sigma: float) -> Likelihood:
+    """`likelihood` is a word for one of the two above, or an object with the three methods; returned as an object."""
+    if isinstance(likelihood, str):
+        check_choice(where, "likelihood", likelihood, ("bernoulli", "gaussian"))
+        return Gaussian(sigma) if likelihood == "gaussian" else Bernoulli()
+    if isinstance(likelihood, type):
+        hint = f"write {likelihood.__name__}(…)"
+        raise TypeError(f"{where} expects likelihood to be an object, got {named(likelihood)}: {hint}.")
+    lacks = [name for name in ("nll", "nll_per_image", "images") if not callable(getattr(likelihood, name, None))]
+    if lacks:
+        raise ValueError(
+            f"{where} expects likelihood to be 'bernoulli' or 'gaussian', got {named(likelihood)}: an object of your "
+            f"own also needs {', '.join(lacks)}."
+        )
+    return likelihood

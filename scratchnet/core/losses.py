@@ -1,45 +1,26 @@
-"""How wrong, and in which direction: each loss returns its value and its derivative with respect to y.
+"""Losses: each returns its value and its derivative with respect to y.
 
-A loss sums over an example's features and takes the mean over the batch. The 1/N of that mean is in
-`batch_mean`, and nowhere else in this library: layers and optimizers know nothing of a batch's size.
+A loss sums over the features of an example and takes the mean over the batch. The 1/N of that mean is in `batch_mean`
+and nowhere else in this library: layers and optimizers know nothing of the batch size.
 """
 
 import cmath
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from scratchnet import kernels
 from scratchnet.arrays import Array
-from scratchnet.checks import check_batch, check_floats, check_labels, check_pixels, check_same, describe
+from scratchnet.checks import check_alike, check_batch, check_floats, check_labels, check_pixels, describe
 from scratchnet.errors import DataError, ShapeError
 
 
 def mse(y: Array, target: Array) -> tuple[float, Array]:
-    """(1/N) Σₙ Σᵢ (y − target)², in squared units per example.
+    """(1/N) Σₙ Σᵢ (y − target)², in squared units per example, and dy = 2 (y − target) / N.
 
-    Parameters
-    ----------
-    y, target : (N, …)
-
-    Returns
-    -------
-    value : float
-    dy : (N, …)
-        2 (y − target) / N.
-
-    Raises
-    ------
-    ShapeError
-        If the shapes differ, or N is 0.
-    TypeError
-        If an array does not hold floats, or the dtypes differ.
-
-    Notes
-    -----
-    Summed over the features, as for the negative log-likelihood of a Gaussian; many libraries take the mean over
-    the features too, and their value times the number of features is this one. Derivation:
-    docs/04-activations-and-losses.md.
+    y and target are (N, …). Many libraries take the mean over the features too: their value times the number of
+    features is this one. Derivation: docs/04-activations-and-losses.md.
 
     Examples
     --------
@@ -47,39 +28,16 @@ def mse(y: Array, target: Array) -> tuple[float, Array]:
     >>> sn.mse(np.array([[3.0, 1.0]]), np.array([[1.0, 0.0]]))      # 2² + 1²
     (5.0, array([[4., 2.]]))
     """
-    _check_pair("mse", "y", y, target)
+    check_alike("mse", y=y, target=target)
     return batch_mean(*kernels.squared_error(y, target))
 
 
 def bce(p: Array, target: Array) -> tuple[float, Array]:
     """(1/N) Σₙ Σᵢ −[target log p + (1 − target) log(1 − p)], in nats per example.
 
-    Parameters
-    ----------
-    p : (N, …)
-        Probabilities, strictly between 0 and 1.
-    target : (N, …)
-        In [0, 1].
-
-    Returns
-    -------
-    value : float
-    dp : (N, …)
-        (p − target) / (p (1 − p)) / N.
-
-    Raises
-    ------
-    DataError
-        If p is not in (0, 1), or a target not in [0, 1].
-    ShapeError
-        If the shapes differ, or N is 0.
-    TypeError
-        If an array does not hold floats, or the dtypes differ.
-
-    Notes
-    -----
-    In float32 a sigmoid rounds to 1 from a logit of 17, and there this loss does not exist; `bce_with_logits` is
-    right everywhere. Derivation: docs/04-activations-and-losses.md. Good, Rational Decisions, 1952.
+    dp = (p − target) / (p (1 − p)) / N. p and target are (N, …), p strictly between 0 and 1, target in
+    [0, 1]. A sigmoid in float32 rounds to 1 from a logit of 17 on, and there this loss does not exist; use
+    `bce_with_logits`. Derivation: docs/04-activations-and-losses.md. Good, Rational Decisions, 1952.
 
     Examples
     --------
@@ -88,7 +46,7 @@ def bce(p: Array, target: Array) -> tuple[float, Array]:
     >>> round(value, 6), dp                                         # −log ¼ = 2 log 2
     (1.386294, array([[-4.]]))
     """
-    _check_pair("bce", "p", p, target)
+    check_alike("bce", p=p, target=target)
     if p.size and not (p.min() > 0 and p.max() < 1):
         hint = "where a sigmoid rounds to 0 or 1, bce_with_logits(logits, target) still works"
         raise DataError(f"bce expects p strictly between 0 and 1, got {describe(p)}: {hint}.", of_output=True)
@@ -97,36 +55,11 @@ def bce(p: Array, target: Array) -> tuple[float, Array]:
 
 
 def bce_with_logits(logits: Array, target: Array) -> tuple[float, Array]:
-    """bce(sigmoid(logits), target), in nats per example, stable for any logit.
+    """bce(sigmoid(logits), target), in nats per example, and dlogits = (sigmoid(logits) − target) / N.
 
-    Computed as (1/N) Σₙ Σᵢ max(l, 0) − l·target + log(1 + e^−|l|).
-
-    Parameters
-    ----------
-    logits : (N, …)
-        log(p / (1 − p)), any number.
-    target : (N, …)
-        In [0, 1].
-
-    Returns
-    -------
-    value : float
-    dlogits : (N, …)
-        (sigmoid(logits) − target) / N.
-
-    Raises
-    ------
-    DataError
-        If a target is not in [0, 1].
-    ShapeError
-        If the shapes differ, or N is 0.
-    TypeError
-        If an array does not hold floats, or the dtypes differ.
-
-    Notes
-    -----
-    Why the derivative is p − target and nothing more: docs/04-activations-and-losses.md. Bridle, Probabilistic
-    Interpretation of Feedforward Classification Network Outputs, 1990.
+    logits and target are (N, …), target in [0, 1]. Computed as (1/N) Σₙ Σᵢ max(l, 0) − l·target + log(1 + e^−|l|),
+    which is stable for any logit l = log(p / (1 − p)). Derivation: docs/04-activations-and-losses.md. Bridle,
+    Probabilistic Interpretation of Feedforward Classification Network Outputs, 1990.
 
     Examples
     --------
@@ -134,7 +67,7 @@ def bce_with_logits(logits: Array, target: Array) -> tuple[float, Array]:
     >>> sn.bce_with_logits(np.array([[10000.0]]), np.array([[0.0]]))
     (10000.0, array([[1.]]))
     """
-    _check_pair("bce_with_logits", "logits", logits, target)
+    check_alike("bce_with_logits", logits=logits, target=target)
     value, dlogits = batch_mean(*kernels.bce_with_logits(logits, target))
     if not cmath.isfinite(value):  # as it is with a target that is no probability
         check_pixels("bce_with_logits", "target", target)
@@ -142,36 +75,11 @@ def bce_with_logits(logits: Array, target: Array) -> tuple[float, Array]:
 
 
 def softmax_cross_entropy(logits: Array, labels: Array) -> tuple[float, Array]:
-    """(1/N) Σₙ −log pₙ[labelₙ] with p = softmax(logits), in nats per example, stable for any logit.
+    """(1/N) Σₙ −log pₙ[labelₙ] with p = softmax(logits), in nats per example, and dlogits = (p − 1[c = label]) / N.
 
-    softmax(l)_c = e^l_c / Σⱼ e^l_j.
-
-    Parameters
-    ----------
-    logits : (N, C)
-        One for each class. −∞ stands for a class that is ruled out: its probability is 0, and so is its derivative.
-    labels : (N,) of integers
-        The class of each example, from 0 to C − 1.
-
-    Returns
-    -------
-    value : float
-    dlogits : (N, C)
-        (p − 1[c = label]) / N.
-
-    Raises
-    ------
-    DataError
-        If a label is not one of the classes, or a row of logits has NaN, +∞, or nothing but −∞.
-    ShapeError
-        If logits is not (N, C) or labels not (N,), or N is 0.
-    TypeError
-        If logits does not hold floats, or labels no integers.
-
-    Notes
-    -----
-    Derivation: docs/04-activations-and-losses.md. Bridle, Probabilistic Interpretation of Feedforward Classification
-    Network Outputs, 1990.
+    logits are (N, C), labels (N,) integers from 0 to C − 1. softmax(l)_c = e^l_c / Σⱼ e^l_j, stable for any logit; a
+    logit of −∞ rules its class out: probability and derivative are 0. Derivation: docs/04-activations-and-losses.md.
+    Bridle, 1990, as above.
 
     Examples
     --------
@@ -185,6 +93,35 @@ def softmax_cross_entropy(logits: Array, labels: Array) -> tuple[float, Array]:
     return batch_mean(*kernels.softmax_cross_entropy(logits, labels.astype(np.intp, copy=False)))
 
 
+class Meaning(NamedTuple):
+    """What a model of images must know of its loss, and of the y that it compares with the images."""
+
+    unit: str
+    pixels_are_probabilities: bool  # whether the images must be in [0, 1]
+    images: Callable[[Array], Array] = lambda y: np.clip(y, 0, 1)  # y as images in [0, 1]
+    y: str = ""  # what messages add to the name of y
+
+
+MEANINGS: dict[Any, Meaning] = {
+    mse: Meaning("squared error/image", False),
+    bce: Meaning("nats/image", True),
+    bce_with_logits: Meaning("nats/image", True, lambda logits: kernels.sigmoid(logits), ", the logits"),
+}
+
+
+def meaning_of(loss: Any) -> Meaning:
+    """The loss's row in that table; a loss of your own counts as one of pixels."""
+    return MEANINGS.get(loss, Meaning("loss/image", False))
+
+
+def batch_mean(per_example: Array, *derivatives: Array) -> Any:
+    """The mean of (N,) numbers over the batch; the derivatives of their sum become those of the mean, in place."""
+    N = len(per_example)
+    for derivative in derivatives:
+        kernels.divide(derivative, N)
+    return sum(per_example.tolist()) / N, *derivatives
+
+
 def check_logits(where: str, logits: Array) -> None:
     """`logits` is (N, C), and each row has a largest number."""
     check_floats(where, "logits", logits)
@@ -196,17 +133,3 @@ def check_logits(where: str, logits: Array) -> None:
             f"{where} expects logits that are numbers or −∞, and not −∞ for every class, got {describe(logits)}.",
             of_output=True,
         )
-
-
-def batch_mean(per_example: Array, *derivatives: Array) -> Any:
-    """The mean of (N,) numbers over the batch, and the derivatives of that mean, in the place of those of their sum."""
-    N = len(per_example)
-    for derivative in derivatives:
-        kernels.divide(derivative, N)
-    return sum(per_example.tolist()) / N, *derivatives
-
-
-def _check_pair(where: str, name: str, y: Array, target: Array) -> None:
-    check_floats(where, name, y)
-    check_same(where, "target", target, name, y)
-    check_batch(where, y)

@@ -1,4 +1,4 @@
-"""What every model of this library is: an encoder, a decoder, their parameters, and one loss with its way back."""
+"""What the models of images share: an encoder, a decoder, their parameters, and one loss with its backward pass."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.checks import check_batch, check_count, check_finite, check_pixels, check_rows, named
+from scratchnet.checks import check_batch, check_count, check_finite, check_pixels, check_rows, check_shape, check_type
 from scratchnet.core.layer import Layer
 from scratchnet.core.parameters import Parameters
 from scratchnet.core.sequential import Sequential
@@ -16,101 +16,65 @@ from scratchnet.errors import ShapeError
 
 @dataclass(frozen=True)
 class Loss:
-    """A model's loss on one batch.
-
-    Attributes
-    ----------
-    value : float
-        What is minimised, per image.
-    terms : dict
-        What the value is made of, by name, each per image and unweighted.
-    backward : function
-        Adds ∂value/∂θ to the model's dθ.
-    metrics : dict
-        Numbers beside the loss, by name, such as an accuracy; averaged over examples and recorded as terms are.
-
-    Raises
-    ------
-    ValueError
-        If a name is both a term and a metric, or one that a record has anyway: "loss", "epoch" or "seconds".
+    """A model's loss on one batch. No name may be used twice, nor "loss", "epoch" or "seconds", which a record has.
 
     Examples
     --------
-    >>> import numpy as np, scratchnet as sn
-    >>> rng = np.random.default_rng(0)
-    >>> ae = sn.Autoencoder(sn.Dense(4, 2, rng=rng), sn.Dense(2, 4, rng=rng))
-    >>> loss = ae.loss(np.ones((3, 4), np.float32))
-    >>> loss.value == loss.terms["reconstruction"]
-    True
-    >>> loss.backward()
-    >>> bool(ae.parameters.dtheta.any())
-    True
+    >>> import scratchnet as sn
+    >>> sn.Loss(2.5, {"reconstruction": 2.0, "kl": 0.5}, backward=lambda: None, metrics={"brightness": 0.1})
+    Loss(value=2.5, terms={'reconstruction': 2.0, 'kl': 0.5}, metrics={'brightness': 0.1})
     """
 
     value: float
+    """What is minimised, per example."""
     terms: dict[str, float]
+    """What the value is made of, by name, each per example and unweighted."""
     backward: Callable[[], None] = field(repr=False)
+    """Adds ∂value/∂θ to the model's dθ."""
     metrics: dict[str, float] = field(default_factory=dict)
+    """Numbers beside the loss, by name, such as an accuracy; averaged over examples and recorded as terms are."""
 
     def __post_init__(self) -> None:
-        if not (
-            _TAKEN.isdisjoint(self.terms) and (not self.metrics or {*_TAKEN, *self.terms}.isdisjoint(self.metrics))
-        ):
-            names = [*self.terms, *self.metrics]
-            twice = next(name for name in names if name in _TAKEN or names.count(name) > 1)
+        names = ["loss", "epoch", "seconds", *self.terms, *self.metrics]
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
             raise ValueError(f"Loss expects names that a record does not have yet, got {twice!r} twice.")
 
 
-_TAKEN = frozenset(("loss", "epoch", "seconds"))
-
-
 class Model(ABC):
-    """An encoder from images to codes and a decoder back.
+    """An encoder from images to codes and a decoder back, with their parameters."""
 
-    Attributes
-    ----------
-    encoder, decoder : Layer
-    parameters : Parameters
-        One flat θ and dθ.
-    unit : str
-        Of the loss and its terms.
-    pixels_are_probabilities : bool
-        Whether the loss is a cross-entropy, which needs pixels in [0, 1].
-    """
-
-    encoder: Layer
-    decoder: Layer
-    parameters: Parameters
     unit: str
+    """Of the loss and its terms."""
     pixels_are_probabilities: bool
+    """Whether the loss is a cross-entropy, which needs pixels in [0, 1]."""
     term = "reconstruction"
-    """The term of the loss that the last layer's output is for."""
+    """The term of the loss that compares the decoder's output with x."""
 
     def __init__(self, encoder: Layer, decoder: Layer):
         for name, layer in (("encoder", encoder), ("decoder", decoder)):
-            if not isinstance(layer, Layer):
-                raise TypeError(f"{type(self).__name__} expects the {name} to be a layer, got {named(layer)}.")
+            check_type(type(self).__name__, f"the {name}", layer, Layer, "a layer")
         self.encoder, self.decoder = encoder, decoder
         self.parameters = Parameters(encoder=encoder, decoder=decoder)
 
     @abstractmethod
     def loss(self, x: Array, rng: np.random.Generator | None = None) -> Loss:
-        """The loss on a batch x (N, D), and its way back."""
+        """The loss on a batch x (N, D), with its backward pass."""
 
     @abstractmethod
     def codes(self, x: Array) -> Array:
-        """The point of the latent space that stands for each image: x (N, D) → z (N, L)."""
+        """The codes z (N, L) of images x (N, D): the points of the latent space that stand for them."""
 
     @abstractmethod
     def images(self, y: Array) -> Array:
-        """What the decoder's output y says of each pixel, in [0, 1]."""
+        """The images, in [0, 1], that the decoder's output y stands for."""
 
     @abstractmethod
     def trace(self, x: Array, rng: np.random.Generator) -> Iterator[tuple[str, Array]]:
         """Run forward on x and yield (name, output) layer by layer, to find where a number went bad."""
 
     def decode(self, z: Array) -> Array:
-        """The images (N, D) that codes z (N, L) stand for, in [0, 1]."""
+        """The images (N, D), in [0, 1], of codes z (N, L)."""
         where = f"{type(self).__name__}.decode"
         check_rows(where, "z", z, self.decoder.n_in, self.dtype)
         check_finite(where, "z", z)
@@ -118,13 +82,13 @@ class Model(ABC):
         return self.images(y)
 
     def reconstruct(self, x: Array) -> Array:
-        """Each image x (N, D) after the way through the bottleneck and back."""
+        """Each image x (N, D) encoded and decoded again."""
         return self.decode(self.codes(x))
 
     def interpolate(self, a: Array, b: Array, steps: int) -> Array:
         """`steps` images on the straight line through the latent space from image a (D,) to b (D,), ends included."""
         where = f"{type(self).__name__}.interpolate"
-        steps = check_count(where, "steps", steps)
+        t = np.linspace(0, 1, check_count(where, "steps", steps), dtype=self.dtype)[:, None]  # (steps, 1)
         ends = []
         for name, image in (("a", a), ("b", b)):
             row = np.reshape(image, (1, -1)) if np.ndim(image) < 2 else image
@@ -132,7 +96,6 @@ class Model(ABC):
             if len(row) != 1:
                 raise ShapeError(f"{where} expects {name} to be one image, got {len(row)}.")
             ends.append(self.codes(row))
-        t = np.linspace(0, 1, steps, dtype=self.dtype)[:, None]  # (steps, 1)
         return self.decode((1 - t) * ends[0] + t * ends[1])
 
     @property
@@ -142,15 +105,10 @@ class Model(ABC):
 
     def check_decoded(self, y: Array, x: Array) -> None:
         """The decoder's output y fits the images x."""
-        if y.shape != x.shape:
-            name = type(self).__name__
-            raise ShapeError(f"{name} expects the decoder to return (N, {x.shape[1]}), as x has, got {y.shape}.")
+        check_shape(type(self).__name__, "the decoder's output", y, *x.shape, hint=", unlike x")
 
     def check_range(self, where: str, x: Array, *others: Array, name: str = "x") -> None:
-        """The images x are finite, and in [0, 1] where the loss can say something of such pixels alone.
-
-        `fit` asks this of all data before the first step; `others` are what came with x in a tuple.
-        """
+        """The images x are finite, and in [0, 1] if the loss needs that; `others` are what came with x in a tuple."""
         (check_pixels if self.pixels_are_probabilities else check_finite)(where, name, x)
 
     def _check_images(self, x: Array) -> None:
@@ -158,11 +116,14 @@ class Model(ABC):
         check_batch(type(self).__name__, x)
 
 
-def trace_layers(name: str, layer: Layer, x: Array) -> Iterator[tuple[str, Array]]:
-    """(name, output) of each layer in turn, from the input x; what is not sequential counts as one layer."""
-    if isinstance(layer, Sequential):
-        for child_name, child in layer.children().items():
-            for path, y in trace_layers(f"{name}.{child_name}", child, x):
-                yield path, (x := y)
-    else:
-        yield f"{name}, {layer!r}", layer.forward(x)[0]
+def trace_layers(name: str, layer: Layer, x: Array, output: str = "") -> Iterator[tuple[str, Array]]:
+    """(name, output) of each layer in turn, from the input x; what is not sequential counts as one layer.
+
+    `output` is added to the last name.
+    """
+    if not isinstance(layer, Sequential):
+        yield f"{name}, {layer!r}{output}", layer.forward(x)[0]
+        return
+    for i, child in enumerate(layer.layers, 1):
+        for path, y in trace_layers(f"{name}.{i - 1}", child, x, output if i == len(layer.layers) else ""):
+            yield path, (x := y)

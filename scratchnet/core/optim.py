@@ -1,7 +1,7 @@
-"""How to go downhill: each optimizer is a line of arithmetic on the flat θ and dθ.
+"""Optimizers: each is a line of arithmetic on the flat θ and dθ.
 
-An optimizer keeps what it must remember (velocity, moments, the number of steps) and makes it at the first step, so
-one optimizer trains one model. Derivations: docs/05-optimizers.md.
+An optimizer's memory (velocity, moments, the number of steps) is like θ, so one optimizer trains one model.
+Derivations: docs/05-optimizers.md.
 """
 
 from abc import ABC, abstractmethod
@@ -19,22 +19,9 @@ from scratchnet.schedules import Schedule
 class Optimizer(ABC):
     """What the optimizers share: the learning rate at each step, and a memory shaped like θ.
 
-    An optimizer of your own names what it must remember in `memory_names`, and writes `move`. `fit` saves that memory
-    with a run, and the numbers among its attributes are settings of the run.
-
-    Parameters
-    ----------
-    learning_rate : float, or a function of the step
-        Called with the number of steps taken so far, 0 at the first.
-
-    Attributes
-    ----------
-    steps : int
-        Steps taken so far.
-
-    Notes
-    -----
-    docs/18-your-own.md.
+    The learning rate is a number, or a function of the number of steps taken so far. An optimizer of your own names its
+    memory in `memory_names`, and defines `move`. `fit` saves the memory with a run; numbers among the attributes are
+    settings of the run. docs/18-your-own.md.
 
     Examples
     --------
@@ -49,60 +36,29 @@ class Optimizer(ABC):
     """
 
     memory_names: tuple[str, ...] = ()
-    """The vectors that the optimizer keeps from step to step: like θ, and zero before the first step."""
-
+    """The arrays that the optimizer keeps from step to step: like θ, and zero before the first step."""
     steps: int = 0
+    """Steps taken so far."""
 
     def __init__(self, learning_rate: float | Schedule):
-        where = type(self).__name__
-        self.learning_rate = (
-            learning_rate if callable(learning_rate) else check_number(where, "learning_rate", learning_rate, 0)
-        )
+        if not callable(learning_rate):
+            learning_rate = check_number(type(self).__name__, "learning_rate", learning_rate, 0)
+        self.learning_rate = learning_rate
 
     def step(self, theta: Array, dtheta: Array) -> None:
-        """Move θ one step against dθ: θ changes in place, dθ stays as it is.
-
-        Raises
-        ------
-        ShapeError
-            If θ and dθ differ in shape, or θ differs from the one that this optimizer began with.
-        TypeError
-            If they do not hold real floats, or differ in dtype.
-        ValueError
-            If θ is read-only, or overlaps dθ in memory.
-        """
-        name = type(self).__name__
-        check_floats(name, "theta", theta)
-        check_same(name, "dtheta", dtheta, "theta", theta)
-        if theta.ndim == 0:
-            raise ShapeError(f"{name} expects theta of shape (P,), got a single number.")
-        if theta.dtype.kind == "c":
-            raise TypeError(f"{name} expects theta to hold real numbers, got {theta.dtype}.")
-        check_in_place(name, "theta", theta, dtheta=dtheta)
+        """Move θ one step against dθ: θ changes in place, dθ stays as it is."""
+        self._check(theta, dtheta)
         if self.steps == 0:
-            for memory in self.memory_names:
-                setattr(self, memory, empty(theta.shape, theta.dtype))
-                getattr(self, memory)[...] = 0
-        self._check_memory(theta)
+            for name in self.memory_names:
+                setattr(self, name, empty(theta.shape, theta.dtype))
+                getattr(self, name)[...] = 0
         returned = self.move(theta, dtheta, self._learning_rate_now())
         if returned is not None:
             raise TypeError(
-                f"{name}.move expects to change theta in place and to return None, got {named(returned)}: write "
-                "theta -= …, without a return."
+                f"{type(self).__name__}.move expects to change theta in place and to return None, got "
+                f"{named(returned)}: write theta -= …, without a return."
             )
         self.steps += 1
-
-    def _check_memory(self, theta: Array) -> None:
-        """What is kept is like θ; a move of one's own may have made of it a number, an array without axes."""
-        for memory in self.memory_names:
-            kept = getattr(self, memory)
-            if type(kept) is np.ndarray and kept.shape == theta.shape and kept.dtype == theta.dtype:  # nearly always
-                continue
-            if np.shape(kept) not in (theta.shape, ()) or (np.ndim(kept) and kept.dtype != theta.dtype):
-                raise ShapeError(
-                    f"{type(self).__name__} expects theta of shape {kept.shape} and {kept.dtype} again, as its "
-                    f"{memory} is, got {theta.shape} and {theta.dtype}: give each model an optimizer of its own."
-                )
 
     @abstractmethod
     def move(self, theta: Array, dtheta: Array, learning_rate: float) -> None:
@@ -114,29 +70,28 @@ class Optimizer(ABC):
         where = f"{type(self).__name__} at step {self.steps}"
         return check_number(where, "the schedule's learning rate", self.learning_rate(self.steps), 0)
 
+    def _check(self, theta: Array, dtheta: Array) -> None:
+        where = type(self).__name__
+        check_floats(where, "theta", theta)
+        check_same(where, "dtheta", dtheta, "theta", theta)
+        if theta.ndim == 0:
+            raise ShapeError(f"{where} expects theta of shape (P,), got a single number.")
+        if theta.dtype.kind == "c":
+            raise TypeError(f"{where} expects theta to hold real numbers, got {theta.dtype}.")
+        check_in_place(where, "theta", theta, dtheta=dtheta)
+        for name in self.memory_names if self.steps else ():
+            kept = np.asarray(getattr(self, name))  # a move of your own may have made it a number
+            if kept.ndim and (kept.shape, kept.dtype) != (theta.shape, theta.dtype):
+                raise ShapeError(
+                    f"{where} expects theta of shape {kept.shape} and {kept.dtype} again, as its {name} is, "
+                    f"got {theta.shape} and {theta.dtype}: give each model an optimizer of its own."
+                )
+
 
 class SGD(Optimizer):
     """Gradient descent with momentum: v ← momentum·v + dθ,  θ ← θ − learning_rate·v.
 
-    Parameters
-    ----------
-    learning_rate : float, or a function of the step
-        Called with the number of steps taken so far, 0 at the first.
-    momentum : float
-        In [0, 1): the share of the last step's velocity that is kept. Zero is plain gradient descent.
-
-    Attributes
-    ----------
-    velocity : (P,)
-        v, made at the first step.
-
-    Raises
-    ------
-    ValueError
-        If an argument is out of its range.
-
-    Notes
-    -----
+    momentum, in [0, 1), is the share of the last step's velocity that is kept; zero is plain gradient descent.
     Derivation: docs/05-optimizers.md. Polyak, Some methods of speeding up the convergence of iteration methods, 1964.
 
     Examples
@@ -150,7 +105,7 @@ class SGD(Optimizer):
     """
 
     memory_names = ("velocity",)
-    velocity: Array
+    velocity: Array  # v, (P,)
 
     def __init__(self, learning_rate: float | Schedule, momentum: float = 0.0):
         super().__init__(learning_rate)
@@ -166,30 +121,17 @@ class Adam(Optimizer):
     g = dθ + weight_decay·θ,  m ← β₁m + (1 − β₁)g,  v ← β₂v + (1 − β₂)g²,
     θ ← θ − learning_rate · m/(1 − β₁ᵗ) / (√(v/(1 − β₂ᵗ)) + ε)   at step t = 1, 2, ….
 
+    Derivation: docs/05-optimizers.md. Kingma & Ba, Adam: A Method for Stochastic Optimization, 2014.
+
     Parameters
     ----------
-    learning_rate : float, or a function of the step
-        Called with the number of steps taken so far, 0 at the first.
+    learning_rate : float, or a function of the number of steps so far
     beta1, beta2 : float
         In [0, 1): how much of the two running means is kept.
     epsilon : float
         Above zero, outside the root.
     weight_decay : float
         λ of a penalty ½ λ‖θ‖², whose gradient is added to dθ, as in PyTorch's Adam; not the decoupled decay of AdamW.
-
-    Attributes
-    ----------
-    m, v : (P,)
-        The two running means, made at the first step.
-
-    Raises
-    ------
-    ValueError
-        If an argument is out of its range.
-
-    Notes
-    -----
-    Derivation: docs/05-optimizers.md. Kingma & Ba, Adam: A Method for Stochastic Optimization, 2014.
 
     Examples
     --------
@@ -201,8 +143,8 @@ class Adam(Optimizer):
     """
 
     memory_names = ("m", "v")
-    m: Array
-    v: Array
+    m: Array  # the running mean of g, (P,)
+    v: Array  # the running mean of g², (P,)
 
     def __init__(
         self,

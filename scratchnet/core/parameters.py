@@ -11,24 +11,20 @@ import numpy as np
 
 from scratchnet import kernels
 from scratchnet.arrays import Array
-from scratchnet.checks import listed, named
+from scratchnet.checks import check_type, listed, named
 from scratchnet.core.layer import Layer
 from scratchnet.kernels.memory import empty
 
 Slot = tuple[str, Layer, str]
-"""An array's dotted name, the layer that holds it, and the attribute it is there."""
+"""Where an array is: its dotted name, the layer that holds it, and the attribute."""
 
 
 class Parameters:
-    """θ and dθ of the layers given by name.
+    """θ and dθ of the layers given by name, such as `Parameters(encoder=…, decoder=…)`.
 
-    Moves the values of each layer's parameters and gradients into two flat vectors, and gives each layer views into
-    them in place of its own arrays. A layer that stands in two places is one set of parameters, under its first name.
-
-    Parameters
-    ----------
-    **layers : Layer
-        The parts, such as `encoder=…, decoder=…`.
+    Moves each layer's parameters and gradients into two flat vectors, and gives the layer views into them in place of
+    its own arrays. A layer that is used in two places is one set of parameters, under its first name.
+    docs/05-optimizers.md. One block for all parameters is the idea of Karpathy's llm.c.
 
     Attributes
     ----------
@@ -36,21 +32,8 @@ class Parameters:
         θ and ∂L/∂θ.
     layers : dict
         The parts as given.
-    slots : list of (str, Layer, str)
-        Each parameter's dotted name, the layer that holds it, and the attribute it is there.
-    state_slots : list of (str, Layer, str)
-        The same for the arrays that are not trained.
-
-    Raises
-    ------
-    TypeError
-        If the layers' dtypes differ.
-    ValueError
-        If there is nothing to train.
-
-    Notes
-    -----
-    docs/05-optimizers.md. The idea of one block for all parameters is that of Karpathy's llm.c.
+    slots, state_slots : list of (str, Layer, str)
+        Where each parameter is, and each array that is kept but not trained: its dotted name, layer and attribute.
 
     Examples
     --------
@@ -64,26 +47,21 @@ class Parameters:
     array([7., 7.], dtype=float32)
     """
 
-    theta: Array
-    dtheta: Array
-
     def __init__(self, **layers: Layer):
-        self.layers = layers
         for name, layer in layers.items():
-            if not isinstance(layer, Layer):
-                raise TypeError(f"Parameters expects {name} to be a layer, got {named(layer)}.")
+            check_type("Parameters", name, layer, Layer, "a layer")
+        self.layers = layers
         self.slots = slots_of(layers, "parameter_names")
         self.state_slots = slots_of(layers, "state_names")
         if not self.slots:
             came = f"none in {listed(layers)}" if layers else "no layers"
             raise ValueError(f"Parameters expects layers with parameters, got {came}.")
-        dtypes = {name: getattr(part, attribute).dtype for name, part, attribute in self.slots}
-        if len(set(dtypes.values())) > 1:
-            first, *others = dtypes.items()
-            other = next(item for item in others if item[1] != first[1])
-            raise TypeError(
-                f"Parameters expects one dtype for all layers, got {first[1]} in {first[0]}, {other[1]} in {other[0]}."
-            )
+        first, *others = ((name, getattr(part, attribute).dtype) for name, part, attribute in self.slots)
+        for name, dtype in others:
+            if dtype != first[1]:
+                raise TypeError(
+                    f"Parameters expects one dtype for all layers, got {first[1]} in {first[0]}, {dtype} in {name}."
+                )
         self.theta, self.dtheta = (
             _in_a_row([getattr(part, f"{d}{attribute}") for _, part, attribute in self.slots]) for d in ("", "d")
         )
@@ -116,9 +94,9 @@ class Parameters:
             if getattr(part, held) is not view:
                 path = next(name.removesuffix(attribute) for name, owner, attribute in self.slots if owner is part)
                 raise ValueError(
-                    f"{path}{held} is no longer part of this model's θ: it was replaced by another array, or its layer "
-                    f"was given to another model; write values with {held}[...] = …, and give each model layers of its "
-                    "own."
+                    f"{path}{held} is no longer part of this model's θ: it was replaced by another array, or its "
+                    f"layer was given to another model; write values with {held}[...] = …, and give each model layers "
+                    "of its own."
                 )
 
     def __len__(self) -> int:
@@ -135,7 +113,7 @@ class Parameters:
 
 
 def parts_of(layers: Mapping[str, Layer]) -> list[tuple[str, Layer]]:
-    """Each layer at or below these, once, under its first dotted name; where that is "", a part's name begins it."""
+    """Each layer at or below these, once, under its first dotted name, which leaves out a first word of ""."""
     parts: dict[int, tuple[str, Layer]] = {}  # by identity, so that a layer used twice counts once
     for name, layer in layers.items():
         for path, part in layer.walk(name):
@@ -144,7 +122,7 @@ def parts_of(layers: Mapping[str, Layer]) -> list[tuple[str, Layer]]:
 
 
 def slots_of(layers: Mapping[str, Layer], kind: str) -> list[Slot]:
-    """The dotted name, the layer and the attribute of each array that they have of a kind, such as "state_names"."""
+    """Where their arrays are of one kind, "parameter_names" or "state_names"."""
     return [
         (f"{path}.{attribute}".removeprefix("."), part, attribute)
         for path, part in parts_of(layers)
@@ -153,7 +131,7 @@ def slots_of(layers: Mapping[str, Layer], kind: str) -> list[Slot]:
 
 
 def state_arrays(slots: list[Slot]) -> dict[str, Array]:
-    """The arrays that layers keep and do not train, by name; a NumPy scalar counts as an array without axes."""
+    """The arrays in these slots, by name; a NumPy scalar counts as an array without axes."""
     found = {}
     for name, part, attribute in slots:
         value = getattr(part, attribute, None)
@@ -164,22 +142,17 @@ def state_arrays(slots: list[Slot]) -> dict[str, Array]:
 
 
 def set_state(slots: list[Slot], arrays: Mapping[str, Array]) -> None:
-    """Give the layers these states, in the arrays that they have where these can be written to."""
+    """Put these arrays into the slots: in place, where what is there fits and can be written to."""
     for name, part, attribute in slots:
-        held = getattr(part, attribute)
-        if isinstance(held, np.ndarray) and held.flags.writeable and alike(held, arrays[name]):
-            held[...] = arrays[name]
+        held, new = getattr(part, attribute), arrays[name]
+        in_place = isinstance(held, np.ndarray) and held.flags.writeable
+        if in_place and (held.shape, held.dtype) == (new.shape, new.dtype):
+            held[...] = new
         else:
-            setattr(part, attribute, arrays[name].copy()[()])
-
-
-def alike(a: Array, b: Array) -> bool:
-    """Whether they have one shape and one type."""
-    return (a.shape, a.dtype) == (b.shape, b.dtype)
+            setattr(part, attribute, new.copy()[()])
 
 
 def _in_a_row(arrays: list[Array]) -> Array:
-    """All their numbers, one array after the other."""
     row = empty((sum(array.size for array in arrays),), arrays[0].dtype)
     return np.concatenate([array.ravel() for array in arrays], out=row)
 

@@ -1,29 +1,15 @@
-"""Layers one after the other; the way back runs through them last to first. That is the chain rule."""
+"""Layers one after the other; the backward pass runs through them last to first. That is the chain rule."""
 
 from scratchnet.arrays import Array, Backward
-from scratchnet.checks import named
+from scratchnet.checks import check_type
 from scratchnet.core.layer import Layer, without_dx
 
 
 class Sequential(Layer):
-    """y = fₖ(… f₂(f₁(x))).
+    """y = fₖ(… f₂(f₁(x))), of at least one layer, f₁ first.
 
-    Parameters
-    ----------
-    *layers : Layer
-        f₁, f₂, …, in the order of forward.
-
-    Raises
-    ------
-    TypeError
-        If something is not a `Layer`.
-    ValueError
-        If there is no layer.
-
-    Notes
-    -----
     Derivation: docs/03-dense.md, the chain rule. `backward(dy, need_dx=False)` stops at the first layer that has
-    parameters, and computes nothing that only the data's gradient would need.
+    parameters: below it, only the data's gradient is left to compute.
 
     Examples
     --------
@@ -42,9 +28,8 @@ class Sequential(Layer):
         if not layers:
             raise ValueError("Sequential expects at least one layer, got none.")
         for i, layer in enumerate(layers):
-            if not isinstance(layer, Layer):
-                hint = ": put a * before a list of layers" if isinstance(layer, list | tuple) else ""
-                raise TypeError(f"Sequential expects layers, got {named(layer)} at position {i}{hint}.")
+            hint = ": put a * before a list of layers" if isinstance(layer, list | tuple) else ""
+            check_type("Sequential", f"argument {i}", layer, Layer, "a layer", hint)
         self.layers = layers
         self.n_in = layers[0].n_in
         trained = [any(part.parameter_names for _, part in layer.walk("")) for layer in layers]

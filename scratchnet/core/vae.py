@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.checks import check_choice, check_count, check_number, check_rng, check_same
+from scratchnet.checks import check_count, check_number, check_rng, check_shape
 from scratchnet.core.gaussian import kl_standard_normal, noise_like, sample_gaussian
 from scratchnet.core.layer import Layer, without_dx
-from scratchnet.core.likelihood import Bernoulli, Gaussian, Likelihood, check_likelihood
+from scratchnet.core.likelihood import Likelihood, check_likelihood
 from scratchnet.core.model import Loss, Model, trace_layers
 from scratchnet.errors import ShapeError
 
@@ -18,6 +18,10 @@ class VAE(Model):
 
     q(z|x) = N(μ, σ²) has its μ and log σ² from the encoder; p(x|z) has its parameters from the decoder; the
     expectation is taken over one sample z = μ + σ ⊙ ε per image.
+
+    Derivation: docs/11-vae.md (the ELBO), docs/12-vae-gradients.md (the backward pass),
+    docs/15-beta-and-importance-weighting.md (β). Kingma & Welling, Auto-Encoding Variational Bayes, 2013; Higgins et
+    al., beta-VAE, 2017.
 
     Parameters
     ----------
@@ -31,33 +35,8 @@ class VAE(Model):
     sigma : float
         The fixed standard deviation of a "gaussian" pixel, in units of pixel brightness.
     beta : float
-        The weight of the KL, at least 0. Since both terms are summed over their dimensions and averaged over images,
-        this is the effective β: no reduction hides another factor.
-
-    Attributes
-    ----------
-    parameters : Parameters
-    latent : int or None
-        L, where the decoder's first layer fixes it.
-    unit : str
-        "nats/image".
-
-    Raises
-    ------
-    DataError
-        If an x for "bernoulli" is not in [0, 1].
-    ShapeError
-        If the encoder's output is not [mu | logvar] of the decoder's width, or x does not fit.
-    TypeError
-        If a part is not a layer, a likelihood lacks a method, or the dtypes of layers and data differ.
-    ValueError
-        If likelihood is unknown, or sigma or beta out of range.
-
-    Notes
-    -----
-    Derivation: docs/11-vae.md (the ELBO), docs/12-vae-gradients.md (the way back),
-    docs/15-beta-and-importance-weighting.md (β). Kingma & Welling, Auto-Encoding Variational Bayes, 2013; Higgins et
-    al., beta-VAE, 2017.
+        The weight of the KL, at least 0. Both terms are summed over their dimensions and averaged over images, so this
+        is the effective β: no reduction hides another factor.
 
     Examples
     --------
@@ -85,20 +64,17 @@ class VAE(Model):
         beta: float = 1.0,
     ):
         sigma = check_number("VAE", "sigma", sigma, 0, open_low=True)
-        if isinstance(likelihood, str):
-            check_choice("VAE", "likelihood", likelihood, ("bernoulli", "gaussian"))
-            likelihood = Gaussian(sigma) if likelihood == "gaussian" else Bernoulli()
-        check_likelihood("VAE", likelihood)
-        super().__init__(encoder, decoder)
-        self.likelihood: Likelihood = likelihood
-        self.pixels_are_probabilities = bool(getattr(likelihood, "pixels_are_probabilities", False))
+        self.likelihood = check_likelihood("VAE", likelihood, sigma)
+        self.pixels_are_probabilities = bool(getattr(self.likelihood, "pixels_are_probabilities", False))
         self.beta = check_number("VAE", "beta", beta, 0)
-        self.latent = decoder.n_in
+        super().__init__(encoder, decoder)  # last: it moves the layers' arrays into θ
+        self.latent = decoder.n_in  # L, where the decoder's first layer fixes it
 
     def loss(self, x: Array, rng: np.random.Generator | None = None, *, eps: Array | None = None) -> Loss:
         """The loss on a batch x (N, D), with the noise ε (N, L) given as `eps` or drawn from `rng`."""
         mu, logvar, encoder_backward = self._posterior(x)  # (N, L) each
-        eps = self._noise(mu, rng, eps)
+        if eps is None:
+            eps = noise_like(mu, check_rng("VAE.loss without eps", rng))
         kl, dmu_of_kl, dlogvar_of_kl = kl_standard_normal(mu, logvar)
         z, sample_backward = sample_gaussian(mu, logvar, eps)  # z (N, L)
         y, decoder_backward = self.decoder.forward(z)  # y (N, D)
@@ -143,26 +119,16 @@ class VAE(Model):
         yield from trace_layers("encoder", self.encoder, x)
         mu, logvar = self.encode(x)
         yield "the log-variance", logvar
-        z, _ = sample_gaussian(mu, logvar, self._noise(mu, rng, None))
+        z, _ = sample_gaussian(mu, logvar, noise_like(mu, rng))
         yield "the sample z = μ + σ ⊙ ε", z
-        *layers, (last, y) = trace_layers("decoder", self.decoder, z)
-        yield from layers
-        yield f"{last}, the logits" if self.pixels_are_probabilities else last, y
+        yield from trace_layers("decoder", self.decoder, z, ", the logits" if self.pixels_are_probabilities else "")
 
     def _posterior(self, x: Array):
         self._check_images(x)
         stats, encoder_backward = self.encoder.forward(x)  # (N, 2L)
-        latent = stats.shape[-1] // 2 if self.latent is None else self.latent
-        if stats.shape != (len(x), 2 * latent):
-            width = "an even width" if self.latent is None else f"width {2 * latent}, twice what the decoder takes"
-            raise ShapeError(f"VAE expects the encoder to return [mu | logvar] of {width}, got {stats.shape}.")
-        return stats[:, :latent], stats[:, latent:], encoder_backward
-
-    def _noise(self, mu: Array, rng: np.random.Generator | None, eps: Array | None) -> Array:
-        if eps is None:
-            return noise_like(mu, check_rng("VAE.loss without eps", rng))
-        check_same("VAE.loss", "eps", eps, "mu", mu)
-        return eps
+        L = stats.shape[-1] // 2 if self.latent is None else self.latent
+        check_shape("VAE", "the encoder's output", stats, len(x), 2 * L, hint=": [mu | logvar] is twice as wide as z")
+        return stats[:, :L], stats[:, L:], encoder_backward
 
     def __repr__(self) -> str:
         return (

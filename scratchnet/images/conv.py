@@ -1,7 +1,7 @@
 """Convolution and its adjoint: one small set of weights, used at every place of the image.
 
-Both layers are made of the same three sums: y from x and W, x from y and W, W from x and y. What is the way forward of
-one is the way back of the other.
+Both layers are made of the same three sums: y from x and W, x from y and W, W from x and y. What is the forward pass
+of one is the backward pass of the other.
 """
 
 import math
@@ -14,7 +14,8 @@ from scratchnet import kernels
 from scratchnet.arrays import Array, Backward
 from scratchnet.checks import as_written, check_dy, check_float_type, check_images, check_length, check_pair, check_rng
 from scratchnet.core.layer import Layer
-from scratchnet.errors import ShapeError
+
+Pair = tuple[int, int]
 
 
 class _Convolution(Layer):
@@ -27,10 +28,10 @@ class _Convolution(Layer):
         self,
         c_in: int,
         c_out: int,
-        kernel_size: int | tuple[int, int],
+        kernel_size: int | Pair,
         *,
-        stride: int | tuple[int, int] = 1,
-        padding: int | tuple[int, int] = 0,
+        stride: int | Pair = 1,
+        padding: int | Pair = 0,
         rng: np.random.Generator,
         dtype: DTypeLike = np.float32,
     ):
@@ -42,41 +43,38 @@ class _Convolution(Layer):
         self.padding = check_pair(where, "padding", padding, least=0)
         check_rng(where, rng)
         dtype = check_float_type(where, dtype)
+        channels, self.fan_in, self._least = self._sizes()
         bound = 1 / np.sqrt(self.fan_in)
-        self.W = rng.uniform(-bound, bound, (*self.channels, *self.kernel_size)).astype(dtype)
+        self.W = rng.uniform(-bound, bound, (*channels, *self.kernel_size)).astype(dtype)
         self.b = np.zeros(self.c_out, dtype)
         self.dW = np.zeros_like(self.W)
         self.db = np.zeros_like(self.b)
 
-    @property
     @abstractmethod
-    def fan_in(self) -> int:
-        """How many products are added up in one number of y, away from the border."""
-
-    @property
-    @abstractmethod
-    def channels(self) -> tuple[int, int]:
-        """The first two axes of W."""
+    def _sizes(self) -> tuple[Pair, int, Pair]:
+        """W's first two axes, the number of products summed in one number of y, and the smallest image taken."""
 
     def __repr__(self) -> str:
-        options = "".join(
-            f", {name}={as_written(value)}"
-            for name, value, default in (("stride", self.stride, (1, 1)), ("padding", self.padding, (0, 0)))
-            if value != default
-        )
-        return f"{type(self).__name__}({self.c_in}, {self.c_out}, {as_written(self.kernel_size)}{options})"
+        stride = "" if self.stride == (1, 1) else f", stride={as_written(self.stride)}"
+        padding = "" if self.padding == (0, 0) else f", padding={as_written(self.padding)}"
+        size = as_written(self.kernel_size)
+        return f"{type(self).__name__}({self.c_in}, {self.c_out}, {size}{stride}{padding})"
 
 
 class Conv2D(_Convolution):
-    r"""y[n, m, p, q] = b[m] + Σ_cij W[m, c, i, j] x̃[n, c, s p + i, s q + j], where x̃ is x with zeros around it.
+    """y[n, m, p, q] = b[m] + Σ_cij W[m, c, i, j] x̃[n, c, s p + i, s q + j], where x̃ is x with zeros around it.
 
-    The kernel is not flipped: what is computed is the correlation, as is usual for networks [1]_. W starts uniform in
-    ±1/√(c_in kh kw), so that a sum of that many terms does not grow with their number; b starts at zero.
+    The kernel is not flipped: this is the correlation, as is usual for networks. An image of H rows becomes one of
+    ⌊(H + 2 padding − kh) / stride⌋ + 1. W (c_out, c_in, kh, kw) starts uniform in ±1/√(c_in kh kw), so that a sum of
+    that many terms does not grow with their number; b (c_out,) starts at zero.
+
+    Derivation: docs/06-convolution.md. LeCun et al., Backpropagation Applied to Handwritten Zip Code Recognition, 1989;
+    Dumoulin & Visin, A guide to convolution arithmetic for deep learning, 2016.
 
     Parameters
     ----------
     c_in, c_out : int
-        C and M, the channels that come and go.
+        C and M, the channels of x and y.
     kernel_size : int or pair of int
         kh and kw, the height and width of the kernel.
     stride : int or pair of int
@@ -86,29 +84,7 @@ class Conv2D(_Convolution):
     rng : numpy.random.Generator
         Draws W.
     dtype : float type
-        Of W and b, and so of all that passes through.
-
-    Attributes
-    ----------
-    W, dW : (c_out, c_in, kh, kw)
-    b, db : (c_out,)
-
-    Raises
-    ------
-    ShapeError
-        From `forward`, if x is not (N, c_in, H, W) or no kernel fits into the padded image; from the way back, if dy
-        is not in the shape of y. An image of H rows becomes one of ⌊(H + 2 padding − kh) / stride⌋ + 1.
-    TypeError
-        If an array is not of the layer's dtype, or `rng` is not a Generator.
-
-    Notes
-    -----
-    Derivation: docs/06-convolution.md.
-
-    References
-    ----------
-    .. [1] LeCun et al., Backpropagation Applied to Handwritten Zip Code Recognition, 1989; Dumoulin & Visin, A guide
-       to convolution arithmetic for deep learning, 2016.
+        Of W and b, and so of x and y.
 
     Examples
     --------
@@ -124,20 +100,12 @@ class Conv2D(_Convolution):
     array([[[[41., 94.]]]])
     """
 
-    @property
-    def fan_in(self) -> int:
-        return self.c_in * math.prod(self.kernel_size)
+    def _sizes(self) -> tuple[Pair, int, Pair]:
+        height, width = (max(1, k - 2 * p) for k, p in zip(self.kernel_size, self.padding, strict=True))
+        return (self.c_out, self.c_in), self.c_in * math.prod(self.kernel_size), (height, width)
 
-    @property
-    def channels(self) -> tuple[int, int]:
-        return self.c_out, self.c_in
-
-    def forward(self, x: Array) -> tuple[Array, Backward]:  # x (N, C, H, B)
-        check_images(self, "x", x, self.c_in, self.W.dtype)
-        for length, k, p in zip(x.shape[2:], self.kernel_size, self.padding, strict=True):
-            if length == 0 or length + 2 * p < k:
-                least = " × ".join(str(max(1, k - 2 * p)) for k, p in zip(self.kernel_size, self.padding, strict=True))
-                raise ShapeError(f"{self!r} expects images of at least {least} pixels, got x of shape {x.shape}.")
+    def forward(self, x: Array) -> tuple[Array, Backward]:  # x (N, C, H, W)
+        check_images(self, "x", x, self.c_in, self.W.dtype, self._least)
         how = self.stride, self.padding
         y = kernels.conv2d(x, self.W, self.b, *how)  # y = W ∗ x + b        (N, M, P, Q)
 
@@ -151,49 +119,24 @@ class Conv2D(_Convolution):
 
 
 class ConvTranspose2D(_Convolution):
-    r"""The adjoint of a convolution: y[n, m, s p + i − padding, …] = b[m] + Σ W[c, m, i, j] x[n, c, p, q].
+    """The adjoint of a convolution: y[n, m, s p + i − padding, …] = b[m] + Σ W[c, m, i, j] x[n, c, p, q].
 
-    Each pixel of x lays down a copy of the kernel, `stride` apart from the next; where copies overlap they add up. This
-    is the way back of `Conv2D` with the same W, and `Conv2D` is the way back of this: it is also called a
-    fractionally strided convolution [1]_, and, wrongly, a deconvolution. W starts uniform in ±1/√n, n being the most
-    kernels that overlap in a pixel, times c_in; b starts at zero.
+    Each pixel of x lays down a copy of the kernel, `stride` apart from the next; where copies overlap they add up. An
+    image of H rows becomes one of (H − 1) stride + kh − 2 padding. This is the backward pass of `Conv2D` with the same
+    W, and `Conv2D` is the backward pass of this; it is also called a fractionally strided convolution and, wrongly, a
+    deconvolution. W (c_in, c_out, kh, kw) starts uniform in ±1/√n, where n is c_in times the most kernels that overlap
+    in a pixel; b (c_out,) starts at zero.
+
+    Derivation: docs/06-convolution.md. Zeiler et al., Deconvolutional Networks, 2010; Dumoulin & Visin, 2016.
 
     Parameters
     ----------
-    c_in, c_out : int
-        C and M, the channels that come and go.
-    kernel_size : int or pair of int
-        kh and kw, the height and width of the kernel.
+    c_in, c_out, kernel_size, rng, dtype
+        As for `Conv2D`.
     stride : int or pair of int
         s, how many pixels lie between one kernel and the next, down and across.
     padding : int or pair of int
         Rows that are cut off above and below, and columns left and right.
-    rng : numpy.random.Generator
-        Draws W.
-    dtype : float type
-        Of W and b, and so of all that passes through.
-
-    Attributes
-    ----------
-    W, dW : (c_in, c_out, kh, kw)
-    b, db : (c_out,)
-
-    Raises
-    ------
-    ShapeError
-        From `forward`, if x is not (N, c_in, H, W) or nothing is left of the image; from the way back, if dy is not in
-        the shape of y. An image of H rows becomes one of (H − 1) stride + kh − 2 padding.
-    TypeError
-        If an array is not of the layer's dtype, or `rng` is not a Generator.
-
-    Notes
-    -----
-    Derivation: docs/06-convolution.md.
-
-    References
-    ----------
-    .. [1] Zeiler et al., Deconvolutional Networks, 2010; Dumoulin & Visin, A guide to convolution arithmetic for deep
-       learning, 2016.
 
     Examples
     --------
@@ -207,25 +150,16 @@ class ConvTranspose2D(_Convolution):
     array([[[[ 5., 10.]]]])
     """
 
-    @property
-    def fan_in(self) -> int:
-        overlaps = (-(-k // s) for k, s in zip(self.kernel_size, self.stride, strict=True))
-        return self.c_in * math.prod(overlaps)
+    def _sizes(self) -> tuple[Pair, int, Pair]:
+        sizes = list(zip(self.kernel_size, self.stride, self.padding, strict=True))
+        overlaps = math.prod(-(-k // s) for k, s, _ in sizes)
+        height, width = (max(1, 1 - (k - 2 * p - 1) // s) for k, s, p in sizes)  # so that something is left of y
+        return (self.c_in, self.c_out), self.c_in * overlaps, (height, width)
 
-    @property
-    def channels(self) -> tuple[int, int]:
-        return self.c_in, self.c_out
-
-    def forward(self, x: Array) -> tuple[Array, Backward]:  # x (N, C, H, B)
-        check_images(self, "x", x, self.c_in, self.W.dtype)
-        size = tuple(
-            (length - 1) * s + k - 2 * p
-            for length, k, s, p in zip(x.shape[2:], self.kernel_size, self.stride, self.padding, strict=True)
-        )
-        if 0 in x.shape[2:] or min(size) < 1:
-            raise ShapeError(
-                f"{self!r} expects images that are larger than what padding cuts off, got x of shape {x.shape}."
-            )
+    def forward(self, x: Array) -> tuple[Array, Backward]:  # x (N, C, H, W)
+        check_images(self, "x", x, self.c_in, self.W.dtype, self._least)
+        sizes = zip(x.shape[2:], self.kernel_size, self.stride, self.padding, strict=True)
+        size = tuple((length - 1) * s + k - 2 * p for length, k, s, p in sizes)
         how = self.stride, self.padding
         y = kernels.conv2d_transpose(x, self.W, self.b, *how, size)  # y = Wᵀ ∗ x + b       (N, M, P, Q)
 
@@ -233,6 +167,6 @@ class ConvTranspose2D(_Convolution):
             check_dy(self, dy, y)
             kernels.add_conv2d_weights(self.dW, dy, x, *how)  # dW += Σₙₚ x dy       (C, M, kh, kw)
             kernels.add_channel_sums(self.db, dy)  # db += Σₙₚ dy         (M,)
-            return kernels.conv2d(dy, self.W, 0, *how) if need_dx else None  # dx = W ∗ dy          (N, C, H, B)
+            return kernels.conv2d(dy, self.W, 0, *how) if need_dx else None  # dx = W ∗ dy          (N, C, H, W)
 
         return y, backward

@@ -1,38 +1,27 @@
-"""Pooling: of each window of an image, one number is left."""
+"""Pooling: one number is left of each window of an image."""
 
 from scratchnet import kernels
 from scratchnet.arrays import Array, Backward
 from scratchnet.checks import as_written, check_dy, check_images, check_pair
 from scratchnet.core.layer import Layer
-from scratchnet.errors import ShapeError
 
 
 class MaxPool2D(Layer):
     """y[n, c, p, q] = the largest of x[n, c, s p + i, s q + j] over the window, i < kh and j < kw.
 
-    The gradient goes to that pixel alone; to the first, row by row, if several are largest. A NaN is larger than any
-    number. Rows and columns that fill no window are left out.
+    The gradient goes to that pixel alone; if several are largest, to the first, row by row. NaN counts as larger than
+    any number. An image of H rows becomes one of ⌊(H − kh) / stride⌋ + 1: rows that fill no window are left out.
+
+    Derivation: docs/06-convolution.md. Ranzato, Huang, Boureau & LeCun, Unsupervised Learning of Invariant Feature
+    Hierarchies with Applications to Object Recognition, 2007.
 
     Parameters
     ----------
     kernel_size : int or pair of int
         kh and kw, the height and width of the window.
     stride : int or pair of int, optional
-        s, how many pixels lie between one window and the next; the window's size, unless it is given. Windows overlap
-        where it is less.
-
-    Raises
-    ------
-    ShapeError
-        From `forward`, if x is not (N, C, H, W) or is smaller than a window; from the way back, if dy is not in the
-        shape of y. An image of H rows becomes one of ⌊(H − kh) / stride⌋ + 1.
-    TypeError
-        If x is not an array of floats.
-
-    Notes
-    -----
-    Derivation: docs/06-convolution.md. Ranzato, Huang, Boureau & LeCun, Unsupervised Learning of Invariant Feature
-    Hierarchies with Applications to Object Recognition, 2007.
+        s, how many pixels lie between one window and the next; by default the window's size. If it is smaller, windows
+        overlap.
 
     Examples
     --------
@@ -49,11 +38,8 @@ class MaxPool2D(Layer):
         self.kernel_size = check_pair("MaxPool2D", "kernel_size", kernel_size)
         self.stride = self.kernel_size if stride is None else check_pair("MaxPool2D", "stride", stride)
 
-    def forward(self, x: Array) -> tuple[Array, Backward]:  # x (N, C, H, B)
-        check_images(self, "x", x)
-        if any(length < k for length, k in zip(x.shape[2:], self.kernel_size, strict=True)):
-            least = " × ".join(map(str, self.kernel_size))
-            raise ShapeError(f"{self!r} expects images of at least {least} pixels, got x of shape {x.shape}.")
+    def forward(self, x: Array) -> tuple[Array, Backward]:  # x (N, C, H, W)
+        check_images(self, "x", x, "C", None, self.kernel_size)
         how = self.kernel_size, self.stride
         y = kernels.max_pool(x, *how)  # y = max over the window   (N, C, P, Q)
 

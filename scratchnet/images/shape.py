@@ -1,4 +1,4 @@
-"""Layers that move no number, only the axes: rows become images and images rows."""
+"""Layers that leave the numbers alone and change only the axes: rows become images and images rows."""
 
 import math
 
@@ -9,21 +9,9 @@ from scratchnet.errors import ShapeError
 
 
 class Reshape(Layer):
-    """y = x with each example in another shape: (N, …) → (N, *shape), in row-major order.
+    """y = x with each example in another shape, an int or a tuple: (N, …) → (N, *shape), in row-major order.
 
-    Parameters
-    ----------
-    shape : int or tuple of int
-        The shape of one example, without the batch axis.
-
-    Raises
-    ------
-    ShapeError
-        From `forward`, if an example does not hold as many numbers as `shape`.
-
-    Notes
-    -----
-    The derivative moves back what was moved: docs/04-activations-and-losses.md.
+    Derivation: docs/04-activations-and-losses.md.
 
     Examples
     --------
@@ -40,18 +28,10 @@ class Reshape(Layer):
 
     def forward(self, x: Array) -> tuple[Array, Backward]:  # x (N, …)
         check_floats(self, "x", x)
-        if x.ndim == 0 or math.prod(x.shape[1:]) != self.n_in:
-            raise ShapeError(
-                f"{self!r} expects {self.n_in} numbers an example, got x of shape {x.shape}, "
-                f"{math.prod(x.shape[1:])} an example."
-            )
-        y = _reshaped(x, (len(x), *self.shape))  # (N, *shape)
-
-        def backward(dy: Array) -> Array:
-            check_dy(self, dy, y)
-            return _reshaped(dy, x.shape)
-
-        return y, backward
+        D = math.prod(x.shape[1:])
+        if x.ndim == 0 or self.n_in != D:
+            raise ShapeError(f"{self!r} expects {self.n_in} numbers an example, got {D} in x of shape {x.shape}.")
+        return _reshape(self, x, self.shape)
 
     def __repr__(self) -> str:
         return f"Reshape({self.shape})"
@@ -60,8 +40,7 @@ class Reshape(Layer):
 class Flatten(Layer):
     """y = x with each example as one row: (N, C, H, W) → (N, C·H·W), in row-major order.
 
-    Raises `ShapeError` if x has no batch axis, or dy is not in the shape of y. The derivative moves back what was
-    moved: docs/04-activations-and-losses.md.
+    Derivation: docs/04-activations-and-losses.md.
 
     Examples
     --------
@@ -75,14 +54,14 @@ class Flatten(Layer):
         check_floats(self, "x", x)
         if x.ndim == 0:
             raise ShapeError("Flatten() expects x of shape (N, …), got a single number.")
-        y = _reshaped(x, (len(x), math.prod(x.shape[1:])))  # (N, D)
-
-        def backward(dy: Array) -> Array:
-            check_dy(self, dy, y)
-            return _reshaped(dy, x.shape)
-
-        return y, backward
+        return _reshape(self, x, (math.prod(x.shape[1:]),))
 
 
-def _reshaped(x: Array, shape: tuple[int, ...]) -> Array:
-    return x.copy(order="C").reshape(shape)  # a copy: y is new, so writing into it leaves x alone
+def _reshape(layer: Layer, x: Array, shape: tuple[int, ...]) -> tuple[Array, Backward]:
+    y = x.copy(order="C").reshape(len(x), *shape)  # a copy: y is new, so writing into it leaves x alone
+
+    def backward(dy: Array) -> Array:
+        check_dy(layer, dy, y)
+        return dy.copy(order="C").reshape(x.shape)
+
+    return y, backward

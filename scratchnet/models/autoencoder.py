@@ -4,18 +4,19 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from scratchnet import kernels
 from scratchnet.arrays import Array, LossFunction
-from scratchnet.checks import check_function, check_rng, check_same
+from scratchnet.checks import check_rng, check_same, check_type
 from scratchnet.core.layer import Layer, without_dx
-from scratchnet.core.losses import bce, bce_with_logits, mse
+from scratchnet.core.losses import meaning_of, mse
 from scratchnet.core.model import Loss, Model, trace_layers
-
-_UNITS = {mse: "squared error/image", bce: "nats/image", bce_with_logits: "nats/image"}
 
 
 class Autoencoder(Model):
     """x̂ = decoder(encoder(x)), trained so that x̂ is like x.
+
+    Derivation: docs/07-autoencoder.md, docs/08-pca.md, docs/09-denoising.md. Hinton & Salakhutdinov, Reducing the
+    Dimensionality of Data with Neural Networks, 2006; Vincent et al., Extracting and Composing Robust Features with
+    Denoising Autoencoders, 2008.
 
     Parameters
     ----------
@@ -27,27 +28,8 @@ class Autoencoder(Model):
     loss : function
         (y, target) → value, dy.
     corrupt : function, optional
-        (x, rng) → a spoilt copy of x, such as `corruption.GaussianNoise(0.5)`. The encoder sees that copy and the loss
-        asks for the clean x: a denoising autoencoder.
-
-    Attributes
-    ----------
-    parameters : Parameters
-    unit : str
-        "squared error/image" or "nats/image", by the loss.
-
-    Raises
-    ------
-    TypeError
-        If a part is not a layer, or the dtypes of layers and data differ.
-    ShapeError
-        If x does not fit the encoder, or the decoder's output does not fit x.
-
-    Notes
-    -----
-    Derivation: docs/07-autoencoder.md, docs/08-pca.md, docs/09-denoising.md. Hinton & Salakhutdinov, Reducing the
-    Dimensionality of Data with Neural Networks, 2006; Vincent et al., Extracting and Composing Robust Features with
-    Denoising Autoencoders, 2008.
+        (x, rng) → a noisy copy of x, such as `corruption.GaussianNoise(0.5)`. The encoder gets that copy and the loss
+        compares with the clean x: a denoising autoencoder.
 
     Examples
     --------
@@ -55,12 +37,11 @@ class Autoencoder(Model):
     >>> rng = np.random.default_rng(0)
     >>> ae = sn.Autoencoder(sn.Dense(4, 2, rng=rng), sn.Dense(2, 4, rng=rng))
     >>> x = np.ones((3, 4), np.float32)
-    >>> ae.encode(x).shape, ae.reconstruct(x).shape
-    ((3, 2), (3, 4))
-    >>> loss = ae.loss(x)
-    >>> loss.backward()
-    >>> bool(np.any(ae.parameters.dtheta)), ae.unit
-    (True, 'squared error/image')
+    >>> ae.encode(x).shape, ae.reconstruct(x).shape, ae.unit
+    ((3, 2), (3, 4), 'squared error/image')
+    >>> ae.loss(x).backward()
+    >>> bool(np.any(ae.parameters.dtheta))
+    True
     """
 
     def __init__(
@@ -70,18 +51,15 @@ class Autoencoder(Model):
         loss: LossFunction = mse,
         corrupt: Callable[[Array, np.random.Generator], Array] | None = None,
     ):
+        check_type("Autoencoder", "loss", loss, Callable, "a function such as sn.mse")
+        if corrupt is not None:
+            check_type("Autoencoder", "corrupt", corrupt, Callable, "a function")
+        self.reconstruction_loss, self.corrupt = loss, corrupt
+        self.unit, self.pixels_are_probabilities, *_ = meaning_of(loss)
         super().__init__(encoder, decoder)
-        for name, function in (("loss", loss), ("corrupt", corrupt)):
-            check_function("Autoencoder", name, function)
-        if loss is None:
-            raise TypeError("Autoencoder expects loss to be a function such as sn.mse, got None.")
-        self.reconstruction_loss = loss
-        self.pixels_are_probabilities = loss in (bce, bce_with_logits)
-        self.corrupt = corrupt
-        self.unit = _UNITS.get(loss, "loss/image")
 
     def loss(self, x: Array, rng: np.random.Generator | None = None) -> Loss:
-        """The reconstruction loss on a batch x (N, D); `rng` is needed where there is something to corrupt with."""
+        """The reconstruction loss on a batch x (N, D); `rng` is needed if x is to be corrupted."""
         self._check_images(x)
         seen = self._corrupted(x, rng)  # x̃ (N, D)
         z, encoder_backward = self.encoder.forward(seen)  # z (N, L)
@@ -105,16 +83,14 @@ class Autoencoder(Model):
         return self.encode(x)
 
     def images(self, y: Array) -> Array:
-        return kernels.sigmoid(y) if self.reconstruction_loss is bce_with_logits else np.clip(y, 0, 1)
+        return meaning_of(self.reconstruction_loss).images(y)
 
     def trace(self, x: Array, rng: np.random.Generator) -> Iterator[tuple[str, Array]]:
         seen = self._corrupted(x, rng)
         yield "the corrupted x", seen
         yield from trace_layers("encoder", self.encoder, seen)
         z, _ = self.encoder.forward(seen)
-        *layers, (last, y) = trace_layers("decoder", self.decoder, z)
-        yield from layers
-        yield f"{last}, the logits" if self.reconstruction_loss is bce_with_logits else last, y
+        yield from trace_layers("decoder", self.decoder, z, meaning_of(self.reconstruction_loss).y)
 
     def _corrupted(self, x: Array, rng: np.random.Generator | None) -> Array:
         if self.corrupt is None:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.checks import check_batch, check_finite, check_labels, check_rows, named
+from scratchnet.checks import check_batch, check_finite, check_labels, check_rows, check_shape, check_type, named
 from scratchnet.core.layer import Layer, without_dx
 from scratchnet.core.losses import check_logits, softmax_cross_entropy
 from scratchnet.core.model import Loss, trace_layers
@@ -19,29 +19,12 @@ _ROWS = 1000  # examples in flight at once
 class Classifier:
     """p(class | x) = softmax(network(x)), trained on (x, labels) by the cross-entropy, with the accuracy beside it.
 
+    Derivation: docs/04-activations-and-losses.md.
+
     Parameters
     ----------
     network : Layer
         Rows (N, D) to logits (N, C).
-
-    Attributes
-    ----------
-    parameters : Parameters
-    unit : str
-        "nats/example".
-
-    Raises
-    ------
-    DataError
-        If x is not finite, or a label not one of the classes.
-    ShapeError
-        If x does not fit the network, or labels do not fit x.
-    TypeError
-        If network is not a layer, or labels are no integers.
-
-    Notes
-    -----
-    Derivation: docs/04-activations-and-losses.md.
 
     Examples
     --------
@@ -61,8 +44,7 @@ class Classifier:
     term = "cross_entropy"
 
     def __init__(self, network: Layer):
-        if not isinstance(network, Layer):
-            raise TypeError(f"Classifier expects network to be a layer, got {named(network)}.")
+        check_type("Classifier", "network", network, Layer, "a layer")
         self.network = network
         self.parameters = Parameters(network=network)
 
@@ -109,16 +91,13 @@ class Classifier:
             came = "1 array" if not others else f"{1 + len(others)} arrays"
             raise TypeError(f"{where} expects (x, labels) to train a Classifier, got {came} for {name}.")
         logits, _ = self.network.forward(x[:1])
-        if logits.ndim != 2:
-            raise ShapeError(f"Classifier expects its network to return (N, C), got {logits.shape} of one example.")
+        check_shape("Classifier", "the network's output", logits, "N", "C")
         labels = "labels" if name == "x" else f"the labels of {name}"
         check_labels(where, labels, others[0], None, logits.shape[1])
 
     def trace(self, batch: tuple[Array, Array], rng: np.random.Generator) -> Iterator[tuple[str, Array]]:
         """Run forward on x and yield (name, output) layer by layer, to find where a number went bad."""
-        *layers, (last, logits) = trace_layers("network", self.network, batch[0])
-        yield from layers
-        yield f"{last}, the logits", logits
+        return trace_layers("network", self.network, batch[0], ", the logits")
 
     def _pair(self, where: str, pair: Any) -> tuple[Array, Array]:
         if not isinstance(pair, tuple | list) or len(pair) != 2:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.checks import check_function, check_length, check_rng, named
+from scratchnet.checks import check_length, check_rng, check_type, named
 from scratchnet.core.layer import Layer
 from scratchnet.core.parameters import Parameters
 from scratchnet.errors import GradientError, LawError
@@ -47,7 +47,7 @@ def check_layer(
     >>> rng = np.random.default_rng(0)
     >>> sn.testing.check_layer(lambda: sn.Dense(3, 2, rng=rng, dtype=np.float64), (5, 3), rng=rng)
     """
-    check_function("check_layer", "make", make)
+    check_type("check_layer", "make", make, Callable, "a function")
     check_rng("check_layer", rng)
     shape = _batch_shape("check_layer", "x_shape", x_shape)
     layer = make()
@@ -107,7 +107,7 @@ def check_loss(
     >>> rng = np.random.default_rng(0)
     >>> sn.testing.check_loss(sn.bce_with_logits, (4, 3), target=lambda rng, shape: rng.random(shape), rng=rng)
     """
-    check_function("check_loss", "f", f)
+    check_type("check_loss", "f", f, Callable, "a function")
     check_rng("check_loss", rng)
     shape = _batch_shape("check_loss", "y_shape", y_shape)
     wanted = np.asarray(target(rng, shape) if callable(target) else target)
