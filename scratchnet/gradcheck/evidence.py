@@ -1,19 +1,19 @@
-"""What is known at one point: the gradients that the way back claims, and the slopes measured there.
+"""What backward claims at one point, and the slopes that are measured there.
 
-Both speak of L = Σ dy ⊙ y, along the same directions. A difference is judged against the largest slope of its array,
-and never more finely than rounding allows a slope to be measured.
+Both are slopes of L = Σ dy ⊙ y along the same directions. A difference is judged relative to the largest slope of its
+array, and never more strictly than rounding allows a slope to be measured.
 """
 
 import contextlib
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
 from scratchnet import kernels
 from scratchnet.arrays import Array
 from scratchnet.gradcheck.numerical import (
+    LADDER,
     STEP,
     Line,
     Probes,
@@ -23,106 +23,17 @@ from scratchnet.gradcheck.numerical import (
     slope,
     steadiest_slope,
 )
-from scratchnet.gradcheck.subject import Point, Subject
+from scratchnet.gradcheck.subject import Point, Subject, d
 
 EXACT = 1e-12
-"""How well a gradient must agree with the complex step, as a part of the array's largest slope."""
+"""How well a gradient must agree with the complex step, relative to the array's largest slope."""
 
 UNDERFLOW = 1e-290
-"""Products of numbers near this size lose digits, or vanish; it counts as zero."""
+"""Products of numbers near this size lose digits or vanish, so that it counts as zero."""
 
 
-@dataclass(frozen=True)
-class Measurement:
-    """One array's slopes along K directions: claimed by the way back, and measured.
-
-    Attributes
-    ----------
-    probes : Probes
-    claimed, central : (K,)
-    exact : (K,) or None
-        By the complex step; None where f is not analytic as it is written.
-    parts : (K, P)
-        What `central` is made of: the examples' shares, or a loss and its terms.
-    kinked : (K,) of bool
-        Where f has a kink.
-    steps, doubts : (K,)
-        Of the central differences: how long they are, and how far off the slope may be.
-    floor : (K,)
-        What the outputs that move are worth; a slope is known to some 1e-9 of it by central difference.
-    """
-
-    probes: Probes
-    claimed: Array
-    central: Array
-    exact: Array | None
-    parts: Array
-    kinked: Array
-    steps: Array
-    doubts: Array
-    floor: Array
-
-    @property
-    def measured(self) -> Array:
-        """The best that is known, (K,)."""
-        return self.central if self.exact is None else self.exact
-
-    @property
-    def vague(self) -> Array:
-        """Where no step gave three digits, (K,) of bool."""
-        return self.doubts > 1e-3 * np.abs(self.central).max(initial=0) + UNDERFLOW
-
-    @property
-    def lost(self) -> Array:
-        """Where no slope is known, so that no number here means anything, (K,) of bool."""
-        return self.kinked | self.vague if self.exact is None else self.kinked
-
-    @property
-    def central_errors(self) -> Array:
-        """|claimed − central| as a part of the array's largest slope, (K,), 0 where it is lost."""
-        return self._errors(self.central, 1e-2)
-
-    @property
-    def exact_errors(self) -> Array | None:
-        """|claimed − exact| as a part of the array's largest slope, (K,), 0 where it is lost."""
-        return None if self.exact is None else self._errors(self.exact, 1e-4)
-
-    def excess(self, tolerance: float) -> Array:
-        """The errors (K,) in units of what is allowed: `tolerance` for central differences, EXACT for complex steps."""
-        beyond_doubt = np.abs(self.claimed - self.central) > self.doubts
-        excess, exact_errors = np.where(beyond_doubt, self.central_errors / tolerance, 0), self.exact_errors
-        if exact_errors is not None:
-            excess = np.maximum(excess, exact_errors / EXACT)
-        return np.where(np.isfinite(self.claimed), excess, np.inf)
-
-    def agrees(self, slopes: Array) -> bool:
-        """Whether these slopes (K,) are the measured ones, to six digits."""
-        known = ~self.lost
-        noise = self.doubts + 1e-8 * self.floor if self.exact is None else np.zeros_like(self.floor)
-        bound = 1e-6 * np.abs(self.measured[known]).max(initial=0) + noise[known] + UNDERFLOW
-        return bool(np.all(np.abs(slopes - self.measured)[known] <= bound))
-
-    def _errors(self, slopes: Array, floor: float) -> Array:
-        largest = np.fmax(np.abs(slopes), np.abs(self.claimed))[~self.lost].max(initial=0)  # fmax: a NaN is none
-        scale = np.maximum(np.maximum(largest, floor * self.floor), UNDERFLOW)
-        return np.where(self.lost, 0, np.abs(self.claimed - slopes) / scale)
-
-
-class Evidence:
-    """Claims and measurements of every gradient at a point.
-
-    Attributes
-    ----------
-    subject : Subject
-    point : Point
-    outcome : Outcome
-        Of forward, with the way back.
-    dy : like outcome.y
-    gradients : Point
-        As the way back gives them.
-    of : dict
-        A `Measurement` for each gradient.
-    """
+class Scene:
+    """f at one point: its outcome, and the evidence about each gradient that backward gives for dy."""
 
     def __init__(
         self,
@@ -131,110 +42,140 @@ class Evidence:
         point: Point,
         dy: Array,
         probes: dict[str, Probes],
-        tolerance: float,
+        tolerance,
     ):
-        self.subject, self.point, self.dy = subject, point, dy
+        self.subject, self.in_complex, self.point, self.dy = subject, in_complex, point, dy
         self.outcome = subject.run(point)
         self.gradients = self.outcome.gradients(dy)
-        self._in_complex = in_complex
-        self._complex_point = {name: x.astype(complex) for name, x in point.items()}
-        self.of = {name: self._measure(name, probes[name], tolerance) for name in self.gradients}
+        self.batch_size = next((len(x) for x in subject.inputs.values() if np.ndim(x)), 1)
+        self.evidence = {name: Evidence(self, name, probes[name], tolerance) for name in self.gradients}
 
     def line(self, name: str, direction: Array) -> Line:
-        """y, as the array moves along a direction."""
+        """y, as an array moves along a direction."""
+        return lambda t: self.subject.run(self.moved(name, t * direction)).y
+
+    def complex_line(self, name: str, direction: Array) -> Line:
+        """y, as an array moves off the real line along a direction."""
+        subject = self.in_complex
+        assert subject is not None
 
         def at(t: complex) -> Array:
-            return self.subject.run(self._moved(name, t, direction)).y
-
-        return at
-
-    def complex_line(self, in_complex: Subject, name: str, direction: Array) -> Line:
-        """y, as the array moves off the real line along a direction."""
-
-        def at(t: complex) -> Array:
-            point = self._complex_point | {name: self._complex_point[name] + t * direction}
             with kernels.use("numpy"), np.errstate(all="ignore"), warnings.catch_warnings():
                 warnings.simplefilter("ignore", np.exceptions.ComplexWarning)
-                return in_complex.run(point).y
+                return subject.run(self.moved(name, t * direction)).y
 
         return at
 
-    def curves(self, name: str, direction: Array, steps: Array) -> tuple[Array, Array]:
-        """The error (S,) of the central difference, and of the complex step, by the step; NaN where there is none."""
-        claimed = (self.gradients[name] * direction).sum()
-        line, size = self.line(name, direction), abs(claimed) or 1.0
-        central, exact = np.full(steps.shape, np.nan), np.full(steps.shape, np.nan)
-        for i, h in enumerate(steps):
-            with contextlib.suppress(ValueError, ArithmeticError), np.errstate(all="ignore"):  # f may not exist there
-                central[i] = abs(self._total(central_difference(line, h)) - claimed) / size
-        if self._in_complex is not None and self.of[name].exact is not None:
-            complex_line = self.complex_line(self._in_complex, name, direction)
-            for i, h in enumerate(steps):
-                with contextlib.suppress(ValueError, ArithmeticError):
-                    exact[i] = abs(self._total(complex_slope(complex_line, h)) - claimed) / size
-        return central, exact
+    def moved(self, name: str, change: Array) -> Point:
+        """The point after a change of one array."""
+        return self.point | {name: self.point[name] + change}
 
-    def claims(self, name: str, dy: Array) -> Array:
-        """The slopes (K,) that the way back claims for another dy."""
-        return self.of[name].probes.along(self.subject.run(self.point).gradients(dy)[name])
 
-    def slope_along(self, name: str, direction: Array) -> float:
+class Evidence:
+    """One array at one point: the slopes (K,) that its gradient claims along the probes, and those measured.
+
+    Attributes
+    ----------
+    slopes : (K,)
+        Central differences, with the fields of `Slope`.
+    exact : (K,) or None
+        Complex steps; None where f is not analytic as it is written.
+    measured : (K,)
+        The better of the two.
+    vague, lost : (K,) of bool
+        Where no step gave three digits; where no slope is known, so that the numbers mean nothing.
+    errors, exact_errors : (K,)
+        |claimed − slopes| and |claimed − exact| relative to the array's largest slope, 0 where it is lost.
+    excess : (K,)
+        These errors divided by what is allowed; the gradient is wrong above 1.
+    wrong, where : (K,) of bool, str
+        Where the first six digits are wrong, and how to say that it is not everywhere.
+    """
+
+    def __init__(self, scene: Scene, name: str, probes: Probes, tolerance: float):
+        self.scene, self.name, self.probes, self.along, self.dx = scene, name, probes, probes.along, d(name)
+        self.x, self.gradient, self.dy, self.y = scene.point[name], scene.gradients[name], scene.dy, scene.outcome.y
+        self.claimed, self.exact = probes.along(self.gradient), None
+        fields = np.dtype(list(Slope.__annotations__.items()))
+        self.slopes = np.array([self._measure(slope, direction) for direction in probes], fields)
+        self._judge(tolerance)
+        still_wrong = 0
+        for k in np.flatnonzero(self.vague | ~(self.errors <= tolerance)).tolist():
+            if still_wrong < 8 or self.vague[k]:  # after eight it is the gradient that is wrong, not the step
+                self.slopes[k] = self._measure(steadiest_slope, probes[k])
+                self._judge(tolerance)
+                still_wrong += self.excess[k] > 1
+        if scene.in_complex is not None:
+            with contextlib.suppress(Exception):  # a formula may do anything with numbers that it was not made for
+                lines = [scene.complex_line(name, direction) for direction in probes]
+                exact = np.array([(self.dy * complex_slope(line)).sum() for line in lines])
+                if self.agrees(exact):
+                    self.exact = exact
+                    self._judge(tolerance)
+
+    def _judge(self, tolerance: float) -> None:
+        """Compare what is claimed with what is measured."""
+        central, doubt, claimed = self.slopes["value"], self.slopes["doubt"], self.claimed
+        self.measured = central if self.exact is None else self.exact
+        self.vague = doubt > 1e-3 * np.abs(central).max(initial=0) + UNDERFLOW
+        self.lost = self.slopes["kinked"] | (self.vague & (self.exact is None))
+        self.errors = self._relative(central, 1e-2)
+        self.exact_errors = self._relative(self.measured, 1e-4)
+        excess = np.where(np.abs(claimed - central) > doubt, self.errors / tolerance, 0)
+        if self.exact is not None:
+            excess = np.maximum(excess, self.exact_errors / EXACT)
+        self.excess = np.where(np.isfinite(claimed), excess, np.inf)
+        self.wrong = ~self.lost & (np.abs(claimed - self.measured) > 1e-6 * np.abs(self.measured).max(initial=0))
+        is_zero = np.abs(claimed) <= 1e-6 * np.abs(claimed).max(initial=0)
+        self.where = "" if np.all(self.wrong | self.lost | is_zero) else ", where it is wrong"
+
+    def agrees(self, slopes: Array) -> bool:
+        """Whether these slopes (K,) are the measured ones, to six digits."""
+        noise = self.slopes["doubt"] + 1e-8 * self.slopes["floor"] if self.exact is None else 0
+        bound = 1e-6 * np.abs(self.measured[~self.lost]).max(initial=0) + noise + UNDERFLOW
+        return bool(np.all((np.abs(slopes - self.measured) <= bound) | self.lost))
+
+    def claims(self, dy: Array) -> Array:
+        """The slopes (K,) that backward claims for another dy."""
+        return self.along(self.scene.subject.run(self.scene.point).gradients(dy)[self.name])
+
+    def slope_along(self, direction: Array) -> float:
         """The slope of L along any direction."""
-        found = steadiest_slope(self.line(name, direction), self.outcome.y, self.scale(name, direction))
-        return self._total(found.dy)
+        return self._measure(steadiest_slope, direction).value
 
-    def slopes_of(self, function: Callable[[Point], float], name: str) -> Array:
-        """The slopes (K,) of another function of the point."""
-        return np.array(
-            [
-                central_difference(
-                    lambda t, direction=direction: np.asarray(function(self._moved(name, t, direction))),
-                    self.scale(name, direction) * STEP,
-                )
-                for direction in self.of[name].probes
-            ]
-        )
+    def slopes_of(self, function: Callable[[Point], float]) -> Array:
+        """The slopes (K,) of another function of the point, by central differences."""
 
-    def scale(self, name: str, direction: Array) -> float:
-        """How large the numbers are that move, at least 1: a step is in proportion."""
-        return max(1.0, np.abs(self.point[name][direction != 0]).max(initial=0).item())
+        def line(direction: Array) -> Line:
+            return lambda t: np.asarray(function(self.scene.moved(self.name, t * direction)))
 
-    def _moved(self, name: str, t: complex, direction: Array) -> Point:
-        return self.point | {name: self.point[name] + t * direction}
+        return np.array([central_difference(line(one), self._scale(one) * STEP) for one in self.probes])
 
-    def _measure(self, name: str, probes: Probes, tolerance: float) -> Measurement:
-        y, gradient = self.outcome.y, self.gradients[name]
-        fits = gradient.shape == self.point[name].shape
-        claimed = probes.along(gradient) if fits else np.full(len(probes), np.nan)
+    def v_curves(self, direction: Array) -> tuple[Array, Array]:
+        """The errors (S,) of central differences and of complex steps on LADDER; NaN where there is no value."""
+        claimed = (self.gradient * direction).sum()
 
-        def joined(slopes: list[Slope], exact: Array | None = None) -> Measurement:
-            parts = np.array([self.outcome.parts(self.dy, one.dy) for one in slopes])
-            floor = np.array([np.abs(self.dy * y)[one.dy != 0].sum() for one in slopes])
-            doubts = np.array([self._total(one.doubt, np.abs(self.dy)) for one in slopes])
-            kinked, steps = np.array([one.kinked for one in slopes]), np.array([one.step for one in slopes])
-            central = self.outcome.total(parts)
-            return Measurement(probes, claimed, central, exact, parts, kinked, steps, doubts, floor)
+        def errors(measure: Callable[[Line, float], Array], line: Line) -> Array:
+            found = np.full(LADDER.shape, np.nan)
+            for i, h in enumerate(LADDER):
+                with contextlib.suppress(ValueError, ArithmeticError), np.errstate(all="ignore"):
+                    found[i] = abs((self.dy * measure(line, h)).sum() - claimed) / (abs(claimed) or 1)
+            return found
 
-        slopes = [slope(self.line(name, d), y, self.scale(name, d)) for d in probes]
-        measurement, settled = joined(slopes), 0
-        for k in np.flatnonzero(measurement.vague | ~(measurement.central_errors <= tolerance)).tolist():
-            if settled == 8 and not measurement.vague[k]:
-                continue  # it is the way back that is wrong; the usual step will do
-            slopes[k] = steadiest_slope(self.line(name, probes[k]), y, self.scale(name, probes[k]))
-            measurement = joined(slopes)
-            settled += not measurement.excess(tolerance)[k] <= 1
-        exact = self._complex_slopes(name, probes)
-        return joined(slopes, exact) if exact is not None and measurement.agrees(exact) else measurement
+        central = errors(central_difference, self.scene.line(self.name, direction))
+        if self.exact is None:
+            return central, np.full(LADDER.shape, np.nan)
+        return central, errors(complex_slope, self.scene.complex_line(self.name, direction))
 
-    def _complex_slopes(self, name: str, probes: Probes) -> Array | None:
-        """By the complex step, (K,), if f can be computed with complex numbers at all."""
-        if self._in_complex is None:
-            return None
-        try:
-            slopes = [complex_slope(self.complex_line(self._in_complex, name, direction)) for direction in probes]
-        except Exception:  # whatever a formula does with numbers that it was not written for
-            return None
-        return np.array([self._total(one) for one in slopes])
+    def _measure(self, method: Callable[[Line, Array, Array, float], Slope], direction: Array) -> Slope:
+        line = self.scene.line(self.name, direction)
+        return method(line, self.y, self.dy, self._scale(direction))
 
-    def _total(self, change: Array, dy: Array | None = None) -> float:
-        return self.outcome.total(self.outcome.parts(self.dy if dy is None else dy, change)).item()
+    def _scale(self, direction: Array) -> float:
+        """The size of the numbers that move, at least 1; a step is proportional to it."""
+        return max(1.0, np.abs(self.x[direction != 0]).max(initial=0).item())
+
+    def _relative(self, slopes: Array, share: float) -> Array:
+        largest = np.fmax(np.abs(slopes), np.abs(self.claimed))[~self.lost].max(initial=0)  # fmax ignores a NaN
+        scale = np.maximum(largest, np.maximum(share * self.slopes["floor"], UNDERFLOW))
+        return np.where(self.lost, 0, np.abs(self.claimed - slopes) / scale)
