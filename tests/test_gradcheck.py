@@ -421,7 +421,7 @@ def test_weights_that_are_reshaped_in_place_of_transposed_are_named():
 
 def test_gradients_that_are_overwritten_are_named():
     error = refusal(Affine(3, 2, overwriting), normal(5, 3))
-    assert error.cause == "accumulation is overwritten"
+    assert error.cause == "gradients are overwritten, not accumulated"
     assert "dW" in str(error)
     assert error.measured == pytest.approx(2 * error.claimed)
 

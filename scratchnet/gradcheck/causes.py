@@ -14,7 +14,7 @@ import numpy as np
 from scratchnet.arrays import Array
 from scratchnet.core.gaussian import noise_like
 from scratchnet.core.vae import VAE
-from scratchnet.gradcheck.evidence import Evidence
+from scratchnet.gradcheck.numerical import Evidence
 from scratchnet.gradcheck.subject import Point
 
 
@@ -33,30 +33,33 @@ class Trial(NamedTuple):
 
 def likeliest(here: Evidence, elsewhere: Evidence) -> str:
     """The first mistake that explains the gradient at both points; "" if none does."""
-    for one in _explanations(here):
-        if any(one.sentence == other.sentence for other in _explanations(elsewhere)):
-            return one.sentence
+    only_digits_are_wrong = here.agrees(here.claimed)
+    for trials in (of_precision,) if only_digits_are_wrong else TRIALS:
+        for sentence in _explanations(here, trials):
+            if sentence in _explanations(elsewhere, trials):
+                return sentence
     return ""
 
 
-def _explanations(e: Evidence) -> Iterator[Trial]:
-    only_rounded = e.agrees(e.claimed)  # six digits are right, and undoing anything would leave them right
-    near = 1e-12 * np.abs(e.claimed).max(initial=0)
-    for trials in (of_the_gradient, of_a_product, of_scale, of_a_loss, of_each_element, of_place):
-        with np.errstate(all="ignore"), contextlib.suppress(ValueError, ArithmeticError):  # not defined everywhere
-            for one in trials(e):
-                is_claimed = one.mistaken is None or np.all(np.abs(one.mistaken - e.claimed) <= near)
-                if only_rounded and one.name != "single_precision":
-                    return
-                if is_claimed and (one.undone is None or e.agrees(one.undone)):
-                    yield one
+def _explanations(e: Evidence, trials: Callable[[Evidence], Iterator[Trial]]) -> list[str]:
+    found, near = [], 1e-12 * np.abs(e.claimed).max(initial=0)
+    with np.errstate(all="ignore"), contextlib.suppress(ValueError, ArithmeticError):  # f is not defined everywhere
+        for _, sentence, undone, mistaken in trials(e):
+            is_claimed = mistaken is None or np.all(np.abs(mistaken - e.claimed) <= near)
+            if is_claimed and (undone is None or e.agrees(undone)):
+                found.append(sentence)
+    return found
+
+
+def of_precision(e: Evidence) -> Iterator[Trial]:
+    """A detour through float32."""
+    told = f"{e.dx} is right to the digits of float32: something in the backward pass is in single precision"
+    yield Trial("single_precision", told, e.claimed, e.along(e.gradient.astype(np.float32)))
 
 
 def of_the_gradient(e: Evidence) -> Iterator[Trial]:
     """Mistakes that show in the gradient alone."""
     dx, g = e.dx, e.gradient
-    told = f"{dx} is right to the digits of float32: something in the backward pass is in single precision"
-    yield Trial("single_precision", told, e.claimed, e.along(g.astype(np.float32)))
     told = f"{dx} is zero everywhere: nothing in the backward pass reaches it"
     yield Trial("nothing_flows", told, None, 0 * e.along(g))
     for other in e.scene.evidence.values():
@@ -131,17 +134,18 @@ def of_a_loss(e: Evidence) -> Iterator[Trial]:
     if not names:
         return
     of_terms = np.array([e.slopes_of(lambda point, t=t: run(point).y[1 + t]) for t in range(len(names))]).T  # (K, T)
-    weights, found = (np.linalg.lstsq(of_terms[e.wrong], one[e.wrong], 1e-6) for one in (e.measured, e.claimed))
-    told = []
-    for name, weight, amount in zip(names, weights[0], found[0], strict=True):
-        if abs(amount) < 1e-4 * abs(weight):
-            told.append(f"the gradient of the {name} is missing")
-        elif np.isclose(amount, -weight, rtol=1e-4):
-            told.append(f"the gradient of the {name} has the wrong sign")
-        elif not np.isclose(amount, weight, rtol=1e-4):
-            told.append(f"the gradient of the {name} enters {amount / weight:.6g} times")
-    if told and found[2] == len(names):
-        undone = e.claimed + np.where(e.wrong, of_terms @ (weights[0] - found[0]), 0)
+    (weights, *_), (amounts, _, rank, _) = (
+        np.linalg.lstsq(of_terms[e.wrong], slopes[e.wrong], 1e-6) for slopes in (e.measured, e.claimed)
+    )
+    ratios = {name: round(ratio, 4) for name, ratio in zip(names, amounts / weights, strict=True)}
+    known = {0: "is missing", -1: "has the wrong sign"}
+    told = [
+        f"the gradient of the {name} {known.get(ratio, f'enters {ratio:.4g} times')}"
+        for name, ratio in ratios.items()
+        if ratio != 1
+    ]
+    if rank == len(names):
+        undone = e.claimed + np.where(e.wrong, of_terms @ (weights - amounts), 0)
         yield Trial("terms", f"{' and '.join(told)}{e.where}; the rest is right", undone)
 
 
@@ -193,3 +197,6 @@ def of_place(e: Evidence) -> Iterator[Trial]:
         yield Trial("flipped", told, e.along(np.flip(g, (-2, -1))))
     for axis, by in product(range(g.ndim), (1, -1)):
         yield Trial("off_by_one", f"{dx} is off by one along axis {axis}", e.along(np.roll(g, by, axis)))
+
+
+TRIALS = (of_precision, of_the_gradient, of_a_product, of_scale, of_a_loss, of_each_element, of_place)

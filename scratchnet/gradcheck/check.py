@@ -1,10 +1,7 @@
-"""Is this gradient right? The check, and its report.
-
-Every gradient that backward gives is compared with slopes that are measured from forward alone. If one differs,
-`GradientError` names the array, the worst index, both values, and the cause if one was found.
-"""
+"""The gradient check and its report, or the error that says what is wrong and why."""
 
 import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +13,7 @@ from scratchnet.core.layer import Layer
 from scratchnet.core.parameters import Parameters
 from scratchnet.errors import GradientError
 from scratchnet.gradcheck.causes import likeliest
-from scratchnet.gradcheck.evidence import Evidence, Scene
-from scratchnet.gradcheck.numerical import LADDER, STEP, Probes, random_direction
+from scratchnet.gradcheck.numerical import LADDER, STEP, Evidence, Probes, Scene, random_direction
 from scratchnet.gradcheck.subject import Outcome, Point, Subject, d
 
 if TYPE_CHECKING:
@@ -26,21 +22,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ArrayReport:
-    """How well one gradient agrees. Errors are relative to the array's largest slope.
+    """How well the gradient of the array `name` agrees.
 
     Attributes
     ----------
-    name : str
-        The array.
-    shape : tuple of int
     checked : str
         Along how many coordinates or random directions.
-    error : float
-        The largest difference from a central difference.
-    step : float
-        The step of that central difference.
+    error, step : float
+        The largest error of a central difference, relative to the array's largest slope, and the step of it.
     exact_error : float or None
-        The largest difference from the complex step; None where f is not analytic as it is written.
+        The largest error of a complex step; None where f is not analytic as it is written.
     kinks : int
         How many of these directions have a kink at the point itself, and were checked nearby.
     steps, errors, exact_errors : (S,)
@@ -61,12 +52,10 @@ class ArrayReport:
 
 @dataclass(frozen=True, repr=False)
 class GradientReport:
-    """Every gradient agrees, and how well. Prints as a table.
+    """Every gradient of `name` agrees, and how well. Prints as a table.
 
     Attributes
     ----------
-    name : str
-        What was checked.
     arrays : list of ArrayReport
         One for each gradient.
 
@@ -122,7 +111,7 @@ def check_gradients(
     Every input and parameter that has a gradient is moved, one coordinate at a time, and forward alone says how L
     changes: by central differences (f(x + h) − f(x − h)) / 2h in double precision and, wherever the formulas are
     analytic, by the complex step Im f(x + ih) / h, which has all digits. At a kink (ReLU at 0) there is no slope, so a
-    point nearby is checked instead. The forward and backward passes are also called in the orders that training may.
+    point nearby is checked instead. Forward and backward are also called in the orders that training may use.
 
     Parameters
     ----------
@@ -138,15 +127,9 @@ def check_gradients(
         What f trains, where f is neither a layer nor a model's loss. In float64; its gradients are zero afterwards.
     tolerance : float
         For the central difference, relative to the array's largest slope. The complex step must agree to 1e-12.
-    coordinates : int
-        The size up to which an array is checked in all coordinates.
-    directions : int
-        The number of random directions, of length 1, along which a larger array is checked.
-
-    Returns
-    -------
-    GradientReport
-        The errors, methods and steps for each array. Prints as a table; `.plot()` draws the V-curve.
+    coordinates, directions : int
+        The size up to which an array is checked in all coordinates, and the number of random directions of length 1
+        along which a larger array is checked.
 
     Raises
     ------
@@ -157,8 +140,7 @@ def check_gradients(
     Notes
     -----
     It proves that backward belongs to forward, not that forward is what was meant: docs/bug-museum.md. Derivation:
-    docs/14-checking-gradients.md. Squire & Trapp, Using complex variables to estimate derivatives of real functions,
-    1998.
+    docs/14-checking-gradients.md.
 
     Examples
     --------
@@ -189,7 +171,7 @@ def check_gradients(
         dy = outcome.random_dy(rng)
         names = _names(f, subject, outcome, dy)
         _check_conduct(subject, dy)
-        probes = {name: Probes.of(subject.start[name], coordinates, directions, rng) for name in names}
+        probes = {name: Probes(subject.start[name], coordinates, directions, rng) for name in names}
 
         def at(point: Point, dy: Array) -> dict[str, Evidence]:
             return Scene(subject, in_complex, point, dy, probes, tolerance).evidence
@@ -229,74 +211,53 @@ def _names(f: Any, subject: Subject, outcome: Outcome, dy: Array) -> list[str]:
 
 
 def _check_conduct(subject: Subject, dy: Array) -> None:
-    """Call forward and backward in the orders that training may; raise `GradientError` if one call spoils another."""
+    """Refuse f if one call spoils another; arrays must be the same to nine digits of their largest number."""
+    for cause, told, found, expected in _calls_as_in_training(subject, dy):
+        for name, one in found.items():
+            other = expected[name]
+            bound = 1e-9 * np.abs(other[np.isfinite(other)]).max(initial=0)
+            differs = ~np.isclose(one, other, rtol=0, atol=bound, equal_nan=True)
+            if differs.any():
+                index = _index(np.argmax(differs), differs.shape)
+                raise GradientError(
+                    f"{subject.name}: {told}. {name}{list(index) or ''} is {one[index]:.6g}, but should be "
+                    f"{other[index]:.6g}.",
+                    array=name,
+                    index=index,
+                    claimed=float(one[index]),
+                    measured=float(other[index]),
+                    cause=cause,
+                )
+
+
+def _calls_as_in_training(subject: Subject, dy: Array) -> Iterator[tuple[str, str, Point, Point]]:
+    """Forward and backward, in the orders that training may use: cause, message, the arrays found and expected."""
     point, own_dy = {name: x.copy() for name, x in subject.start.items()}, dy.copy()
-    y = subject.run(point).y.copy()
-    outcome = subject.run(point)
+    y, outcome = subject.run(point).y.copy(), subject.run(point)
 
     def backward(from_zero: bool = True) -> Point:
         return {d(name): gradient for name, gradient in outcome.gradients(own_dy, from_zero).items()}
 
-    _compare(
-        {"y": outcome.y},
-        {"y": y},
-        f"{subject.name} gives another y when it is called again on the same inputs: pass its noise in as an argument, "
-        "or let it take rng after its inputs",
-        "forward is not repeatable",
+    told = (
+        "forward gives another y when it is called again: pass noise as an argument, or let f take rng after its inputs"
     )
+    yield "forward is not repeatable", told, {"y": outcome.y}, {"y": y}
     first, second = backward(), backward()
-    _compare(
-        point | subject.held() | {"dy": own_dy, "y": outcome.y},
-        subject.start | {"dy": dy, "y": y},
-        f"{subject.name} changes an array that is not its own: compute into a new array, since others may still need "
-        "this one",
-        "an array is changed in place",
-    )
-    _compare(
-        second,
-        first,
-        f"The backward pass of {subject.name} gives another gradient when it is run again: it draws random numbers, or "
-        "changes what it needs",
-        "backward is not repeatable",
-    )
+    told = "an array is changed that others may still need: compute into a new array"
+    arrays = point | subject.held() | {"dy": own_dy, "y": outcome.y}
+    yield "an array is changed in place", told, arrays, subject.start | {"dy": dy, "y": y}
+    told = "backward gives another gradient when it is called again: it draws random numbers, or changes what it needs"
+    yield "backward is not repeatable", told, second, first
     another_batch = {name: 0.5 * (x[::-1] if x.ndim else x) for name, x in point.items() if name in subject.inputs}
     with contextlib.suppress(ValueError, ArithmeticError):  # f may not be defined there
         subject.run(point | another_batch)
-    _compare(
-        backward(),
-        first,
-        f"The backward pass of {subject.name} gives another gradient once forward has run on another batch: keep what "
-        "it needs in local variables of forward, not on the layer",
-        "a stale cache: backward belongs to the last forward, not to its own",
-    )
+    told = "backward gives another gradient once forward has run on another batch: keep what it needs in local "
+    told += "variables of forward, not on the layer"
+    yield "a stale cache: backward uses what the last forward left, not its own", told, backward(), first
     both = backward(from_zero=False)
-    for name in map(d, subject.held()):
-        _compare(
-            {name: both[name]},
-            {name: 2 * first[name]},
-            f"Two backward passes of {subject.name} do not add up to twice one: write dW += … and never dW = …, since "
-            "a layer may be used twice before a step",
-            f"accumulation is {'overwritten' if np.array_equal(both[name], first[name]) else 'wrong'}",
-        )
-
-
-def _compare(found: Point, expected: Point, what: str, cause: str) -> None:
-    """Raise `GradientError` if an array is not as expected, to nine digits of its largest number."""
-    for name, one in found.items():
-        other = expected[name]
-        difference = np.where((one == other) | np.isnan(one) & np.isnan(other), 0, np.abs(one - other))
-        if np.all(difference <= 1e-9 * np.abs(other[np.isfinite(other)]).max(initial=0)):
-            continue
-        index = _index(np.argmax(difference), difference.shape)
-        here = f"{name}{list(index)}" if index else name
-        raise GradientError(
-            f"{what}. {here} is {one[index]:.6g}, where {other[index]:.6g} is expected.",
-            array=name,
-            index=index,
-            claimed=float(one[index]),
-            measured=float(other[index]),
-            cause=cause,
-        )
+    told = "two backward passes do not add up to twice one: write dW += … in place of dW = …"
+    twice = {d(name): 2 * first[d(name)] for name in subject.held()}
+    yield "gradients are overwritten, not accumulated", told, {name: both[name] for name in twice}, twice
 
 
 def _nearby(subject: Subject, names: list[str], rng: np.random.Generator) -> Point:
@@ -354,7 +315,7 @@ def _worst_index(e: Evidence, rng: np.random.Generator) -> tuple[int, ...]:
     """Where the gradient is wrong by most; in a large array found by halving, along random directions."""
     if not np.isfinite(e.gradient).all():
         return _index(np.argmin(np.isfinite(e.gradient)), e.x.shape)
-    if not e.probes.random:
+    if e.probes.each:
         return _index(np.argmax(e.excess), e.x.shape)
 
     def difference_within(part: Array) -> float:
