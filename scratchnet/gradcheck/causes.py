@@ -68,10 +68,10 @@ def of_the_gradient(e: Evidence) -> Iterator[Trial]:
     told = f"{dx} is not summed over the batch: its sum over axis 0 is the derivative"
     yield Trial("not_summed", told, e.along(g.sum(axis=tuple(range(g.ndim - e.x.ndim)))))
     if not e.scene.outcome.is_loss and e.name not in e.scene.subject.inputs and len(e.y) > 1:
+        shares = e.slopes_of(lambda point: (e.dy * e.scene.y(point)).reshape(len(e.y), -1).sum(axis=1))  # (K, N)
         for n, which in ((0, "first"), (-1, "last")):
-            share = e.slopes_of(lambda point, n=n: (e.dy[n] * e.scene.subject.run(point).y[n]).sum())
             told = f"{dx} is not summed over the batch: it is the {which} example's share alone"
-            yield Trial("one_example", told, e.claimed + e.measured - share)
+            yield Trial("one_example", told, e.claimed + e.measured - shares[:, n])
     for axes in permutations(range(g.ndim)):
         order = "" if g.ndim == 2 else f", its axes in the order {axes}"
         told = f"{dx} is transposed: {dx}ᵀ is the derivative{order}"
@@ -97,7 +97,7 @@ def of_a_product(e: Evidence) -> Iterator[Trial]:
 def of_scale(e: Evidence) -> Iterator[Trial]:
     """A constant factor, everywhere or wherever the gradient is wrong."""
     claimed, measured = e.claimed[e.wrong], e.measured[e.wrong]
-    factor, N = (claimed @ measured / (measured @ measured)).item(), e.scene.batch_size
+    factor, N = (claimed @ measured / (measured @ measured)).item(), e.scene.subject.batch_size
     doubt = "; but N is 2, and it may be any factor of 2: check a batch of another size" if N == 2 else ""
     known = {
         1: "the sign is flipped",
@@ -123,9 +123,9 @@ def of_a_loss(e: Evidence) -> Iterator[Trial]:
         mu, logvar = vae.encode(x)
         step = np.exp(0.5 * logvar) * noise_like(mu, np.random.default_rng(e.scene.subject.seed))
 
-        def loss_with_that_step(point: Point) -> float:
+        def loss_with_that_step(point: Point) -> Array:
             run(point)
-            return vae.loss(x, eps=step / np.exp(0.5 * vae.encode(x)[1])).value
+            return np.asarray(vae.loss(x, eps=step / np.exp(0.5 * vae.encode(x)[1])).value)
 
         if np.isclose(loss_with_that_step(e.scene.point), e.y[0], rtol=1e-12):
             told = "the path through the noise is missing: "
@@ -133,7 +133,7 @@ def of_a_loss(e: Evidence) -> Iterator[Trial]:
             yield Trial("path_through_the_noise", told, e.claimed + e.measured - e.slopes_of(loss_with_that_step))
     if not names:
         return
-    of_terms = np.array([e.slopes_of(lambda point, t=t: run(point).y[1 + t]) for t in range(len(names))]).T  # (K, T)
+    of_terms = e.slopes_of(lambda point: e.scene.y(point)[1:])  # (K, T)
     (weights, *_), (amounts, _, rank, _) = (
         np.linalg.lstsq(of_terms[e.wrong], slopes[e.wrong], 1e-6) for slopes in (e.measured, e.claimed)
     )

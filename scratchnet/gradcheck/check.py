@@ -13,7 +13,7 @@ from scratchnet.core.layer import Layer
 from scratchnet.core.parameters import Parameters
 from scratchnet.errors import GradientError
 from scratchnet.gradcheck.causes import likeliest
-from scratchnet.gradcheck.numerical import LADDER, STEP, Evidence, Probes, Scene, random_direction
+from scratchnet.gradcheck.numerical import LADDER, STEP, Evidence, Scene, random_direction
 from scratchnet.gradcheck.subject import Outcome, Point, Subject, d
 
 if TYPE_CHECKING:
@@ -171,25 +171,28 @@ def check_gradients(
         dy = outcome.random_dy(rng)
         names = _names(f, subject, outcome, dy)
         _check_conduct(subject, dy)
-        probes = {name: Probes(subject.start[name], coordinates, directions, rng) for name in names}
+        counts = {name: 0 if subject.start[name].size <= coordinates else directions for name in names}
+        random = {
+            name: [random_direction(subject.start[name].shape, rng) for _ in range(counts[name])] for name in names
+        }
 
         def at(point: Point, dy: Array) -> dict[str, Evidence]:
-            return Scene(subject, in_complex, point, dy, probes, tolerance).evidence
+            return Scene(subject, in_complex, point, dy, random, tolerance).evidence
+
+        def unknown() -> list[str]:
+            return [name for name in names if np.all([one[name].lost for one in points], axis=0).any()]
 
         points = [at(subject.start, dy)]
-        while len(points) < 4 and any(_never_known(points, name) for name in names):
+        while len(points) < 4 and unknown():
             points.append(at(_nearby(subject, names, rng), dy))
         for here in points:
             if any(e.excess.max(initial=0) > 1 for e in here.values()):
                 raise _mismatch(here, at(_nearby(subject, names, rng), outcome.random_dy(rng)), rng)
-        for name in names:
-            if _never_known(points, name):
-                raise GradientError(
-                    f"{subject.name} has no measurable slope in {name}, here or nearby, as at a kink: check it at "
-                    "other inputs.",
-                    array=name,
-                    cause="there is no slope",
-                )
+        for name in unknown():
+            told = (
+                f"{subject.name} has no measurable slope in {name}, here or nearby, as at a kink: check other inputs."
+            )
+            raise GradientError(told, array=name, cause="there is no slope")
         return GradientReport(subject.name, [_array_report([one[name] for one in points], rng) for name in names])
     finally:
         subject.restore()
@@ -262,21 +265,14 @@ def _calls_as_in_training(subject: Subject, dy: Array) -> Iterator[tuple[str, st
 
 def _nearby(subject: Subject, names: list[str], rng: np.random.Generator) -> Point:
     """Another point where f is defined, at a distance of a tenth of the numbers' size, or less if need be."""
-    start = {name: subject.start[name] for name in names}
-    away = {name: rng.standard_normal(x.shape) for name, x in start.items()}
-    for reach in 10.0 ** -np.arange(1, 6):
-        for moved in (
-            {name: x + reach * max(0.1, np.sqrt(np.mean(x**2))) * away[name] for name, x in start.items()},
-            {name: x * (1 + reach * away[name]) for name, x in start.items()},
-        ):
-            with contextlib.suppress(ValueError, ArithmeticError):  # such as a probability of 1.2
-                if np.isfinite(subject.run(subject.start | moved).y).all():
-                    return subject.start | moved
+    sizes = {name: max(0.1, np.sqrt(np.mean(subject.start[name] ** 2))) for name in names}
+    away = {name: size * rng.standard_normal(subject.start[name].shape) for name, size in sizes.items()}
+    for reach in 10.0 ** -np.arange(1, 10):
+        point = subject.start | {name: subject.start[name] + reach * away[name] for name in names}
+        with contextlib.suppress(ValueError, ArithmeticError):  # such as a probability of 1.2
+            if np.isfinite(subject.run(point).y).all():
+                return point
     return subject.start
-
-
-def _never_known(points: list[dict[str, Evidence]], name: str) -> bool:
-    return bool(np.all([evidence[name].lost for evidence in points], axis=0).any())
 
 
 def _mismatch(here: dict[str, Evidence], elsewhere: dict[str, Evidence], rng: np.random.Generator) -> GradientError:
@@ -292,13 +288,12 @@ def _mismatch(here: dict[str, Evidence], elsewhere: dict[str, Evidence], rng: np
         index = _worst_index(e, rng)
         unit = np.zeros(e.x.shape)
         unit[index] = 1
-        claimed, measured, digits = float(e.gradient[index]), e.slope_along(unit), 6
+        claimed, measured, digits = float(e.gradient[index]), e.slope(unit, steadiest=True).value, 6
         if e.agrees(e.claimed):
             digits, rest = 12, "The first six digits agree: a constant may be cut short"
-        told = (
-            f"{f'at {list(index)} ' if index else ''}backward gives {claimed:.{digits}g}, but the slope is "
-            f"{measured:.{digits}g}; {(e.excess > 1).sum()} of {e.probes} differ"
-        )
+        at = f"at {list(index)} " if index else ""
+        told = f"{at}backward gives {claimed:.{digits}g}, but the slope is {measured:.{digits}g}; "
+        told += f"{(e.excess > 1).sum()} of {e.checked} differ"
     because = f"Likeliest cause: {causes[name]}" if causes[name] else rest
     also = f" Wrong too: {', '.join(d(other) for other in names if other != name)}." if len(names) > 1 else ""
     return GradientError(
@@ -315,14 +310,16 @@ def _worst_index(e: Evidence, rng: np.random.Generator) -> tuple[int, ...]:
     """Where the gradient is wrong by most; in a large array found by halving, along random directions."""
     if not np.isfinite(e.gradient).all():
         return _index(np.argmin(np.isfinite(e.gradient)), e.x.shape)
-    if e.probes.each:
+    if not e.random:
         return _index(np.argmax(e.excess), e.x.shape)
 
     def difference_within(part: Array) -> float:
         direction = np.zeros(e.x.size)
         direction[part] = random_direction(part.shape, rng)
         direction = direction.reshape(e.x.shape)
-        return abs((e.gradient * direction).sum().item() - e.slope_along(direction)) * np.sqrt(part.size)
+        return abs((e.gradient * direction).sum().item() - e.slope(direction, steadiest=True).value) * np.sqrt(
+            part.size
+        )
 
     part = np.arange(e.x.size)
     while len(part) > 1:
@@ -343,7 +340,7 @@ def _array_report(evidence: list[Evidence], rng: np.random.Generator) -> ArrayRe
     return ArrayReport(
         name=first.name,
         shape=first.x.shape,
-        checked=str(first.probes),
+        checked=first.checked,
         error=errors.max(initial=0).item(),
         step=steps[np.argmax(errors)].item() if errors.size else 0.0,
         exact_error=max(exact) if len(exact) == len(evidence) else None,

@@ -82,24 +82,18 @@ def central_difference(line: Line, h: float) -> Array:
     return (line(h) - line(-h)) / (2 * h)
 
 
-def slope(line: Line, y: Array, dy: Array, scale: float) -> Slope:
+def slope(line: Line, y: Array, dy: Array, scale: float, steadiest: bool = False) -> Slope:
     """The slope at t = 0, by the standard step, or by the first shorter one within which f is defined.
 
-    `scale` is the size of the numbers moved; the step is proportional to it.
+    The `steadiest` slope is the one with the least doubt: curvature and rounding together change it least from one step
+    to the next. `scale` is the size of the numbers that move; the step is proportional to it.
     """
-    *longer, shortest = scale * STEP / COARSE ** np.arange(9)
-    for h in longer:
-        with contextlib.suppress(ValueError, ArithmeticError):  # such as a probability of 1.00001
-            return _central(line, y, dy, h, scale)
-    return _central(line, y, dy, shortest, scale)
-
-
-def steadiest_slope(line: Line, y: Array, dy: Array, scale: float) -> Slope:
-    """The slope by the step with the least doubt, at which curvature and rounding together change it least."""
     found: list[Slope] = []
-    for h in scale * STEP / COARSE ** np.arange(-2.0, 9.0):
-        with contextlib.suppress(ValueError, ArithmeticError):
+    for h in scale * STEP / COARSE ** np.arange(-2.0 if steadiest else 0.0, 9.0):
+        with contextlib.suppress(ValueError, ArithmeticError):  # such as a probability of 1.00001
             found.append(_central(line, y, dy, h, scale))
+            if not steadiest:
+                return found[0]
     if len(found) < 2:
         raise FloatingPointError("f is defined in too small a neighbourhood of the point to measure a slope")
     judged = [one._replace(doubt=abs(one.value - shorter.value) + shorter.rounding) for one, shorter in pairwise(found)]
@@ -124,33 +118,11 @@ def _central(line: Line, y: Array, dy: Array, h: float, scale: float) -> Slope:
     )
 
 
-class Probes:
-    """The K directions in which x is moved: each coordinate, or random ones of length 1 if it has more coordinates."""
-
-    def __init__(self, x: Array, coordinates: int, directions: int, rng: np.random.Generator):
-        self.shape, self.each = x.shape, x.size <= coordinates
-        self._random = [] if self.each else [random_direction(x.shape, rng) for _ in range(directions)]
-
-    def __len__(self) -> int:
-        return int(np.prod(self.shape)) if self.each else len(self._random)
-
-    def __getitem__(self, k: int) -> Array:
-        if k >= len(self):
-            raise IndexError(k)
-        return np.eye(1, len(self), k).reshape(self.shape) if self.each else self._random[k]
-
-    def along(self, gradient: Array) -> Array:
-        """The slopes (K,) that a gradient claims; NaN if its shape is another."""
-        if gradient.shape != self.shape:
-            return np.full(len(self), np.nan)
-        return np.ravel(gradient) if self.each else np.array([(gradient * one).sum() for one in self._random])
-
-    def __str__(self) -> str:
-        return f"{len(self)} {'coordinates' if self.each else 'random directions'}"
-
-
 class Scene:
-    """f at one point: its outcome, and the evidence about each gradient that backward gives for dy."""
+    """f at one point: its outcome, and the evidence about each gradient that backward gives for dy.
+
+    `random` are the directions in which each array is moved; none, if it is moved in each coordinate.
+    """
 
     def __init__(
         self,
@@ -158,80 +130,107 @@ class Scene:
         in_complex: Subject | None,
         point: Point,
         dy: Array,
-        probes: dict[str, Probes],
+        random: dict[str, list[Array]],
         tolerance: float,
     ):
         self.subject, self.in_complex, self.point, self.dy = subject, in_complex, point, dy
         self.outcome = subject.run(point)
         self.gradients = self.outcome.gradients(dy)
-        self.batch_size = next((len(x) for x in subject.inputs.values() if np.ndim(x)), 1)
-        self.evidence = {name: Evidence(self, name, probes[name], tolerance) for name in self.gradients}
+        self.evidence = {name: Evidence(self, name, random[name], tolerance) for name in self.gradients}
 
-    def line(self, name: str, direction: Array) -> Line:
-        """y, as an array moves along a direction."""
-        return lambda t: self.subject.run(self.moved(name, t * direction)).y
+    def y(self, point: Point) -> Array:
+        """The outputs at another point."""
+        return self.subject.run(point).y
 
-    def complex_line(self, name: str, direction: Array) -> Line:
-        """y, as an array moves off the real line along a direction."""
-        subject = self.in_complex
-        assert subject is not None
-
-        def at(t: complex) -> Array:
-            with kernels.use("numpy"), np.errstate(all="ignore"), warnings.catch_warnings():
-                warnings.simplefilter("ignore", np.exceptions.ComplexWarning)
-                return subject.run(self.moved(name, t * direction)).y
-
-        return at
-
-    def moved(self, name: str, change: Array) -> Point:
-        """The point after a change of one array."""
-        return self.point | {name: self.point[name] + change}
+    def complex_y(self, point: Point) -> Array:
+        """The outputs off the real line."""
+        assert self.in_complex is not None
+        with kernels.use("numpy"), np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", np.exceptions.ComplexWarning)
+            return self.in_complex.run(point).y
 
 
 class Evidence:
-    """One array at one point: the slopes (K,) that its gradient claims along the probes, and those measured.
+    """One array at one point: the slopes (K,) that its gradient claims along K directions, and those measured.
 
-    Attributes
-    ----------
-    slopes : (K,)
-        Central differences, with the fields of `Slope`.
-    exact : (K,) or None
-        Complex steps; None where f is not analytic as it is written.
-    measured : (K,)
-        The better of the two.
-    vague, lost : (K,) of bool
-        Where no step gave three digits; where no slope is known, so that the numbers mean nothing.
-    errors, exact_errors : (K,)
-        |claimed − slopes| and |claimed − exact| relative to the array's largest slope, 0 where it is lost.
-    excess : (K,)
-        These errors divided by what is allowed; the gradient is wrong above 1.
-    wrong, where : (K,) of bool, str
-        Where the first six digits are wrong, and how to say that it is not everywhere.
+    `slopes` are central differences, with the fields of `Slope`. `exact` are complex steps, or None where f is not
+    analytic as it is written. `measured` are the better of the two.
     """
 
-    def __init__(self, scene: Scene, name: str, probes: Probes, tolerance: float):
-        self.scene, self.name, self.probes, self.along, self.dx = scene, name, probes, probes.along, d(name)
+    def __init__(self, scene: Scene, name: str, random: list[Array], tolerance: float):
+        self.scene, self.name, self.dx, self.random = scene, name, d(name), random
         self.x, self.gradient, self.dy, self.y = scene.point[name], scene.gradients[name], scene.dy, scene.outcome.y
-        self.claimed, self.exact = probes.along(self.gradient), None
+        self.checked = f"{len(random)} random directions" if random else f"{self.x.size} coordinates"
+        self.claimed, self.exact = self.along(self.gradient), None
+        K = range(len(random) or self.x.size)
         fields = np.dtype(list(Slope.__annotations__.items()))
-        self.slopes = np.array([self._measure(slope, direction) for direction in probes], fields)
+        self.slopes = np.array([self.slope(self.direction(k)) for k in K], fields)
         self._judge(tolerance)
         still_wrong = 0
         for k in np.flatnonzero(self.vague | ~(self.errors <= tolerance)).tolist():
             if still_wrong < 8 or self.vague[k]:  # after eight it is the gradient that is wrong, not the step
-                self.slopes[k] = self._measure(steadiest_slope, probes[k])
+                self.slopes[k] = self.slope(self.direction(k), steadiest=True)
                 self._judge(tolerance)
                 still_wrong += self.excess[k] > 1
         if scene.in_complex is not None:
             with contextlib.suppress(Exception):  # a formula may do anything with numbers that it was not made for
-                lines = [scene.complex_line(name, direction) for direction in probes]
+                lines = [self.line(scene.complex_y, self.direction(k)) for k in K]
                 exact = np.array([(self.dy * complex_slope(line)).sum() for line in lines])
                 if self.agrees(exact):
                     self.exact = exact
                     self._judge(tolerance)
 
+    def direction(self, k: int) -> Array:
+        """The direction number k: a random one of length 1, or coordinate k."""
+        return self.random[k] if self.random else np.eye(1, self.x.size, k).reshape(self.x.shape)
+
+    def along(self, gradient: Array) -> Array:
+        """The slopes (K,) that a gradient claims; NaN if it does not have the shape of x."""
+        if gradient.shape != self.x.shape:
+            return np.full(len(self.random) or self.x.size, np.nan)
+        return np.array([(gradient * one).sum() for one in self.random]) if self.random else np.ravel(gradient)
+
+    def line(self, function: Callable[[Point], Array], direction: Array) -> Line:
+        """A function of the point, as the array moves along a direction."""
+        return lambda t: function(self.scene.point | {self.name: self.x + t * direction})
+
+    def slope(self, direction: Array, steadiest: bool = False) -> Slope:
+        """The slope of L along any direction."""
+        return slope(self.line(self.scene.y, direction), self.y, self.dy, self._scale(direction), steadiest)
+
+    def slopes_of(self, function: Callable[[Point], Array]) -> Array:
+        """The slopes (K, …) of another function of the point, by central differences."""
+        directions = [self.direction(k) for k in range(len(self.claimed))]
+        return np.array([central_difference(self.line(function, d), self._scale(d) * STEP) for d in directions])
+
+    def claims(self, dy: Array) -> Array:
+        """The slopes (K,) that backward claims for another dy."""
+        return self.along(self.scene.subject.run(self.scene.point).gradients(dy)[self.name])
+
+    def agrees(self, slopes: Array) -> bool:
+        """Whether these slopes (K,) are the measured ones, to six digits."""
+        noise = self.slopes["doubt"] + 1e-8 * self.slopes["floor"] if self.exact is None else 0
+        bound = 1e-6 * np.abs(self.measured[~self.lost]).max(initial=0) + noise + UNDERFLOW
+        return bool(np.all((np.abs(slopes - self.measured) <= bound) | self.lost))
+
+    def v_curves(self, direction: Array) -> tuple[Array, Array]:
+        """The errors (S,) of central differences and of complex steps on LADDER; NaN where there is no value."""
+        claimed, curves = (self.gradient * direction).sum(), np.full((2, len(LADDER)), np.nan)
+        methods = ((central_difference, self.scene.y), (complex_slope, self.scene.complex_y))
+        for curve, (measure, function) in zip(curves, methods if self.exact is not None else methods[:1], strict=False):
+            line = self.line(function, direction)
+            for i, h in enumerate(LADDER):
+                with contextlib.suppress(ValueError, ArithmeticError), np.errstate(all="ignore"):
+                    curve[i] = abs((self.dy * measure(line, h)).sum() - claimed) / (abs(claimed) or 1)
+        return curves[0], curves[1]
+
     def _judge(self, tolerance: float) -> None:
-        """Compare what is claimed with what is measured."""
+        """Compare what is claimed with what is measured.
+
+        No step gave three digits where it is `vague`, and no slope is known where it is `lost`. Errors are relative to
+        the array's largest slope; `excess` are errors divided by what is allowed. The first six digits differ where it
+        is `wrong`; `where` says so in a sentence, if that is not everywhere.
+        """
         central, doubt, claimed = self.slopes["value"], self.slopes["doubt"], self.claimed
         self.measured = central if self.exact is None else self.exact
         self.vague = doubt > 1e-3 * np.abs(central).max(initial=0) + UNDERFLOW
@@ -245,48 +244,6 @@ class Evidence:
         self.wrong = ~self.lost & (np.abs(claimed - self.measured) > 1e-6 * np.abs(self.measured).max(initial=0))
         is_zero = np.abs(claimed) <= 1e-6 * np.abs(claimed).max(initial=0)
         self.where = "" if np.all(self.wrong | self.lost | is_zero) else ", where it is wrong"
-
-    def agrees(self, slopes: Array) -> bool:
-        """Whether these slopes (K,) are the measured ones, to six digits."""
-        noise = self.slopes["doubt"] + 1e-8 * self.slopes["floor"] if self.exact is None else 0
-        bound = 1e-6 * np.abs(self.measured[~self.lost]).max(initial=0) + noise + UNDERFLOW
-        return bool(np.all((np.abs(slopes - self.measured) <= bound) | self.lost))
-
-    def claims(self, dy: Array) -> Array:
-        """The slopes (K,) that backward claims for another dy."""
-        return self.along(self.scene.subject.run(self.scene.point).gradients(dy)[self.name])
-
-    def slope_along(self, direction: Array) -> float:
-        """The slope of L along any direction."""
-        return self._measure(steadiest_slope, direction).value
-
-    def slopes_of(self, function: Callable[[Point], float]) -> Array:
-        """The slopes (K,) of another function of the point, by central differences."""
-
-        def line(direction: Array) -> Line:
-            return lambda t: np.asarray(function(self.scene.moved(self.name, t * direction)))
-
-        return np.array([central_difference(line(one), self._scale(one) * STEP) for one in self.probes])
-
-    def v_curves(self, direction: Array) -> tuple[Array, Array]:
-        """The errors (S,) of central differences and of complex steps on LADDER; NaN where there is no value."""
-        claimed = (self.gradient * direction).sum()
-
-        def errors(measure: Callable[[Line, float], Array], line: Line) -> Array:
-            found = np.full(LADDER.shape, np.nan)
-            for i, h in enumerate(LADDER):
-                with contextlib.suppress(ValueError, ArithmeticError), np.errstate(all="ignore"):
-                    found[i] = abs((self.dy * measure(line, h)).sum() - claimed) / (abs(claimed) or 1)
-            return found
-
-        central = errors(central_difference, self.scene.line(self.name, direction))
-        if self.exact is None:
-            return central, np.full(LADDER.shape, np.nan)
-        return central, errors(complex_slope, self.scene.complex_line(self.name, direction))
-
-    def _measure(self, method: Callable[[Line, Array, Array, float], Slope], direction: Array) -> Slope:
-        line = self.scene.line(self.name, direction)
-        return method(line, self.y, self.dy, self._scale(direction))
 
     def _scale(self, direction: Array) -> float:
         """The size of the numbers that move, at least 1; a step is proportional to it."""

@@ -60,6 +60,7 @@ class Subject:
         self._draws = "rng" in arguments[len(inputs) :]
         names = arguments[: len(inputs)] + [f"input {i + 1}" for i in range(len(arguments), len(inputs))]
         self.inputs = dict(zip(names, inputs, strict=True))
+        self.batch_size = next((len(x) for x in inputs if np.ndim(x)), 1)
         for name, x in self.inputs.items():
             if isinstance(x, np.ndarray) and (x.dtype.kind == "c" or x.size == 0):
                 came = "an empty array" if x.size == 0 else x.dtype
