@@ -59,7 +59,7 @@ def of_precision(e: Evidence) -> Iterator[Trial]:
 
 def of_the_gradient(e: Evidence) -> Iterator[Trial]:
     """Mistakes that show in the gradient alone."""
-    dx, g = e.dx, e.gradient
+    dx, g, subject = e.dx, e.gradient, e.scene.subject
     told = f"{dx} is zero everywhere: nothing in the backward pass reaches it"
     yield Trial("nothing_flows", told, None, 0 * e.along(g))
     for other in e.scene.evidence.values():
@@ -67,8 +67,8 @@ def of_the_gradient(e: Evidence) -> Iterator[Trial]:
             yield Trial("swapped", f"{dx} and {other.dx} are swapped", e.along(other.gradient))
     told = f"{dx} is not summed over the batch: its sum over axis 0 is the derivative"
     yield Trial("not_summed", told, e.along(g.sum(axis=tuple(range(g.ndim - e.x.ndim)))))
-    if not e.scene.outcome.is_loss and e.name not in e.scene.subject.inputs and len(e.y) > 1:
-        shares = e.slopes_of(lambda point: (e.dy * e.scene.y(point)).reshape(len(e.y), -1).sum(axis=1))  # (K, N)
+    if not e.scene.outcome.is_loss and e.name not in subject.inputs and e.y.ndim and len(e.y) > 1:
+        shares = e.slopes_of(lambda point: (e.dy * subject.y(point)).reshape(len(e.y), -1).sum(axis=1))  # (K, N)
         for n, which in ((0, "first"), (-1, "last")):
             told = f"{dx} is not summed over the batch: it is the {which} example's share alone"
             yield Trial("one_example", told, e.claimed + e.measured - shares[:, n])
@@ -116,15 +116,15 @@ def of_scale(e: Evidence) -> Iterator[Trial]:
 
 def of_a_loss(e: Evidence) -> Iterator[Trial]:
     """A missing path through the noise of a VAE; terms that enter the gradient in other amounts than the loss."""
-    vae, run, names = e.scene.subject.owner, e.scene.subject.run, e.scene.outcome.terms
+    subject, vae, names = e.scene.subject, e.scene.subject.owner, e.scene.outcome.terms
     if isinstance(vae, VAE) and names:
-        x, *_ = (e.scene.point[name] for name in e.scene.subject.inputs)
-        run(e.scene.point)
+        subject.run(e.scene.point)
+        x, *_ = (e.scene.point[name] for name in subject.inputs)
         mu, logvar = vae.encode(x)
-        step = np.exp(0.5 * logvar) * noise_like(mu, np.random.default_rng(e.scene.subject.seed))
+        step = np.exp(0.5 * logvar) * noise_like(mu, np.random.default_rng(subject.seed))
 
         def loss_with_that_step(point: Point) -> Array:
-            run(point)
+            subject.run(point)
             return np.asarray(vae.loss(x, eps=step / np.exp(0.5 * vae.encode(x)[1])).value)
 
         if np.isclose(loss_with_that_step(e.scene.point), e.y[0], rtol=1e-12):
@@ -133,20 +133,17 @@ def of_a_loss(e: Evidence) -> Iterator[Trial]:
             yield Trial("path_through_the_noise", told, e.claimed + e.measured - e.slopes_of(loss_with_that_step))
     if not names:
         return
-    of_terms = e.slopes_of(lambda point: e.scene.y(point)[1:])  # (K, T)
+    of_terms = e.slopes_of(lambda point: subject.y(point)[1:])  # (K, T)
     (weights, *_), (amounts, _, rank, _) = (
         np.linalg.lstsq(of_terms[e.wrong], slopes[e.wrong], 1e-6) for slopes in (e.measured, e.claimed)
     )
     ratios = {name: round(ratio, 4) for name, ratio in zip(names, amounts / weights, strict=True)}
     known = {0: "is missing", -1: "has the wrong sign"}
-    told = [
-        f"the gradient of the {name} {known.get(ratio, f'enters {ratio:.4g} times')}"
-        for name, ratio in ratios.items()
-        if ratio != 1
-    ]
+    found = {name: known.get(ratio, f"enters {ratio:.4g} times") for name, ratio in ratios.items() if ratio != 1}
+    told = " and ".join(f"the gradient of the {name} {how}" for name, how in found.items())
     if rank == len(names):
         undone = e.claimed + np.where(e.wrong, of_terms @ (weights - amounts), 0)
-        yield Trial("terms", f"{' and '.join(told)}{e.where}; the rest is right", undone)
+        yield Trial("terms", f"{told}{e.where}; the rest is right", undone)
 
 
 SLOPES: dict[str, Callable[[Array], Array]] = {
@@ -168,16 +165,16 @@ def of_each_element(e: Evidence) -> Iterator[Trial]:
         right = e.along(dy * (x > 0))
         told = f"the mask is taken from dy: it should say where {name} > 0"
         yield Trial("wrong_mask", told, right, e.along(dy * (dy > 0)))
-        yield Trial(
-            "wrong_mask", f"the mask is inverted: dy should pass where {name} > 0", right, e.along(dy * (x <= 0))
-        )
-    for right, used in product(SLOPES, {"": np.ones_like} | SLOPES):
-        told = f"the derivative of the {right} is missing in the backward pass"
-        told += f": that of the {used} stands in its place" if used else ""
-        slope = SLOPES[right](y) / (SLOPES[used](y) if used else 1)
-        if used == right:
-            told, slope = f"the derivative of the {right} is applied twice", 1 / SLOPES[right](y)
-        yield Trial("activation", told, e.claims(dy * slope))
+        told = f"the mask is inverted: dy should pass where {name} > 0"
+        yield Trial("wrong_mask", told, right, e.along(dy * (x <= 0)))
+    for right, slope in SLOPES.items():
+        missing = f"the derivative of the {right} is missing in the backward pass"
+        yield Trial("activation", missing, e.claims(dy * slope(y)))
+        yield Trial("activation", f"the derivative of the {right} is applied twice", e.claims(dy / slope(y)))
+        for used in SLOPES:
+            if used != right:
+                told = f"{missing}: that of the {used} stands in its place"
+                yield Trial("activation", told, e.claims(dy * slope(y) / SLOPES[used](y)))
     if not e.scene.outcome.is_loss and not np.allclose(e.claims(-dy), -e.claimed, rtol=1e-6, equal_nan=True):
         told = "backward is not linear in dy, as every derivative is: something in it, such as a mask, comes from dy"
         yield Trial("not_linear_in_dy", told, None)

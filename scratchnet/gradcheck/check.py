@@ -87,14 +87,11 @@ class GradientReport:
             central = f"{one.error:.0e} (h = {one.step:.0e})"
             rows.append((d(one.name), str(one.shape), one.checked, central, exact))
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        table = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
-        kinks = [
-            f"{d(one.name)}: {one.kinks} of {one.checked} meet a kink, where there is no slope; these were checked "
-            "at a point nearby."
-            for one in self.arrays
-            if one.kinks
-        ]
-        return "\n".join([f"{self.name}: every gradient agrees with the slope of forward.", *table, *kinks])
+        lines = [f"{self.name}: every gradient agrees with the slope of forward."]
+        lines += ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+        told = "meet a kink, where there is no slope; these were checked at a point nearby."
+        lines += [f"{d(one.name)}: {one.kinks} of {one.checked} {told}" for one in self.arrays if one.kinks]
+        return "\n".join(lines)
 
 
 def check_gradients(
@@ -162,9 +159,7 @@ def check_gradients(
     tolerance = check_number("check_gradients", "tolerance", tolerance, 0, open_low=True)
     coordinates = check_count("check_gradients", "coordinates", coordinates)
     directions = check_count("check_gradients", "directions", directions)
-    seed = int(rng.integers(2**32))
-    subject = Subject(f, inputs, seed, parameters, np.float64)
-    in_complex = None if parameters is not None else Subject(f, inputs, seed, None, np.complex128)
+    subject = Subject(f, inputs, int(rng.integers(2**32)), parameters)
     try:
         outcome = subject.run({name: x.copy() for name, x in subject.start.items()})
         check_finite("check_gradients", f"the y of {subject.name}", outcome.y)
@@ -177,7 +172,7 @@ def check_gradients(
         }
 
         def at(point: Point, dy: Array) -> dict[str, Evidence]:
-            return Scene(subject, in_complex, point, dy, random, tolerance).evidence
+            return Scene(subject, point, dy, random, tolerance).evidence
 
         def unknown() -> list[str]:
             return [name for name in names if np.all([one[name].lost for one in points], axis=0).any()]
@@ -201,13 +196,10 @@ def check_gradients(
 def _names(f: Any, subject: Subject, outcome: Outcome, dy: Array) -> list[str]:
     """The arrays that have a gradient."""
     names = list(outcome.gradients(dy))
-    inputs = [name for name in subject.start if name in subject.inputs]
-    if inputs and (isinstance(f, Layer) or not names) and inputs[0] not in names:
-        raise GradientError(
-            f"The backward pass of {subject.name} gives no gradient for {inputs[0]}: let it return {d(inputs[0])}.",
-            array=inputs[0],
-            cause=f"{d(inputs[0])} is not returned",
-        )
+    x = next((name for name in subject.start if name in subject.inputs), None)
+    if x is not None and (isinstance(f, Layer) or not names) and x not in names:
+        told = f"The backward pass of {subject.name} gives no gradient for {x}: let it return {d(x)}."
+        raise GradientError(told, array=x, cause=f"{d(x)} is not returned")
     if not names:
         raise ValueError(f"check_gradients expects inputs or parameters of floats, got none for {subject.name}.")
     return names
@@ -222,15 +214,9 @@ def _check_conduct(subject: Subject, dy: Array) -> None:
             differs = ~np.isclose(one, other, rtol=0, atol=bound, equal_nan=True)
             if differs.any():
                 index = _index(np.argmax(differs), differs.shape)
-                raise GradientError(
-                    f"{subject.name}: {told}. {name}{list(index) or ''} is {one[index]:.6g}, but should be "
-                    f"{other[index]:.6g}.",
-                    array=name,
-                    index=index,
-                    claimed=float(one[index]),
-                    measured=float(other[index]),
-                    cause=cause,
-                )
+                is_, should_be = float(one[index]), float(other[index])
+                told = f"{subject.name}: {told}. {name}{list(index) or ''} is {is_:.6g}, but should be {should_be:.6g}."
+                raise GradientError(told, array=name, index=index, claimed=is_, measured=should_be, cause=cause)
 
 
 def _calls_as_in_training(subject: Subject, dy: Array) -> Iterator[tuple[str, str, Point, Point]]:
@@ -241,9 +227,7 @@ def _calls_as_in_training(subject: Subject, dy: Array) -> Iterator[tuple[str, st
     def backward(from_zero: bool = True) -> Point:
         return {d(name): gradient for name, gradient in outcome.gradients(own_dy, from_zero).items()}
 
-    told = (
-        "forward gives another y when it is called again: pass noise as an argument, or let f take rng after its inputs"
-    )
+    told = "forward gives another y when called again: pass noise as an argument, or let f take rng after its inputs"
     yield "forward is not repeatable", told, {"y": outcome.y}, {"y": y}
     first, second = backward(), backward()
     told = "an array is changed that others may still need: compute into a new array"
@@ -296,14 +280,8 @@ def _mismatch(here: dict[str, Evidence], elsewhere: dict[str, Evidence], rng: np
         told += f"{(e.excess > 1).sum()} of {e.checked} differ"
     because = f"Likeliest cause: {causes[name]}" if causes[name] else rest
     also = f" Wrong too: {', '.join(d(other) for other in names if other != name)}." if len(names) > 1 else ""
-    return GradientError(
-        f"{d(name)} of {e.scene.subject.name} is wrong: {told}. {because}.{also}",
-        array=name,
-        index=index,
-        claimed=claimed,
-        measured=measured,
-        cause=causes[name],
-    )
+    told = f"{d(name)} of {e.scene.subject.name} is wrong: {told}. {because}.{also}"
+    return GradientError(told, array=name, index=index, claimed=claimed, measured=measured, cause=causes[name])
 
 
 def _worst_index(e: Evidence, rng: np.random.Generator) -> tuple[int, ...]:

@@ -19,14 +19,12 @@ References
 """
 
 import contextlib
-import warnings
 from collections.abc import Callable
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
-from scratchnet import kernels
 from scratchnet.arrays import Array
 from scratchnet.gradcheck.subject import Point, Subject, d
 
@@ -124,30 +122,11 @@ class Scene:
     `random` are the directions in which each array is moved; none, if it is moved in each coordinate.
     """
 
-    def __init__(
-        self,
-        subject: Subject,
-        in_complex: Subject | None,
-        point: Point,
-        dy: Array,
-        random: dict[str, list[Array]],
-        tolerance: float,
-    ):
-        self.subject, self.in_complex, self.point, self.dy = subject, in_complex, point, dy
+    def __init__(self, subject: Subject, point: Point, dy: Array, random: dict[str, list[Array]], tolerance: float):
+        self.subject, self.point, self.dy = subject, point, dy
         self.outcome = subject.run(point)
         self.gradients = self.outcome.gradients(dy)
         self.evidence = {name: Evidence(self, name, random[name], tolerance) for name in self.gradients}
-
-    def y(self, point: Point) -> Array:
-        """The outputs at another point."""
-        return self.subject.run(point).y
-
-    def complex_y(self, point: Point) -> Array:
-        """The outputs off the real line."""
-        assert self.in_complex is not None
-        with kernels.use("numpy"), np.errstate(all="ignore"), warnings.catch_warnings():
-            warnings.simplefilter("ignore", np.exceptions.ComplexWarning)
-            return self.in_complex.run(point).y
 
 
 class Evidence:
@@ -172,13 +151,12 @@ class Evidence:
                 self.slopes[k] = self.slope(self.direction(k), steadiest=True)
                 self._judge(tolerance)
                 still_wrong += self.excess[k] > 1
-        if scene.in_complex is not None:
-            with contextlib.suppress(Exception):  # a formula may do anything with numbers that it was not made for
-                lines = [self.line(scene.complex_y, self.direction(k)) for k in K]
-                exact = np.array([(self.dy * complex_slope(line)).sum() for line in lines])
-                if self.agrees(exact):
-                    self.exact = exact
-                    self._judge(tolerance)
+        with contextlib.suppress(Exception):  # a formula may do anything with numbers that it was not made for
+            lines = [self.line(scene.subject.complex_y, self.direction(k)) for k in K]
+            exact = np.array([(self.dy * complex_slope(line)).sum() for line in lines])
+            if self.agrees(exact):
+                self.exact = exact
+                self._judge(tolerance)
 
     def direction(self, k: int) -> Array:
         """The direction number k: a random one of length 1, or coordinate k."""
@@ -196,7 +174,7 @@ class Evidence:
 
     def slope(self, direction: Array, steadiest: bool = False) -> Slope:
         """The slope of L along any direction."""
-        return slope(self.line(self.scene.y, direction), self.y, self.dy, self._scale(direction), steadiest)
+        return slope(self.line(self.scene.subject.y, direction), self.y, self.dy, self._scale(direction), steadiest)
 
     def slopes_of(self, function: Callable[[Point], Array]) -> Array:
         """The slopes (K, …) of another function of the point, by central differences."""
@@ -216,7 +194,7 @@ class Evidence:
     def v_curves(self, direction: Array) -> tuple[Array, Array]:
         """The errors (S,) of central differences and of complex steps on LADDER; NaN where there is no value."""
         claimed, curves = (self.gradient * direction).sum(), np.full((2, len(LADDER)), np.nan)
-        methods = ((central_difference, self.scene.y), (complex_slope, self.scene.complex_y))
+        methods = (central_difference, self.scene.subject.y), (complex_slope, self.scene.subject.complex_y)
         for curve, (measure, function) in zip(curves, methods if self.exact is not None else methods[:1], strict=False):
             line = self.line(function, direction)
             for i, h in enumerate(LADDER):

@@ -6,11 +6,14 @@ nothing, and a float32 layer is checked to the last digits of its formula.
 
 import copy
 import inspect
+import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from scratchnet import kernels
 from scratchnet.arrays import Array
 from scratchnet.checks import listed, named
 from scratchnet.core.layer import Layer
@@ -49,10 +52,12 @@ class Subject:
 
     `start` is the point at which f was given: its inputs of floats and its parameters. Other inputs reach f as they
     are. If f takes an `rng`, it gets one with the same `seed` at each call. `owner` is the copy of the layer or model
-    that f belongs to.
+    that f belongs to. `parameters` that the caller passes are not copied, so they cannot become complex.
     """
 
-    def __init__(self, f: Any, inputs: tuple[Any, ...], seed: int, parameters: Parameters | None, dtype: type):
+    def __init__(
+        self, f: Any, inputs: tuple, seed: int, parameters: Parameters | None = None, dtype: type = np.float64
+    ):
         self.name = repr(f) if isinstance(f, Layer) else getattr(f, "__qualname__", type(f).__name__)
         self.seed, self.dtype = seed, dtype
         self.owner, self._call, self._slots = _own_copy(f, parameters, dtype)
@@ -60,7 +65,6 @@ class Subject:
         self._draws = "rng" in arguments[len(inputs) :]
         names = arguments[: len(inputs)] + [f"input {i + 1}" for i in range(len(arguments), len(inputs))]
         self.inputs = dict(zip(names, inputs, strict=True))
-        self.batch_size = next((len(x) for x in inputs if np.ndim(x)), 1)
         for name, x in self.inputs.items():
             if isinstance(x, np.ndarray) and (x.dtype.kind == "c" or x.size == 0):
                 came = "an empty array" if x.size == 0 else x.dtype
@@ -70,28 +74,41 @@ class Subject:
             for name, x in self.inputs.items()
             if isinstance(x, np.ndarray | float) and np.asarray(x).dtype.kind == "f"
         }
+        self.batch_size = next((len(x) for x in self.start.values() if x.ndim), 1)
         self.start |= {name: value.copy() for name, value in self.held().items()}
+        is_real = dtype is np.float64 and parameters is None
+        self._in_complex = Subject(f, inputs, seed, dtype=np.complex128) if is_real else None
 
     def run(self, point: Point) -> Outcome:
         """The forward pass at a point."""
         for name, value in self.held().items():
             value[...] = point[name]
-        inputs = [
-            point[name].astype(self.dtype, copy=False) if name in self.start else x for name, x in self.inputs.items()
-        ]
-        result = self._call(*inputs, **({"rng": np.random.default_rng(self.seed)} if self._draws else {}))
+        inputs = [point[name].astype(self.dtype, copy=False) if name in point else x for name, x in self.inputs.items()]
+        rng = {"rng": np.random.default_rng(self.seed)} if self._draws else {}
+        result = self._call(*inputs, **rng)
         match result:
             case Loss():
                 y = np.array([result.value, *result.terms.values()])
-                return Outcome(y, self._gradients(lambda dy: result.backward()), True, tuple(result.terms))
+                return Outcome(y, partial(self._gradients, lambda dy: result.backward()), True, tuple(result.terms))
             case (y, backward) if callable(backward):
-                return Outcome(np.asarray(y), self._gradients(backward))
+                return Outcome(np.asarray(y), partial(self._gradients, backward))
             case (value, *derivatives) if derivatives and np.ndim(value) == 0:
-                return Outcome(np.array([value]), self._gradients(lambda dy: tuple(derivatives)), True)
+                return Outcome(np.array([value]), partial(self._gradients, lambda dy: tuple(derivatives)), True)
         came = f"a tuple of {listed(map(named, result), 5)}" if isinstance(result, tuple) else named(result)
         raise TypeError(
             f"check_gradients expects {self.name} to return (y, backward), (value, dy) or a Loss, got {came}."
         )
+
+    def y(self, point: Point) -> Array:
+        """The outputs at a point."""
+        return self.run(point).y
+
+    def complex_y(self, point: Point) -> Array:
+        """The outputs off the real line, where only the NumPy kernels can compute."""
+        assert self._in_complex is not None
+        with kernels.use("numpy"), np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", np.exceptions.ComplexWarning)
+            return self._in_complex.y(point)
 
     def restore(self) -> None:
         """Give the parameters the values that they had, and set their gradients to zero."""
@@ -107,17 +124,13 @@ class Subject:
         for gradient in self.held("d").values():
             gradient[...] = 0
 
-    def _gradients(self, backward: Callable[[Array], Any]) -> Callable[..., Point]:
-        def gradients(dy: Array, from_zero: bool = True) -> Point:
-            if from_zero:
-                self._zero_grad()
-            returned = backward(dy)
-            of_inputs = returned if isinstance(returned, tuple) else (returned,)
-            pairs = zip(self.inputs, of_inputs, strict=False)
-            found = {name: dx for name, dx in pairs if dx is not None and name in self.start}
-            return {name: np.array(dx) for name, dx in (found | self.held("d")).items()}  # dW is added to later
-
-        return gradients
+    def _gradients(self, backward: Callable[[Array], Any], dy: Array, from_zero: bool = True) -> Point:
+        if from_zero:
+            self._zero_grad()
+        returned = backward(dy)
+        of_inputs = zip(self.inputs, returned if isinstance(returned, tuple) else (returned,), strict=False)
+        found = {name: dx for name, dx in of_inputs if dx is not None and name in self.start} | self.held("d")
+        return {name: np.array(gradient) for name, gradient in found.items()}  # copies, as dW is added to later
 
 
 def _own_copy(f: Any, parameters: Parameters | None, dtype: type) -> tuple[Layer | Model | None, Any, list[Slot]]:
