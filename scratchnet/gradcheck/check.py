@@ -166,10 +166,10 @@ def check_gradients(
         dy = outcome.random_dy(rng)
         names = _names(f, subject, outcome, dy)
         _check_conduct(subject, dy)
-        counts = {name: 0 if subject.start[name].size <= coordinates else directions for name in names}
-        random = {
-            name: [random_direction(subject.start[name].shape, rng) for _ in range(counts[name])] for name in names
-        }
+        random = {name: [] for name in names}
+        for name in names:
+            if subject.start[name].size > coordinates:
+                random[name] = [random_direction(subject.start[name].shape, rng) for _ in range(directions)]
 
         def at(point: Point, dy: Array) -> dict[str, Evidence]:
             return Scene(subject, point, dy, random, tolerance).evidence
@@ -184,9 +184,7 @@ def check_gradients(
             if any(e.excess.max(initial=0) > 1 for e in here.values()):
                 raise _mismatch(here, at(_nearby(subject, names, rng), outcome.random_dy(rng)), rng)
         for name in unknown():
-            told = (
-                f"{subject.name} has no measurable slope in {name}, here or nearby, as at a kink: check other inputs."
-            )
+            told = f"{subject.name} has no slope in {name} that can be measured, as at a kink: check other inputs."
             raise GradientError(told, array=name, cause="there is no slope")
         return GradientReport(subject.name, [_array_report([one[name] for one in points], rng) for name in names])
     finally:
@@ -214,9 +212,9 @@ def _check_conduct(subject: Subject, dy: Array) -> None:
             differs = ~np.isclose(one, other, rtol=0, atol=bound, equal_nan=True)
             if differs.any():
                 index = _index(np.argmax(differs), differs.shape)
-                is_, should_be = float(one[index]), float(other[index])
-                told = f"{subject.name}: {told}. {name}{list(index) or ''} is {is_:.6g}, but should be {should_be:.6g}."
-                raise GradientError(told, array=name, index=index, claimed=is_, measured=should_be, cause=cause)
+                came, due = float(one[index]), float(other[index])
+                told = f"{subject.name}: {told}. {name}{list(index) or ''} is {came:.6g}, but should be {due:.6g}."
+                raise GradientError(told, array=name, index=index, claimed=came, measured=due, cause=cause)
 
 
 def _calls_as_in_training(subject: Subject, dy: Array) -> Iterator[tuple[str, str, Point, Point]]:
@@ -292,12 +290,10 @@ def _worst_index(e: Evidence, rng: np.random.Generator) -> tuple[int, ...]:
         return _index(np.argmax(e.excess), e.x.shape)
 
     def difference_within(part: Array) -> float:
-        direction = np.zeros(e.x.size)
-        direction[part] = random_direction(part.shape, rng)
-        direction = direction.reshape(e.x.shape)
-        return abs((e.gradient * direction).sum().item() - e.slope(direction, steadiest=True).value) * np.sqrt(
-            part.size
-        )
+        direction = np.zeros(e.x.shape)
+        direction.flat[part] = random_direction(part.shape, rng)
+        slope = e.slope(direction, steadiest=True).value
+        return abs((e.gradient * direction).sum().item() - slope) * np.sqrt(part.size)
 
     part = np.arange(e.x.size)
     while len(part) > 1:

@@ -141,7 +141,7 @@ class Evidence:
         self.x, self.gradient, self.dy, self.y = scene.point[name], scene.gradients[name], scene.dy, scene.outcome.y
         self.checked = f"{len(random)} random directions" if random else f"{self.x.size} coordinates"
         self.claimed, self.exact = self.along(self.gradient), None
-        K = range(len(random) or self.x.size)
+        K = range(len(self.claimed))
         fields = np.dtype(list(Slope.__annotations__.items()))
         self.slopes = np.array([self.slope(self.direction(k)) for k in K], fields)
         self._judge(tolerance)
@@ -194,8 +194,10 @@ class Evidence:
     def v_curves(self, direction: Array) -> tuple[Array, Array]:
         """The errors (S,) of central differences and of complex steps on LADDER; NaN where there is no value."""
         claimed, curves = (self.gradient * direction).sum(), np.full((2, len(LADDER)), np.nan)
-        methods = (central_difference, self.scene.subject.y), (complex_slope, self.scene.subject.complex_y)
-        for curve, (measure, function) in zip(curves, methods if self.exact is not None else methods[:1], strict=False):
+        methods = [(central_difference, self.scene.subject.y)]
+        if self.exact is not None:
+            methods.append((complex_slope, self.scene.subject.complex_y))
+        for curve, (measure, function) in zip(curves, methods, strict=False):
             line = self.line(function, direction)
             for i, h in enumerate(LADDER):
                 with contextlib.suppress(ValueError, ArithmeticError), np.errstate(all="ignore"):

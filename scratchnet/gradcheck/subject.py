@@ -55,9 +55,7 @@ class Subject:
     that f belongs to. `parameters` that the caller passes are not copied, so they cannot become complex.
     """
 
-    def __init__(
-        self, f: Any, inputs: tuple, seed: int, parameters: Parameters | None = None, dtype: type = np.float64
-    ):
+    def __init__(self, f: Any, inputs: tuple, seed: int, parameters: Parameters | None, dtype: type = np.float64):
         self.name = repr(f) if isinstance(f, Layer) else getattr(f, "__qualname__", type(f).__name__)
         self.seed, self.dtype = seed, dtype
         self.owner, self._call, self._slots = _own_copy(f, parameters, dtype)
@@ -77,7 +75,7 @@ class Subject:
         self.batch_size = next((len(x) for x in self.start.values() if x.ndim), 1)
         self.start |= {name: value.copy() for name, value in self.held().items()}
         is_real = dtype is np.float64 and parameters is None
-        self._in_complex = Subject(f, inputs, seed, dtype=np.complex128) if is_real else None
+        self._in_complex = Subject(f, inputs, seed, None, np.complex128) if is_real else None
 
     def run(self, point: Point) -> Outcome:
         """The forward pass at a point."""
