@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import scratchnet as sn
-from scratchnet.gradcheck.causes import CAUSES
+from scratchnet.gradcheck import causes
 
 DOCS = Path(__file__).parent.parent / "docs"
 PAGE = (DOCS / "14-checking-gradients.md").read_text(encoding="utf-8")
@@ -18,6 +18,7 @@ MEASURED = json.loads((DOCS / "figures" / "gradient_check.json").read_text(encod
 SCRIPT = runpy.run_path(str(DOCS / "figures" / "gradient_check.py"))
 CAUSE_ROWS = re.findall(r"^\| `(\w+)` \|.*\| (`.*`) \|$", PAGE, re.M)
 CONDUCT_ROWS = re.findall(r"^\| (?:forward|backward) .*\| (`.*`) \|$", PAGE, re.M)
+CAUSES = set(re.findall(r'yield Trial\(\s*"(\w+)"', inspect.getsource(causes)))
 CODE = "".join(re.findall(r"^```python\n(.*?)^```$", PAGE, re.M | re.S))
 
 
@@ -190,7 +191,7 @@ def test_the_numbers_that_the_check_works_with_are_those_that_the_page_names():
 
 
 def test_the_table_of_mistakes_has_every_cause_that_is_tried():
-    assert {name for name, _ in CAUSE_ROWS} == {cause.__name__ for cause in CAUSES}
+    assert {name for name, _ in CAUSE_ROWS} == CAUSES
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,5 @@
-"""Is this derivative right, and if not, what is wrong with it?
+"""Is this gradient right, and if not, what is wrong with it? Read subject, numerical, check, causes."""
 
-Read in this order: subject, numerical, evidence, check, causes.
-"""
-
-from scratchnet.gradcheck.check import check_gradients
-from scratchnet.gradcheck.report import ArrayReport, GradientReport
+from scratchnet.gradcheck.check import ArrayReport, GradientReport, check_gradients
 
 __all__ = ["ArrayReport", "GradientReport", "check_gradients"]

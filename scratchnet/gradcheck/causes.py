@@ -1,23 +1,150 @@
-"""What is probably wrong with a gradient: known mistakes, each tried out.
+"""What is probably wrong with a gradient: the usual mistakes, tried one by one.
 
-A cause is a claim of the kind "were it not for that, this would be the derivative". It is tried where the gradient is
-wrong, and again at another point with another dy, and is only spoken of if it explains both. Why each mistake has the
-effect by which it is known here: docs/14-checking-gradients.md.
+A mistake is named only if undoing it gives the measured slopes, where the gradient is wrong and again at another point
+with another dy. Why each mistake shows as it does: docs/14-checking-gradients.md.
 """
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from itertools import permutations, product
+from typing import NamedTuple
 
 import numpy as np
 
 from scratchnet.arrays import Array
 from scratchnet.core.gaussian import noise_like
 from scratchnet.core.vae import VAE
-from scratchnet.gradcheck.evidence import Evidence, Measurement
-from scratchnet.gradcheck.subject import Point, d
+from scratchnet.gradcheck.numerical import Evidence
+from scratchnet.gradcheck.subject import Point
 
-Cause = Callable[[Evidence, str], str | None]
-"""(what is known, the array's name) → a sentence, if this mistake explains it."""
+
+class Trial(NamedTuple):
+    """One mistake: its name in chapter 14, and the sentence that tells of it.
+
+    `undone` are the slopes (K,) that are claimed once it is undone, to be compared with those measured; `mistaken` are
+    those that it leads to, to be compared with those claimed. None needs no comparison.
+    """
+
+    name: str
+    sentence: str
+    undone: Array | None
+    mistaken: Array | None = None
+
+
+def likeliest(here: Evidence, elsewhere: Evidence) -> str:
+    """The first mistake that explains the gradient at both points; "" if none does."""
+    only_digits_are_wrong = here.agrees(here.claimed)
+    for trials in (of_precision,) if only_digits_are_wrong else TRIALS:
+        for sentence in _explanations(here, trials):
+            if sentence in _explanations(elsewhere, trials):
+                return sentence
+    return ""
+
+
+def _explanations(e: Evidence, trials: Callable[[Evidence], Iterator[Trial]]) -> list[str]:
+    found, near = [], 1e-12 * np.abs(e.claimed).max(initial=0)
+    with np.errstate(all="ignore"), contextlib.suppress(ValueError, ArithmeticError):  # f is not defined everywhere
+        for _, sentence, undone, mistaken in trials(e):
+            is_claimed = mistaken is None or np.all(np.abs(mistaken - e.claimed) <= near)
+            if is_claimed and (undone is None or e.agrees(undone)):
+                found.append(sentence)
+    return found
+
+
+def of_precision(e: Evidence) -> Iterator[Trial]:
+    """A detour through float32."""
+    told = f"{e.dx} is right to the digits of float32: something in the backward pass is in single precision"
+    yield Trial("single_precision", told, e.claimed, e.along(e.gradient.astype(np.float32)))
+
+
+def of_the_gradient(e: Evidence) -> Iterator[Trial]:
+    """Mistakes that show in the gradient alone."""
+    dx, g, subject = e.dx, e.gradient, e.scene.subject
+    told = f"{dx} is zero everywhere: nothing in the backward pass reaches it"
+    yield Trial("nothing_flows", told, None, 0 * e.along(g))
+    for other in e.scene.evidence.values():
+        if other is not e and other.agrees(other.along(g)):
+            yield Trial("swapped", f"{dx} and {other.dx} are swapped", e.along(other.gradient))
+    told = f"{dx} is not summed over the batch: its sum over axis 0 is the derivative"
+    yield Trial("not_summed", told, e.along(g.sum(axis=tuple(range(g.ndim - e.x.ndim)))))
+    if not e.scene.outcome.is_loss and e.name not in subject.inputs and e.y.ndim and len(e.y) > 1:
+        shares = e.slopes_of(lambda point: (e.dy * subject.y(point)).reshape(len(e.y), -1).sum(axis=1))  # (K, N)
+        for n, which in ((0, "first"), (-1, "last")):
+            told = f"{dx} is not summed over the batch: it is the {which} example's share alone"
+            yield Trial("one_example", told, e.claimed + e.measured - shares[:, n])
+    for axes in permutations(range(g.ndim)):
+        order = "" if g.ndim == 2 else f", its axes in the order {axes}"
+        told = f"{dx} is transposed: {dx}ᵀ is the derivative{order}"
+        yield Trial("transposed", told, e.along(g.transpose(axes)))
+
+
+def of_a_product(e: Evidence) -> Iterator[Trial]:
+    """Mistakes in the gradients of y = x W."""
+    dx, dy, y = e.dx, e.dy, e.y
+    for name, W in e.scene.point.items():
+        if W.ndim == dy.ndim == 2 and W.shape[1] == dy.shape[1]:
+            right, wrong = e.along(dy @ W.T), e.along(dy @ W.reshape(W.shape[::-1]))
+            told = f"{name} is reshaped in {dx} = dy {name}ᵀ, where it should be transposed"
+            if W.shape[0] == W.shape[1]:  # a reshape does not change W
+                told = f"{dx} is dy {name}, where dy {name}ᵀ is meant"
+            yield Trial("weights_not_transposed", told, right, wrong)
+    for name, x in e.scene.point.items():
+        if x.ndim == y.ndim == 2 and len(x) == len(y):
+            told = f"{dx} is yᵀ dy, where {name}ᵀ dy is meant: taken from the output, not from the input"
+            yield Trial("from_the_output", told, e.along(x.T @ dy), e.along(y.T @ dy))
+
+
+def of_scale(e: Evidence) -> Iterator[Trial]:
+    """A constant factor, everywhere or wherever the gradient is wrong."""
+    claimed, measured = e.claimed[e.wrong], e.measured[e.wrong]
+    factor, N = (claimed @ measured / (measured @ measured)).item(), e.scene.subject.batch_size
+    doubt = "; but N is 2, and it may be any factor of 2: check a batch of another size" if N == 2 else ""
+    known = {
+        1: "the sign is flipped",
+        2: "it is twice what it should be, so a factor of 2, as from a square, is wrong",
+        0.5: "it is half what it should be, so a factor of 2, as from a square, is wrong",
+    }
+    if N > 1:
+        known[N] = f"it is N = {N} times too large, so the 1/N of the mean over the batch is left out{doubt}"
+        known[1 / N] = f"it is N = {N} times too small, so it is divided by the batch once too often{doubt}"
+    size = next((size for size in known if np.isclose(abs(factor), size, rtol=1e-5)), abs(factor))
+    told = known.get(size, f"it is {size:.6g} times what it should be, so a constant factor is wrong")
+    sign = ", and the sign is flipped" if factor < 0 and size != 1 else ""
+    told = f"{e.dx} differs by one factor{e.where}: {told}{sign}"
+    yield Trial("constant_factor", told, np.where(e.wrong, e.claimed / factor, e.claimed))
+
+
+def of_a_loss(e: Evidence) -> Iterator[Trial]:
+    """A missing path through the noise of a VAE; terms that enter the gradient in other amounts than the loss."""
+    subject, vae, names = e.scene.subject, e.scene.subject.owner, e.scene.outcome.terms
+    if isinstance(vae, VAE) and names:
+        subject.run(e.scene.point)
+        x, *_ = (e.scene.point[name] for name in subject.inputs)
+        mu, logvar = vae.encode(x)
+        step = np.exp(0.5 * logvar) * noise_like(mu, np.random.default_rng(subject.seed))
+
+        def loss_with_that_step(point: Point) -> Array:
+            subject.run(point)
+            return np.asarray(vae.loss(x, eps=step / np.exp(0.5 * vae.encode(x)[1])).value)
+
+        if np.isclose(loss_with_that_step(e.scene.point), e.y[0], rtol=1e-12):
+            told = "the path through the noise is missing: "
+            told += "log σ² moves z = μ + σ ⊙ ε too, and gets ½ dz ⊙ σ ⊙ ε from there"
+            yield Trial("path_through_the_noise", told, e.claimed + e.measured - e.slopes_of(loss_with_that_step))
+    if not names:
+        return
+    of_terms = e.slopes_of(lambda point: subject.y(point)[1:])  # (K, T)
+    (weights, *_), (amounts, _, rank, _) = (
+        np.linalg.lstsq(of_terms[e.wrong], slopes[e.wrong], 1e-6) for slopes in (e.measured, e.claimed)
+    )
+    ratios = {name: round(ratio, 4) for name, ratio in zip(names, amounts / weights, strict=True)}
+    known = {0: "is missing", -1: "has the wrong sign"}
+    found = {name: known.get(ratio, f"enters {ratio:.4g} times") for name, ratio in ratios.items() if ratio != 1}
+    told = " and ".join(f"the gradient of the {name} {how}" for name, how in found.items())
+    if rank == len(names):
+        undone = e.claimed + np.where(e.wrong, of_terms @ (weights - amounts), 0)
+        yield Trial("terms", f"{told}{e.where}; the rest is right", undone)
+
 
 SLOPES: dict[str, Callable[[Array], Array]] = {
     "sigmoid": lambda y: y * (1 - y),
@@ -28,298 +155,45 @@ SLOPES: dict[str, Callable[[Array], Array]] = {
 """The derivatives of activations, from their outputs."""
 
 
-def likeliest(here: Evidence, elsewhere: Evidence, name: str) -> str:
-    """The first cause that explains the gradient of that array at both points; "" if none does."""
-    causes = CAUSES
-    if here.gradients[name].shape != here.point[name].shape:
-        causes = (not_summed, transposed)
-    elif _is(here, name, here.gradients[name]):  # wrong in its last digits alone
-        causes = (single_precision,)
-    with np.errstate(all="ignore"):  # a mistake that is not there may give any number
-        for cause in causes:
-            explanation = cause(here, name)
-            if explanation is not None and cause(elsewhere, name) == explanation:
-                return explanation
-    return ""
+def of_each_element(e: Evidence) -> Iterator[Trial]:
+    """Mistakes in an activation."""
+    name, x, y, dy = e.name, e.x, e.y, e.dy
+    if x.shape == y.shape:
+        for function, slope in SLOPES.items():
+            told = f"the derivative of the {function} is written for its output y, but is taken at its input {name}"
+            yield Trial("slope_taken_at_x", told, e.along(dy * slope(y)), e.along(dy * slope(x)))
+        right = e.along(dy * (x > 0))
+        told = f"the mask is taken from dy: it should say where {name} > 0"
+        yield Trial("wrong_mask", told, right, e.along(dy * (dy > 0)))
+        told = f"the mask is inverted: dy should pass where {name} > 0"
+        yield Trial("wrong_mask", told, right, e.along(dy * (x <= 0)))
+    for right, slope in SLOPES.items():
+        missing = f"the derivative of the {right} is missing in the backward pass"
+        yield Trial("activation", missing, e.claims(dy * slope(y)))
+        yield Trial("activation", f"the derivative of the {right} is applied twice", e.claims(dy / slope(y)))
+        for used in SLOPES:
+            if used != right:
+                told = f"{missing}: that of the {used} stands in its place"
+                yield Trial("activation", told, e.claims(dy * slope(y) / SLOPES[used](y)))
+    if not e.scene.outcome.is_loss and not np.allclose(e.claims(-dy), -e.claimed, rtol=1e-6, equal_nan=True):
+        told = "backward is not linear in dy, as every derivative is: something in it, such as a mask, comes from dy"
+        yield Trial("not_linear_in_dy", told, None)
+    if x.shape == y.shape:
+        told = f"{e.dx} + dy is the derivative: the path on which {name} is passed on unchanged is missing"
+        yield Trial("residual", told, e.along(e.gradient + dy))
+        yield Trial("residual", f"{e.dx} − dy is the derivative: dy is added once too often", e.along(e.gradient - dy))
 
 
-# ---- one gradient, read against itself
+def of_place(e: Evidence) -> Iterator[Trial]:
+    """Right numbers in the wrong places."""
+    dx, g = e.dx, e.gradient
+    for axis in range(g.ndim):
+        yield Trial("flipped", f"{dx} is back to front along axis {axis}", e.along(np.flip(g, axis)))
+    if g.ndim > 1:
+        told = f"{dx} is turned by 180°: forward and backward disagree on the direction of the kernel"
+        yield Trial("flipped", told, e.along(np.flip(g, (-2, -1))))
+    for axis, by in product(range(g.ndim), (1, -1)):
+        yield Trial("off_by_one", f"{dx} is off by one along axis {axis}", e.along(np.roll(g, by, axis)))
 
 
-def single_precision(e: Evidence, name: str) -> str | None:
-    if _is(e, name, e.gradients[name]) and np.array_equal(e.gradients[name], np.float32(e.gradients[name])):
-        return f"{d(name)} is right to the digits of float32: something on the way back is in single precision"
-    return None
-
-
-def nothing_flows(e: Evidence, name: str) -> str | None:
-    if not e.gradients[name].any():
-        return f"{d(name)} is zero everywhere: nothing on the way back reaches it"
-    return None
-
-
-def swapped(e: Evidence, name: str) -> str | None:
-    for other, gradient in e.gradients.items():
-        if other != name and _is(e, name, gradient) and _is(e, other, e.gradients[name]):
-            return f"{d(name)} and {d(other)} are swapped"
-    return None
-
-
-def not_summed(e: Evidence, name: str) -> str | None:
-    gradient = e.gradients[name]
-    extra = tuple(range(gradient.ndim - e.point[name].ndim))
-    if extra and _is(e, name, gradient.sum(axis=extra)):
-        return f"{d(name)} is not summed over the batch: its sum over axis 0 is the derivative"
-    return None
-
-
-def one_example(e: Evidence, name: str) -> str | None:
-    m = e.of[name]
-    if name in e.subject.inputs or e.outcome.is_loss or m.parts.shape[1] < 2:
-        return None
-    for n, which in ((0, "first"), (-1, "last")):
-        if _same(m, m.parts[:, n], m.claimed):
-            return f"{d(name)} is not summed over the batch: it is the {which} example's share alone"
-    return None
-
-
-def transposed(e: Evidence, name: str) -> str | None:
-    gradient = e.gradients[name]
-    for axes in permutations(range(gradient.ndim)):
-        if axes != tuple(range(gradient.ndim)) and _is(e, name, gradient.transpose(axes)):
-            order = "" if gradient.ndim == 2 else f", its axes in the order {axes}"
-            return f"{d(name)} is transposed: {d(name)}ᵀ is the derivative{order}"
-    return None
-
-
-def constant_factor(e: Evidence, name: str) -> str | None:
-    m = e.of[name]
-    wrong = _wrong(m)
-    claimed, measured = m.claimed[wrong], m.measured[wrong]
-    if not measured.any():
-        return None
-    factor = (claimed @ measured / (measured @ measured)).item()
-    if factor == 0 or not np.allclose(claimed, factor * measured, rtol=0, atol=1e-6 * np.abs(claimed).max()):
-        return None
-    where = "" if _everywhere(m, wrong) else ", where it is wrong"
-    size, N = abs(factor), _batch_size(e)
-    doubt = "; but N is 2, and it may be any factor of 2: check a batch of another size" if N == 2 else ""
-    known = {
-        1: "the sign is flipped",
-        2: "it is twice what it should be, so a factor of 2, as from a square, is wrong",
-        0.5: "it is half what it should be, so a factor of 2, as from a square, is wrong",
-    }
-    if N > 1:
-        known[N] = f"it is N = {N} times too large, so the 1/N of the mean over the batch is left out{doubt}"
-        known[1 / N] = f"it is N = {N} times too small, so it is divided by the batch once too often{doubt}"
-    told = next((text for one, text in known.items() if np.isclose(size, one, rtol=1e-5)), None)
-    told = told or f"it is {size:.6g} times what it should be, so a constant factor is wrong"
-    sign = ", and the sign is flipped" if factor < 0 and not np.isclose(size, 1, rtol=1e-5) else ""
-    return f"{d(name)} differs by one factor{where}: {told}{sign}"
-
-
-def residual(e: Evidence, name: str) -> str | None:
-    if e.dy.shape != e.gradients[name].shape:
-        return None
-    if _is(e, name, e.gradients[name] + e.dy):
-        return f"{d(name)} + dy is the derivative: the path on which {name} is passed on unchanged is missing"
-    if _is(e, name, e.gradients[name] - e.dy):
-        return f"{d(name)} − dy is the derivative: dy is added once too often"
-    return None
-
-
-def flipped(e: Evidence, name: str) -> str | None:
-    gradient = e.gradients[name]
-    for axis in range(gradient.ndim):
-        if _is(e, name, np.flip(gradient, axis)):
-            return f"{d(name)} is back to front along axis {axis}"
-    if gradient.ndim > 1 and _is(e, name, np.flip(gradient, (-2, -1))):
-        return f"{d(name)} is turned by 180°: forward and backward disagree on the direction of the kernel"
-    return None
-
-
-def off_by_one(e: Evidence, name: str) -> str | None:
-    for axis, by in product(range(e.gradients[name].ndim), (1, -1)):
-        if _is(e, name, np.roll(e.gradients[name], by, axis)):
-            return f"{d(name)} is off by one along axis {axis}"
-    return None
-
-
-# ---- a gradient and dy
-
-
-def activation(e: Evidence, name: str) -> str | None:
-    """backward(dy ⊙ right / used) is the derivative, if `used` stands where the slope `right` should."""
-    if e.outcome.is_loss:
-        return None
-    y = e.outcome.y
-    used = {"": np.ones_like(y)} | {function: slope(y) for function, slope in SLOPES.items()}
-    for right, wrong in product(SLOPES, used):
-        slopes = SLOPES[right](y)
-        if right == wrong:
-            if np.all(slopes) and _fits(e, name, e.dy / slopes):
-                return f"the derivative of the {right} is applied twice"
-        elif np.all(used[wrong]) and _fits(e, name, e.dy * slopes / used[wrong]):
-            instead = f": that of the {wrong} stands in its place" if wrong else ""
-            return f"the derivative of the {right} is missing on the way back{instead}"
-    return None
-
-
-def slope_taken_at_x(e: Evidence, name: str) -> str | None:
-    x, y = e.point[name], e.outcome.y
-    if e.outcome.is_loss or x.shape != y.shape:
-        return None
-    for function, slope in SLOPES.items():
-        if _gives(e, name, e.dy * slope(x)) and _is(e, name, e.dy * slope(y)):
-            return f"the derivative of the {function} is written for its output y, but is taken at its input {name}"
-    return None
-
-
-def wrong_mask(e: Evidence, name: str) -> str | None:
-    x = e.point[name]
-    if e.outcome.is_loss or x.shape != e.dy.shape or not _is(e, name, e.dy * (x > 0)):
-        return None
-    if _gives(e, name, e.dy * (e.dy > 0)):
-        return f"the mask is taken from dy: it should say where {name} > 0"
-    if _gives(e, name, e.dy * (x <= 0)):
-        return f"the mask is inverted: dy should pass where {name} > 0"
-    return None
-
-
-def not_linear_in_dy(e: Evidence, name: str) -> str | None:
-    if not e.outcome.is_loss and not np.allclose(e.claims(name, -e.dy), -e.of[name].claimed, rtol=1e-6):
-        return (
-            "the way back is not linear in dy, as every derivative is: something in it, such as a mask, comes from dy"
-        )
-    return None
-
-
-# ---- a matrix product
-
-
-def weights_not_transposed(e: Evidence, name: str) -> str | None:
-    for W_name, W in e.point.items():
-        if e.outcome.is_loss or W.ndim != 2 or e.dy.ndim != 2 or e.dy.shape[1] != W.shape[1]:
-            continue
-        if not _is(e, name, e.dy @ W.T):
-            continue
-        if W.shape[0] == W.shape[1] and _gives(e, name, e.dy @ W):
-            return f"{d(name)} is dy {W_name}, where dy {W_name}ᵀ is meant"
-        if _gives(e, name, e.dy @ W.reshape(W.shape[::-1])):
-            return f"{W_name} is reshaped in {d(name)} = dy {W_name}ᵀ, where it should be transposed"
-    return None
-
-
-def from_the_output(e: Evidence, name: str) -> str | None:
-    y, dy = e.outcome.y, e.dy
-    for x_name, x in e.point.items():
-        if x.ndim == y.ndim == 2 and len(x) == len(y) and _is(e, name, x.T @ dy) and _gives(e, name, y.T @ dy):
-            return f"{d(name)} is yᵀ dy, where {x_name}ᵀ dy is meant: taken from the output, not from the input"
-    return None
-
-
-# ---- a loss of several terms
-
-
-def terms(e: Evidence, name: str) -> str | None:
-    """The way back has the gradients of the same terms, in other amounts."""
-    m, wrong = e.of[name], _wrong(e.of[name])
-    of_terms = m.parts[wrong, 1:]  # (K, T)
-    T = of_terms.shape[1]
-    if not e.outcome.terms or np.linalg.matrix_rank(of_terms, tol=1e-6 * np.abs(of_terms).max(initial=1e-300)) < T:
-        return None
-    should, does = (np.linalg.lstsq(of_terms, slopes[wrong])[0] for slopes in (m.parts[:, 0], m.claimed))
-    if not np.allclose(of_terms @ does, m.claimed[wrong], rtol=0, atol=1e-5 * np.abs(m.claimed[wrong]).max()):
-        return None
-    told = []
-    for term, weight, found in zip(e.outcome.terms, should, does, strict=True):
-        if abs(found) < 1e-4 * abs(weight):
-            told.append(f"the gradient of the {term} is missing")
-        elif np.isclose(found, -weight, rtol=1e-4):
-            told.append(f"the gradient of the {term} has the wrong sign")
-        elif not np.isclose(found, weight, rtol=1e-4):
-            told.append(f"the gradient of the {term} enters {found / weight:.6g} times")
-    where = "" if _everywhere(m, wrong) else ", where it is wrong"
-    return f"{' and '.join(told)}{where}; the rest is right" if told else None
-
-
-def path_through_the_noise(e: Evidence, name: str) -> str | None:
-    """What is claimed is the derivative that the loss would have if the step σ ⊙ ε from μ to z did not move."""
-    vae = e.subject.owner
-    if not isinstance(vae, VAE) or not e.outcome.is_loss:
-        return None
-    (x,) = e.subject.inputs.values()
-    e.subject.run(e.point)
-    mu, logvar = vae.encode(x)
-    step = np.exp(0.5 * logvar) * noise_like(mu, np.random.default_rng(e.subject.seed))
-
-    def loss_with_that_step(point: Point) -> float:
-        e.subject.run(point)
-        return vae.loss(x, eps=step / np.exp(0.5 * vae.encode(x)[1])).value
-
-    if np.isclose(loss_with_that_step(e.point), e.outcome.y[0], rtol=1e-12) and _same(
-        e.of[name], e.slopes_of(loss_with_that_step, name), e.of[name].claimed
-    ):
-        return "the path through the noise is missing: log σ² moves z = μ + σ ⊙ ε too, and gets ½ dz ⊙ σ ⊙ ε from there"
-    return None
-
-
-CAUSES: tuple[Cause, ...] = (
-    single_precision,
-    nothing_flows,
-    swapped,
-    not_summed,
-    one_example,
-    transposed,
-    weights_not_transposed,
-    from_the_output,
-    constant_factor,
-    path_through_the_noise,
-    terms,
-    slope_taken_at_x,
-    wrong_mask,
-    activation,
-    not_linear_in_dy,
-    residual,
-    flipped,
-    off_by_one,
-)
-
-
-def _is(e: Evidence, name: str, candidate: Array) -> bool:
-    """Whether the candidate is the derivative."""
-    m = e.of[name]
-    return candidate.shape == e.point[name].shape and m.agrees(m.probes.along(candidate))
-
-
-def _fits(e: Evidence, name: str, dy: Array) -> bool:
-    """Whether the way back gives the derivative if it starts from this dy."""
-    return e.of[name].agrees(e.claims(name, dy))
-
-
-def _gives(e: Evidence, name: str, candidate: Array) -> bool:
-    """Whether the candidate is what the way back gives."""
-    gradient = e.gradients[name]
-    return candidate.shape == gradient.shape and np.allclose(candidate, gradient, rtol=1e-9, atol=1e-12)
-
-
-def _same(m: Measurement, one: Array, other: Array) -> bool:
-    """Whether two sets of slopes (K,), one of them measured by central differences, are the same."""
-    noise = 1e-8 * m.floor
-    return bool(np.all((np.abs(one - other) <= 1e-6 * np.abs(other).max(initial=0) + noise)[~m.lost]))
-
-
-def _batch_size(e: Evidence) -> int:
-    first = next(iter(e.subject.inputs.values()), None)
-    return 1 if first is None or np.ndim(first) == 0 else len(first)
-
-
-def _wrong(m: Measurement) -> Array:
-    """Where what is claimed differs from what was measured, (K,) of bool."""
-    difference = np.where(m.lost, 0, np.abs(m.claimed - m.measured))
-    return difference > 1e-6 * np.abs(m.measured).max(initial=0)
-
-
-def _everywhere(m: Measurement, wrong: Array) -> bool:
-    """Whether all is wrong but zeros that should be zeros."""
-    return bool(np.all(wrong | m.lost | (np.abs(m.claimed) <= 1e-6 * np.abs(m.claimed).max(initial=0))))
+TRIALS = (of_precision, of_the_gradient, of_a_product, of_scale, of_a_loss, of_each_element, of_place)

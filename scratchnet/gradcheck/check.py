@@ -1,10 +1,9 @@
-"""Is this derivative right? What a learner asks of a way back, and the answer.
+"""The gradient check and its report, or the error that says what is wrong and why."""
 
-The way back is run, and every gradient is held against slopes measured from forward alone. One that differs raises
-`GradientError`, which names the place, both values, and the cause where one was found.
-"""
-
-from typing import Any
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,11 +13,85 @@ from scratchnet.core.layer import Layer
 from scratchnet.core.parameters import Parameters
 from scratchnet.errors import GradientError
 from scratchnet.gradcheck.causes import likeliest
-from scratchnet.gradcheck.conduct import check_conduct
-from scratchnet.gradcheck.evidence import Evidence
-from scratchnet.gradcheck.numerical import LADDER, Probes, coordinate_direction, random_direction
-from scratchnet.gradcheck.report import ArrayReport, GradientReport
+from scratchnet.gradcheck.numerical import LADDER, STEP, Evidence, Scene, random_direction
 from scratchnet.gradcheck.subject import Outcome, Point, Subject, d
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class ArrayReport:
+    """How well the gradient of the array `name` agrees.
+
+    Attributes
+    ----------
+    checked : str
+        Along how many coordinates or random directions.
+    error, step : float
+        The largest error of a central difference, relative to the array's largest slope, and the step of it.
+    exact_error : float or None
+        The largest error of a complex step; None where f is not analytic as it is written.
+    kinks : int
+        How many of these directions have a kink at the point itself, and were checked nearby.
+    steps, errors, exact_errors : (S,)
+        The V-curve: the error of either method by its step, along one random direction; NaN where f is not defined.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    checked: str
+    error: float
+    step: float
+    exact_error: float | None
+    kinks: int
+    steps: Array
+    errors: Array
+    exact_errors: Array
+
+
+@dataclass(frozen=True, repr=False)
+class GradientReport:
+    """Every gradient of `name` agrees, and how well. Prints as a table.
+
+    Attributes
+    ----------
+    arrays : list of ArrayReport
+        One for each gradient.
+
+    Examples
+    --------
+    >>> import numpy as np, scratchnet as sn
+    >>> report = sn.check_gradients(sn.ReLU(), np.array([[-1.0, 2.0]]), rng=np.random.default_rng(0))
+    >>> report.arrays[0].error < 1e-9, report.arrays[0].kinks
+    (True, 0)
+    """
+
+    name: str
+    arrays: list[ArrayReport]
+
+    def plot(self) -> "Figure":
+        """The V-curve: how the error depends on the step."""
+        from scratchnet.plots import v_curve  # here, so that a check does not load matplotlib
+
+        title = f"{self.name}: a step too long errs by curvature, one too short by rounding"
+        if any(one.exact_error is not None for one in self.arrays):
+            title += "; a complex step does not round"
+        curves = {d(one.name): (one.steps, one.errors, one.exact_errors) for one in self.arrays}
+        return v_curve(curves, title, step=STEP)
+
+    def __repr__(self) -> str:
+        rows = [("gradient", "shape", "checked along", "central difference", "complex step")]
+        for one in self.arrays:
+            exact = "not analytic" if one.exact_error is None else f"{one.exact_error:.0e}"
+            central = f"{one.error:.0e} (h = {one.step:.0e})"
+            rows.append((d(one.name), str(one.shape), one.checked, central, exact))
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = [f"{self.name}: every gradient agrees with the slope of forward."]
+        lines += ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+        told = "meet a kink, where there is no slope; these were checked at a point nearby."
+        lines += [f"{d(one.name)}: {one.kinks} of {one.checked} {told}" for one in self.arrays if one.kinks]
+        return "\n".join(lines)
 
 
 def check_gradients(
@@ -30,55 +103,41 @@ def check_gradients(
     coordinates: int = 256,
     directions: int = 10,
 ) -> GradientReport:
-    """Hold every gradient of f against the slopes of L = Σ dy ⊙ y, measured for a random dy.
+    """Compare every gradient of f with the slopes of L = Σ dy ⊙ y, measured for a random dy.
 
     Every input and parameter that has a gradient is moved, one coordinate at a time, and forward alone says how L
-    changes: by central differences (f(x + h) − f(x − h)) / 2h in double precision, and, wherever the formulas are
-    analytic, by the complex step Im f(x + ih) / h, which has all digits. At a kink (ReLU at 0) there is no slope;
-    that is noticed, and a point nearby is checked instead.
+    changes: by central differences (f(x + h) − f(x − h)) / 2h in double precision and, wherever the formulas are
+    analytic, by the complex step Im f(x + ih) / h, which has all digits. At a kink (ReLU at 0) there is no slope, so a
+    point nearby is checked instead. Forward and backward are also called in the orders that training may use.
 
     Parameters
     ----------
     f : Layer or function
         A layer; a loss, (y, target) → value, dy; a model's `loss`; or any forward(*inputs) → y, backward, with
         backward(dy) → the gradients of the first inputs, a tuple if there are several. A layer or a model is copied
-        into float64, and stays as it is. If f takes an `rng` after the inputs, it gets an equal one at each call.
+        into float64, and does not change. If f takes an `rng` after the inputs, it gets an equal one at each call.
     *inputs : arrays
-        What f is given. Arrays of floats are taken into float64, all else reaches f as it is.
+        The arguments of f. Arrays of floats are converted to float64, all else reaches f as it is.
     rng : numpy.random.Generator
         Draws dy, the random directions, and the points nearby.
     parameters : Parameters, optional
         What f trains, where f is neither a layer nor a model's loss. In float64; its gradients are zero afterwards.
     tolerance : float
-        For the central difference, as a part of the array's largest slope. The complex step must agree to 1e-12.
-    coordinates : int
-        The size up to which an array is checked in all coordinates.
-    directions : int
-        How many random directions, of length 1, stand for an array that is larger.
-
-    Returns
-    -------
-    GradientReport
-        The errors, methods and steps for each array. Prints as a table; `.plot()` draws the V-curve.
+        For the central difference, relative to the array's largest slope. The complex step must agree to 1e-12.
+    coordinates, directions : int
+        The size up to which an array is checked in all coordinates, and the number of random directions of length 1
+        along which a larger array is checked.
 
     Raises
     ------
     GradientError
-        If a gradient is not the slope, or one call spoils another: a way back that overwrites gradients, that belongs
-        to the last forward and not to its own, that draws random numbers, or that changes what it did not make. The
-        message names the array, the worst index, both values, and the likeliest cause of those that were tried.
-    DataError
-        If y is not finite.
-    TypeError
-        If f is none of these, or `rng` not a Generator.
-    ValueError
-        If there is nothing to differentiate by, or an option is out of range.
+        If a gradient is not the slope, or one call spoils another. The message names the array, the worst index, both
+        values, and the likeliest cause.
 
     Notes
     -----
-    It proves that the way back belongs to the forward, not that the forward is what was meant: docs/bug-museum.md.
-    Derivation: docs/14-checking-gradients.md. Squire & Trapp, Using complex variables to estimate derivatives of real
-    functions, 1998.
+    It proves that backward belongs to forward, not that forward is what was meant: docs/bug-museum.md. Derivation:
+    docs/14-checking-gradients.md.
 
     Examples
     --------
@@ -100,148 +159,166 @@ def check_gradients(
     tolerance = check_number("check_gradients", "tolerance", tolerance, 0, open_low=True)
     coordinates = check_count("check_gradients", "coordinates", coordinates)
     directions = check_count("check_gradients", "directions", directions)
-    seed = int(rng.integers(2**32))
-    subject = Subject(f, inputs, seed, parameters, np.float64)
-    in_complex = None if parameters is not None else Subject(f, inputs, seed, None, np.complex128)
+    subject = Subject(f, inputs, int(rng.integers(2**32)), parameters)
     try:
         outcome = subject.run({name: x.copy() for name, x in subject.start.items()})
         check_finite("check_gradients", f"the y of {subject.name}", outcome.y)
-        dy = outcome.some_dy(rng)
+        dy = outcome.random_dy(rng)
         names = _names(f, subject, outcome, dy)
-        check_conduct(subject, dy)
-        probes = {name: Probes(subject.start[name], coordinates, directions, rng) for name in names}
+        _check_conduct(subject, dy)
+        random = {name: [] for name in names}
+        for name in names:
+            if subject.start[name].size > coordinates:
+                random[name] = [random_direction(subject.start[name].shape, rng) for _ in range(directions)]
 
-        def at(point: Point, dy: Array) -> Evidence:
-            return Evidence(subject, in_complex, point, dy, probes, tolerance)
+        def at(point: Point, dy: Array) -> dict[str, Evidence]:
+            return Scene(subject, point, dy, random, tolerance).evidence
+
+        def unknown() -> list[str]:
+            return [name for name in names if np.all([one[name].lost for one in points], axis=0).any()]
 
         points = [at(subject.start, dy)]
-        while len(points) < 4 and any(_never_known(points, name) for name in names):
+        while len(points) < 4 and unknown():
             points.append(at(_nearby(subject, names, rng), dy))
         for here in points:
-            excess = {name: here.of[name].excess(tolerance) for name in names}
-            wrong = {name: one for name, one in excess.items() if one.max(initial=0) > 1}
-            if wrong:
-                raise _mismatch(here, at(_nearby(subject, names, rng), outcome.some_dy(rng)), wrong, rng)
-        for name in names:
-            if _never_known(points, name):
-                raise GradientError(
-                    f"{subject.name} has no slope in {name} that can be measured, here or nearby, as at a kink: check "
-                    "it at other inputs.",
-                    array=name,
-                    cause="there is no slope",
-                )
-        return GradientReport(subject.name, [_array_report(points, name, rng) for name in names])
+            if any(e.excess.max(initial=0) > 1 for e in here.values()):
+                raise _mismatch(here, at(_nearby(subject, names, rng), outcome.random_dy(rng)), rng)
+        for name in unknown():
+            told = f"{subject.name} has no slope in {name} that can be measured, as at a kink: check other inputs."
+            raise GradientError(told, array=name, cause="there is no slope")
+        return GradientReport(subject.name, [_array_report([one[name] for one in points], rng) for name in names])
     finally:
         subject.restore()
 
 
 def _names(f: Any, subject: Subject, outcome: Outcome, dy: Array) -> list[str]:
-    """The arrays that the way back has gradients of."""
+    """The arrays that have a gradient."""
     names = list(outcome.gradients(dy))
-    inputs = [name for name in subject.start if name in subject.inputs]
-    if inputs and (isinstance(f, Layer) or not names) and inputs[0] not in names:
-        raise GradientError(
-            f"The way back through {subject.name} gives no gradient for {inputs[0]}: let it return {d(inputs[0])}.",
-            array=inputs[0],
-            cause=f"{d(inputs[0])} is not returned",
-        )
+    x = next((name for name in subject.start if name in subject.inputs), None)
+    if x is not None and (isinstance(f, Layer) or not names) and x not in names:
+        told = f"The backward pass of {subject.name} gives no gradient for {x}: let it return {d(x)}."
+        raise GradientError(told, array=x, cause=f"{d(x)} is not returned")
     if not names:
         raise ValueError(f"check_gradients expects inputs or parameters of floats, got none for {subject.name}.")
     return names
 
 
+def _check_conduct(subject: Subject, dy: Array) -> None:
+    """Refuse f if one call spoils another; arrays must be the same to nine digits of their largest number."""
+    for cause, told, found, expected in _calls_as_in_training(subject, dy):
+        for name, one in found.items():
+            other = expected[name]
+            bound = 1e-9 * np.abs(other[np.isfinite(other)]).max(initial=0)
+            differs = ~np.isclose(one, other, rtol=0, atol=bound, equal_nan=True)
+            if differs.any():
+                index = _index(np.argmax(differs), differs.shape)
+                came, due = float(one[index]), float(other[index])
+                told = f"{subject.name}: {told}. {name}{list(index) or ''} is {came:.6g}, but should be {due:.6g}."
+                raise GradientError(told, array=name, index=index, claimed=came, measured=due, cause=cause)
+
+
+def _calls_as_in_training(subject: Subject, dy: Array) -> Iterator[tuple[str, str, Point, Point]]:
+    """Forward and backward, in the orders that training may use: cause, message, the arrays found and expected."""
+    point, own_dy = {name: x.copy() for name, x in subject.start.items()}, dy.copy()
+    y, outcome = subject.run(point).y.copy(), subject.run(point)
+
+    def backward(from_zero: bool = True) -> Point:
+        return {d(name): gradient for name, gradient in outcome.gradients(own_dy, from_zero).items()}
+
+    told = "forward gives another y when called again: pass noise as an argument, or let f take rng after its inputs"
+    yield "forward is not repeatable", told, {"y": outcome.y}, {"y": y}
+    first, second = backward(), backward()
+    told = "an array is changed that others may still need: compute into a new array"
+    arrays = point | subject.held() | {"dy": own_dy, "y": outcome.y}
+    yield "an array is changed in place", told, arrays, subject.start | {"dy": dy, "y": y}
+    told = "backward gives another gradient when it is called again: it draws random numbers, or changes what it needs"
+    yield "backward is not repeatable", told, second, first
+    another_batch = {name: 0.5 * (x[::-1] if x.ndim else x) for name, x in point.items() if name in subject.inputs}
+    with contextlib.suppress(ValueError, ArithmeticError):  # f may not be defined there
+        subject.run(point | another_batch)
+    told = "backward gives another gradient once forward has run on another batch: keep what it needs in local "
+    told += "variables of forward, not on the layer"
+    yield "a stale cache: backward uses what the last forward left, not its own", told, backward(), first
+    both = backward(from_zero=False)
+    told = "two backward passes do not add up to twice one: write dW += … in place of dW = …"
+    twice = {d(name): 2 * first[d(name)] for name in subject.held()}
+    yield "gradients are overwritten, not accumulated", told, {name: both[name] for name in twice}, twice
+
+
 def _nearby(subject: Subject, names: list[str], rng: np.random.Generator) -> Point:
-    """Another point where f exists, off by a tenth of the numbers' size or as much as it allows."""
-    start = {name: subject.start[name] for name in names}
-    sizes = {name: max(0.1, np.sqrt(np.mean(x**2))) for name, x in start.items()}
-    away = {name: rng.standard_normal(x.shape) for name, x in start.items()}
-    for reach in 10.0 ** -np.arange(1, 6):
-        for moved in (
-            {name: x + reach * sizes[name] * away[name] for name, x in start.items()},
-            {name: x * (1 + reach * away[name]) for name, x in start.items()},
-        ):
-            try:
-                if np.isfinite(subject.run(subject.start | moved).y).all():
-                    return subject.start | moved
-            except (ValueError, ArithmeticError):  # a probability of 1.2
-                continue
+    """Another point where f is defined, at a distance of a tenth of the numbers' size, or less if need be."""
+    sizes = {name: max(0.1, np.sqrt(np.mean(subject.start[name] ** 2))) for name in names}
+    away = {name: size * rng.standard_normal(subject.start[name].shape) for name, size in sizes.items()}
+    for reach in 10.0 ** -np.arange(1, 10):
+        point = subject.start | {name: subject.start[name] + reach * away[name] for name in names}
+        with contextlib.suppress(ValueError, ArithmeticError):  # such as a probability of 1.2
+            if np.isfinite(subject.run(point).y).all():
+                return point
     return subject.start
 
 
-def _never_known(points: list[Evidence], name: str) -> bool:
-    return bool(np.logical_and.reduce([evidence.of[name].lost for evidence in points]).any())
-
-
-def _mismatch(here: Evidence, elsewhere: Evidence, wrong: Point, rng: np.random.Generator) -> GradientError:
-    """The error to raise about arrays with these excesses: the worst whose cause is found, or else the worst."""
-    names = sorted(wrong, key=lambda name: -wrong[name].max())
-    causes = {name: likeliest(here, elsewhere, name) for name in names}
+def _mismatch(here: dict[str, Evidence], elsewhere: dict[str, Evidence], rng: np.random.Generator) -> GradientError:
+    """The error about the worst array whose cause is found, or else about the worst."""
+    worst = {name: e.excess.max(initial=0) for name, e in here.items()}
+    names = sorted((name for name in worst if worst[name] > 1), key=worst.__getitem__, reverse=True)
+    causes = {name: likeliest(here[name], elsewhere[name]) for name in names}
     name = next((name for name in names if causes[name]), names[0])
-    gradient, x, m = here.gradients[name], here.point[name], here.of[name]
-    index, claimed, measured, rest = (), float("nan"), float("nan"), "None of the usual mistakes explains it"
-    if gradient.shape != x.shape:
-        told = f"it has the shape {gradient.shape}, and {name} is {x.shape}"
+    e, index, claimed, measured, rest = here[name], (), np.nan, np.nan, "None of the usual mistakes explains it"
+    if e.gradient.shape != e.x.shape:
+        told = f"it has the shape {e.gradient.shape}, and {name} is {e.x.shape}"
     else:
-        index = _worst_index(here, name, wrong[name], rng)
-        claimed, measured = float(gradient[index]), here.slope_along(name, coordinate_direction(x.shape, index))
-        digits = 6
-        if m.agrees(m.claimed):
+        index = _worst_index(e, rng)
+        unit = np.zeros(e.x.shape)
+        unit[index] = 1
+        claimed, measured, digits = float(e.gradient[index]), e.slope(unit, steadiest=True).value, 6
+        if e.agrees(e.claimed):
             digits, rest = 12, "The first six digits agree: a constant may be cut short"
-        told = (
-            f"{f'at {list(index)} ' if index else ''}the way back gives {claimed:.{digits}g}, but the slope is "
-            f"{measured:.{digits}g}; {(wrong[name] > 1).sum()} of {m.probes} differ"
-        )
+        at = f"at {list(index)} " if index else ""
+        told = f"{at}backward gives {claimed:.{digits}g}, but the slope is {measured:.{digits}g}; "
+        told += f"{(e.excess > 1).sum()} of {e.checked} differ"
     because = f"Likeliest cause: {causes[name]}" if causes[name] else rest
-    others = [d(other) for other in names if other != name]
-    also = f" Wrong too: {', '.join(others)}." if others else ""
-    return GradientError(
-        f"{d(name)} of {here.subject.name} is wrong: {told}. {because}.{also}",
-        array=name,
-        index=index,
-        claimed=claimed,
-        measured=measured,
-        cause=causes[name],
-    )
+    also = f" Wrong too: {', '.join(d(other) for other in names if other != name)}." if len(names) > 1 else ""
+    told = f"{d(name)} of {e.scene.subject.name} is wrong: {told}. {because}.{also}"
+    return GradientError(told, array=name, index=index, claimed=claimed, measured=measured, cause=causes[name])
 
 
-def _worst_index(here: Evidence, name: str, excess: Array, rng: np.random.Generator) -> tuple[int, ...]:
+def _worst_index(e: Evidence, rng: np.random.Generator) -> tuple[int, ...]:
     """Where the gradient is wrong by most; in a large array found by halving, along random directions."""
-    gradient = here.gradients[name]
-    if not np.isfinite(gradient).all():
-        worst = np.argmin(np.isfinite(gradient))
-    elif here.of[name].probes.each:
-        worst = np.argmax(excess)
-    else:
-        part = np.arange(gradient.size)
-        while len(part) > 1:
-            halves = np.array_split(part, 2)
-            part = max(halves, key=lambda half: _difference_within(here, name, half, rng))
-        worst = part[0]
-    return tuple(int(i) for i in np.unravel_index(worst, gradient.shape))
+    if not np.isfinite(e.gradient).all():
+        return _index(np.argmin(np.isfinite(e.gradient)), e.x.shape)
+    if not e.random:
+        return _index(np.argmax(e.excess), e.x.shape)
+
+    def difference_within(part: Array) -> float:
+        direction = np.zeros(e.x.shape)
+        direction.flat[part] = random_direction(part.shape, rng)
+        slope = e.slope(direction, steadiest=True).value
+        return abs((e.gradient * direction).sum().item() - slope) * np.sqrt(part.size)
+
+    part = np.arange(e.x.size)
+    while len(part) > 1:
+        part = max(np.array_split(part, 2), key=difference_within)
+    return _index(part[0], e.x.shape)
 
 
-def _difference_within(here: Evidence, name: str, part: Array, rng: np.random.Generator) -> float:
-    gradient = here.gradients[name]
-    direction = np.zeros(gradient.size)
-    direction[part] = random_direction(part.shape, rng)
-    direction = direction.reshape(gradient.shape)
-    return abs((gradient * direction).sum().item() - here.slope_along(name, direction)) * np.sqrt(part.size)
+def _index(flat: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(int(i) for i in np.unravel_index(flat, shape))
 
 
-def _array_report(points: list[Evidence], name: str, rng: np.random.Generator) -> ArrayReport:
-    measurements = [evidence.of[name] for evidence in points]
-    errors = np.concatenate([m.central_errors for m in measurements])
-    steps = np.concatenate([m.steps for m in measurements])
-    exact = [m.exact_errors for m in measurements if m.exact_errors is not None]
-    central_curve, exact_curve = points[-1].curves(name, random_direction(points[-1].point[name].shape, rng), LADDER)
+def _array_report(evidence: list[Evidence], rng: np.random.Generator) -> ArrayReport:
+    """What was found about one array at all points."""
+    errors, steps = np.concatenate([[e.errors, e.slopes["step"]] for e in evidence], axis=1)
+    exact = [e.exact_errors.max(initial=0).item() for e in evidence if e.exact is not None]
+    first, last = evidence[0], evidence[-1]
+    central_curve, exact_curve = last.v_curves(random_direction(last.x.shape, rng))
     return ArrayReport(
-        name=name,
-        shape=points[0].point[name].shape,
-        checked=str(measurements[0].probes),
+        name=first.name,
+        shape=first.x.shape,
+        checked=first.checked,
         error=errors.max(initial=0).item(),
         step=steps[np.argmax(errors)].item() if errors.size else 0.0,
-        exact_error=max(float(one.max(initial=0)) for one in exact) if len(exact) == len(points) else None,
-        kinks=int(measurements[0].lost.sum()),
+        exact_error=max(exact) if len(exact) == len(evidence) else None,
+        kinks=int(first.lost.sum()),
         steps=LADDER,
         errors=central_curve,
         exact_errors=exact_curve,

@@ -1,17 +1,17 @@
-"""Slopes without calculus: difference quotients from either side, and the complex step.
+"""How a slope is measured without calculus: by difference quotients and by the complex step.
 
-A central difference asks nothing of f but its values, so it measures the very code that trains:
+A central difference needs only the values of f, so it tests the very code that trains:
 
     (f(x + h d) − f(x − h d)) / 2h = f′(x)·d + O(h²).
 
-It subtracts two nearly equal numbers: h too large drowns in curvature, h too small in rounding, and the best h leaves
-about ten digits. The complex step goes sideways instead, off the real line, where nothing is subtracted [1]_:
+It subtracts two nearly equal numbers. If h is too large, curvature spoils the result; if h is too small, rounding does;
+the best h leaves about ten digits. The complex step moves x off the real line, and subtracts nothing [1]_:
 
-    Im f(x + ih d) / h = f′(x)·d + O(h²),
+    Im f(x + ih d) / h = f′(x)·d + O(h²).
 
-so h can be 1e-20 and all digits survive; but every formula on the way must be analytic. At a kink neither means
-anything. There the slopes from the left and from the right differ, and go on differing as h shrinks; where f is
-smooth their difference shrinks with h. Derivation: docs/14-checking-gradients.md.
+So h can be 1e-20 and all digits survive, but every formula in f must be analytic. At a kink there is no slope: the
+slopes from the left and from the right differ, and their difference does not shrink with h as it does where f is
+smooth. Derivation: docs/14-checking-gradients.md.
 
 References
 ----------
@@ -20,128 +20,54 @@ References
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
 from scratchnet.arrays import Array
+from scratchnet.gradcheck.subject import Point, Subject, d
 
 STEP = np.finfo(np.float64).eps ** (1 / 3)
 """Where curvature, h², and rounding, eps / h, cost a central difference about the same: 6.1e-6."""
 
 COARSE = 8.0
-"""How many times longer the step is that a kink is looked for with."""
+"""The ratio of two neighbouring steps."""
 
 COMPLEX_STEP = 1e-20
 
 LADDER = 10.0 ** -np.arange(1.0, 13.5, 0.5)
 """The steps of a V-curve."""
 
+EXACT = 1e-12
+"""How well a gradient must agree with the complex step, relative to the array's largest slope."""
+
+UNDERFLOW = 1e-290
+"""Products of numbers near this size lose digits or vanish, so that it counts as zero."""
+
 Line = Callable[[complex], Array]
-"""t → y, as the point moves by t along one direction."""
+"""t → y at x + t d."""
 
 
-@dataclass(frozen=True)
-class Slope:
-    """The slope of each output along a line.
+class Slope(NamedTuple):
+    """The slope of L = Σ dy ⊙ y along a line, by central difference.
 
-    Attributes
-    ----------
-    dy : like y
-    step : float
-        It was measured with.
-    kinked : bool
-        Whether some output has a kink there.
-    doubt : like y
-        How far it may be off, by what another step gave.
+    `kinked` says whether some output has a kink there. Another step may give a value that is off by `doubt`, and
+    rounding may change it by `rounding`. `floor` is Σ |dy ⊙ y| over the outputs that change.
     """
 
-    dy: Array
+    value: float
     step: float
     kinked: bool
-    doubt: Array
-
-
-class Probes:
-    """The directions in which an array is moved: each coordinate, or so many random directions of length 1.
-
-    Parameters
-    ----------
-    x : array
-    coordinates : int
-        The most that are tried one by one.
-    directions : int
-        How many random directions stand for a larger array.
-    rng : numpy.random.Generator
-    """
-
-    def __init__(self, x: Array, coordinates: int, directions: int, rng: np.random.Generator):
-        self.each = x.size <= coordinates
-        self._shape = x.shape
-        self._random = [] if self.each else [random_direction(x.shape, rng) for _ in range(directions)]
-        self._count = x.size if self.each else directions
-
-    def __len__(self) -> int:
-        return self._count
-
-    def __getitem__(self, k: int) -> Array:
-        if not 0 <= k < len(self):
-            raise IndexError(k)
-        if not self.each:
-            return self._random[k]
-        return coordinate_direction(self._shape, np.unravel_index(k, self._shape))
-
-    def along(self, gradient: Array) -> Array:
-        """The slope (K,) that a gradient claims along each direction."""
-        if self.each:
-            return np.ravel(gradient)
-        return np.array([(gradient * direction).sum() for direction in self._random])
-
-    def __str__(self) -> str:
-        return f"{len(self)} {'coordinates' if self.each else 'random directions'}"
-
-
-def coordinate_direction(shape: tuple[int, ...], index: tuple[Any, ...]) -> Array:
-    """An array that is 1 at the index, and 0 elsewhere."""
-    direction = np.zeros(shape)
-    direction[index] = 1
-    return direction
+    doubt: float
+    rounding: float
+    floor: float
 
 
 def random_direction(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    """An array of length 1, pointing anywhere."""
+    """A random array of length 1."""
     d = rng.standard_normal(shape)
     return d / np.linalg.norm(d)
-
-
-def slope(line: Line, y: Array, scale: float) -> Slope:
-    """The slope at t = 0, by the standard step, or by the first shorter one that stays where f exists.
-
-    `scale` is that of the numbers moved: the step is in proportion.
-    """
-    *longer, shortest = scale * STEP / COARSE ** np.arange(9)
-    for step in longer:
-        with contextlib.suppress(ValueError, ArithmeticError):  # a probability of 1.00001
-            return _central(line, y, step, scale)
-    return _central(line, y, shortest, scale)
-
-
-def steadiest_slope(line: Line, y: Array, scale: float) -> Slope:
-    """The slope by the step that leaves least doubt: curvature and rounding together change it least."""
-    found: list[Slope] = []
-    for step in scale * STEP / COARSE ** np.arange(-2.0, 9.0):
-        with contextlib.suppress(ValueError, ArithmeticError):
-            found.append(_central(line, y, step, scale))
-    if len(found) < 2:
-        raise FloatingPointError("f exists too near to the point alone for a slope to be measured")
-    judged = [
-        Slope(one.dy, one.step, one.kinked, np.abs(one.dy - shorter.dy) + _rounding(y, shorter.dy, scale, shorter.step))
-        for one, shorter in pairwise(found)
-    ]
-    best = int(np.argmin([one.doubt.sum() for one in judged]))
-    return replace(judged[best], kinked=any(one.kinked for one in judged[best:]))
 
 
 def complex_slope(line: Line, h: float = COMPLEX_STEP) -> Array:
@@ -154,17 +80,156 @@ def central_difference(line: Line, h: float) -> Array:
     return (line(h) - line(-h)) / (2 * h)
 
 
-def _central(line: Line, y: Array, h: float, scale: float) -> Slope:
-    before, after, further_before, further_after = line(-h), line(h), line(-COARSE * h), line(COARSE * h)
-    dy = (after - before) / (2 * h)
-    bend = np.abs(after - 2 * y + before) / h  # the slope on the right less that on the left
-    bend_before = np.abs(further_after - 2 * y + further_before) / (COARSE * h)
-    noise = 25 * _rounding(y, dy, scale, h)
-    # Curvature bends in proportion to h: an eighth is left of it. A kink bends as before.
-    doubt = np.abs((further_after - further_before) / (2 * COARSE * h) - dy) / COARSE
-    return Slope(dy, h, bool(np.any((bend > noise) & (bend > bend_before / 4))), doubt)
+def slope(line: Line, y: Array, dy: Array, scale: float, steadiest: bool = False) -> Slope:
+    """The slope at t = 0, by the standard step, or by the first shorter one within which f is defined.
+
+    The `steadiest` slope is the one with the least doubt: curvature and rounding together change it least from one step
+    to the next. `scale` is the size of the numbers that move; the step is proportional to it.
+    """
+    found: list[Slope] = []
+    for h in scale * STEP / COARSE ** np.arange(-2.0 if steadiest else 0.0, 9.0):
+        with contextlib.suppress(ValueError, ArithmeticError):  # such as a probability of 1.00001
+            found.append(_central(line, y, dy, h, scale))
+            if not steadiest:
+                return found[0]
+    if len(found) < 2:
+        raise FloatingPointError("f is defined in too small a neighbourhood of the point to measure a slope")
+    judged = [one._replace(doubt=abs(one.value - shorter.value) + shorter.rounding) for one, shorter in pairwise(found)]
+    best = int(np.argmin([one.doubt for one in judged]))
+    return judged[best]._replace(kinked=any(one.kinked for one in judged[best:]))
 
 
-def _rounding(y: Array, dy: Array, scale: float, h: float) -> float:
-    """By how much rounding may change a difference quotient, from the size of y and of the products in it."""
-    return 4 * np.finfo(np.float64).eps * (np.abs(y).max(initial=0) + scale * np.abs(dy).max(initial=0)) / h
+def _central(line: Line, y: Array, dy: Array, h: float, scale: float) -> Slope:
+    before, after, far_before, far_after = (line(t) for t in (-h, h, -COARSE * h, COARSE * h))
+    slopes, far_slopes = (after - before) / (2 * h), (far_after - far_before) / (2 * COARSE * h)
+    jump = np.abs(after - 2 * y + before) / h  # the slope on the right minus the slope on the left
+    far_jump = np.abs(far_after - 2 * y + far_before) / (COARSE * h)
+    # At a step 8 times shorter, an eighth of the jump remains if it comes from curvature, and all of it at a kink.
+    rounding = 4 * np.finfo(np.float64).eps * (np.abs(y).max(initial=0) + scale * np.abs(slopes).max(initial=0)) / h
+    return Slope(
+        value=(dy * slopes).sum().item(),
+        step=h,
+        kinked=bool(np.any((jump > 25 * rounding) & (jump > far_jump / 4))),
+        doubt=(np.abs(dy) * np.abs(far_slopes - slopes)).sum().item() / COARSE,
+        rounding=rounding.item() * np.abs(dy).sum().item(),
+        floor=np.abs(dy * y)[slopes != 0].sum().item(),
+    )
+
+
+class Scene:
+    """f at one point: its outcome, and the evidence about each gradient that backward gives for dy.
+
+    `random` are the directions in which each array is moved; none, if it is moved in each coordinate.
+    """
+
+    def __init__(self, subject: Subject, point: Point, dy: Array, random: dict[str, list[Array]], tolerance: float):
+        self.subject, self.point, self.dy = subject, point, dy
+        self.outcome = subject.run(point)
+        self.gradients = self.outcome.gradients(dy)
+        self.evidence = {name: Evidence(self, name, random[name], tolerance) for name in self.gradients}
+
+
+class Evidence:
+    """One array at one point: the slopes (K,) that its gradient claims along K directions, and those measured.
+
+    `slopes` are central differences, with the fields of `Slope`. `exact` are complex steps, or None where f is not
+    analytic as it is written. `measured` are the better of the two.
+    """
+
+    def __init__(self, scene: Scene, name: str, random: list[Array], tolerance: float):
+        self.scene, self.name, self.dx, self.random = scene, name, d(name), random
+        self.x, self.gradient, self.dy, self.y = scene.point[name], scene.gradients[name], scene.dy, scene.outcome.y
+        self.checked = f"{len(random)} random directions" if random else f"{self.x.size} coordinates"
+        self.claimed, self.exact = self.along(self.gradient), None
+        K = range(len(self.claimed))
+        fields = np.dtype(list(Slope.__annotations__.items()))
+        self.slopes = np.array([self.slope(self.direction(k)) for k in K], fields)
+        self._judge(tolerance)
+        still_wrong = 0
+        for k in np.flatnonzero(self.vague | ~(self.errors <= tolerance)).tolist():
+            if still_wrong < 8 or self.vague[k]:  # after eight it is the gradient that is wrong, not the step
+                self.slopes[k] = self.slope(self.direction(k), steadiest=True)
+                self._judge(tolerance)
+                still_wrong += self.excess[k] > 1
+        with contextlib.suppress(Exception):  # a formula may do anything with numbers that it was not made for
+            lines = [self.line(scene.subject.complex_y, self.direction(k)) for k in K]
+            exact = np.array([(self.dy * complex_slope(line)).sum() for line in lines])
+            if self.agrees(exact):
+                self.exact = exact
+                self._judge(tolerance)
+
+    def direction(self, k: int) -> Array:
+        """The direction number k: a random one of length 1, or coordinate k."""
+        return self.random[k] if self.random else np.eye(1, self.x.size, k).reshape(self.x.shape)
+
+    def along(self, gradient: Array) -> Array:
+        """The slopes (K,) that a gradient claims; NaN if it does not have the shape of x."""
+        if gradient.shape != self.x.shape:
+            return np.full(len(self.random) or self.x.size, np.nan)
+        return np.array([(gradient * one).sum() for one in self.random]) if self.random else np.ravel(gradient)
+
+    def line(self, function: Callable[[Point], Array], direction: Array) -> Line:
+        """A function of the point, as the array moves along a direction."""
+        return lambda t: function(self.scene.point | {self.name: self.x + t * direction})
+
+    def slope(self, direction: Array, steadiest: bool = False) -> Slope:
+        """The slope of L along any direction."""
+        return slope(self.line(self.scene.subject.y, direction), self.y, self.dy, self._scale(direction), steadiest)
+
+    def slopes_of(self, function: Callable[[Point], Array]) -> Array:
+        """The slopes (K, …) of another function of the point, by central differences."""
+        directions = [self.direction(k) for k in range(len(self.claimed))]
+        return np.array([central_difference(self.line(function, d), self._scale(d) * STEP) for d in directions])
+
+    def claims(self, dy: Array) -> Array:
+        """The slopes (K,) that backward claims for another dy."""
+        return self.along(self.scene.subject.run(self.scene.point).gradients(dy)[self.name])
+
+    def agrees(self, slopes: Array) -> bool:
+        """Whether these slopes (K,) are the measured ones, to six digits."""
+        noise = self.slopes["doubt"] + 1e-8 * self.slopes["floor"] if self.exact is None else 0
+        bound = 1e-6 * np.abs(self.measured[~self.lost]).max(initial=0) + noise + UNDERFLOW
+        return bool(np.all((np.abs(slopes - self.measured) <= bound) | self.lost))
+
+    def v_curves(self, direction: Array) -> tuple[Array, Array]:
+        """The errors (S,) of central differences and of complex steps on LADDER; NaN where there is no value."""
+        claimed, curves = (self.gradient * direction).sum(), np.full((2, len(LADDER)), np.nan)
+        methods = [(central_difference, self.scene.subject.y)]
+        if self.exact is not None:
+            methods.append((complex_slope, self.scene.subject.complex_y))
+        for curve, (measure, function) in zip(curves, methods, strict=False):
+            line = self.line(function, direction)
+            for i, h in enumerate(LADDER):
+                with contextlib.suppress(ValueError, ArithmeticError), np.errstate(all="ignore"):
+                    curve[i] = abs((self.dy * measure(line, h)).sum() - claimed) / (abs(claimed) or 1)
+        return curves[0], curves[1]
+
+    def _judge(self, tolerance: float) -> None:
+        """Compare what is claimed with what is measured.
+
+        No step gave three digits where it is `vague`, and no slope is known where it is `lost`. Errors are relative to
+        the array's largest slope; `excess` are errors divided by what is allowed. The first six digits differ where it
+        is `wrong`; `where` says so in a sentence, if that is not everywhere.
+        """
+        central, doubt, claimed = self.slopes["value"], self.slopes["doubt"], self.claimed
+        self.measured = central if self.exact is None else self.exact
+        self.vague = doubt > 1e-3 * np.abs(central).max(initial=0) + UNDERFLOW
+        self.lost = self.slopes["kinked"] | (self.vague & (self.exact is None))
+        self.errors = self._relative(central, 1e-2)
+        self.exact_errors = self._relative(self.measured, 1e-4)
+        excess = np.where(np.abs(claimed - central) > doubt, self.errors / tolerance, 0)
+        if self.exact is not None:
+            excess = np.maximum(excess, self.exact_errors / EXACT)
+        self.excess = np.where(np.isfinite(claimed), excess, np.inf)
+        self.wrong = ~self.lost & (np.abs(claimed - self.measured) > 1e-6 * np.abs(self.measured).max(initial=0))
+        is_zero = np.abs(claimed) <= 1e-6 * np.abs(claimed).max(initial=0)
+        self.where = "" if np.all(self.wrong | self.lost | is_zero) else ", where it is wrong"
+
+    def _scale(self, direction: Array) -> float:
+        """The size of the numbers that move, at least 1; a step is proportional to it."""
+        return max(1.0, np.abs(self.x[direction != 0]).max(initial=0).item())
+
+    def _relative(self, slopes: Array, share: float) -> Array:
+        largest = np.fmax(np.abs(slopes), np.abs(self.claimed))[~self.lost].max(initial=0)  # fmax ignores a NaN
+        scale = np.maximum(largest, np.maximum(share * self.slopes["floor"], UNDERFLOW))
+        return np.where(self.lost, 0, np.abs(self.claimed - slopes) / scale)
