@@ -22,7 +22,7 @@ from scratchnet.errors import DataError
 from scratchnet.kernels.memory import empty
 from scratchnet.training import console, divergence
 from scratchnet.training.run import Means, Position, Run, arrays_of
-from scratchnet.training.state import arrays_in, pack, unpack
+from scratchnet.training.state import pack, unpack
 from scratchnet.training.storage import clear_aside, opened, read_array, read_arrays, write_arrays, write_whole
 
 _FORMAT = 4
@@ -49,13 +49,12 @@ class Checkpoint(Callback):
             **dict(_digests("x", run.data)),
             **dict(_digests("validation", run.validation)),
         }
-        self._began = _plain(
-            {
-                "theta": digest(run.parameters.theta),
-                "rng": run.rng.bit_generator.state,
-                "settings": self._settings(run),
-            }
-        )
+        began = {
+            "theta": digest(run.parameters.theta),
+            "rng": run.rng.bit_generator.state,
+            "settings": self._settings(run),
+        }
+        self._began = json.loads(_as_array(began).tobytes())  # as it comes back from a file
         self._most = 2**20 + 2**14 * run.epochs  # bytes of the JSON text: read back, it takes 30 times as much memory
 
     def before_training(self, run: Run) -> None:
@@ -90,21 +89,20 @@ class Checkpoint(Callback):
                 done = divergence.steps(run)
                 console.write(f"Saved in {self.path} after {done}: the same call goes on from there.")
 
-    def _kept(self, run: Run) -> bytes:
-        """What the callbacks keep."""
-        states = []
+    def _kept(self, run: Run) -> dict[str, Array]:
+        """What the callbacks keep: their arrays, and the rest as JSON."""
+        arrays, states = {}, []
         for callback in _with_state(run):
             run.calling = callback
             name, state = f"{type(callback).__name__}.state_dict", callback.state_dict()
             if type(state) is not dict:
                 raise TypeError(f"{name} expects to return a dict, got {named(state)}.")
-            states.append((name, state))
-        return pack(states)
+            states.append(pack(state, name, arrays))
+        return arrays | {"callbacks": _as_array(states)}
 
-    def _save(self, run: Run, kept: bytes) -> None:
+    def _save(self, run: Run, kept: dict[str, Array]) -> None:
         """Write the run as it is now, whole or not at all."""
-        arrays = {"theta": run.parameters.theta, "callbacks": np.frombuffer(kept, np.uint8)}
-        arrays |= _memory(run) | state_arrays(run.parameters.state_slots)
+        arrays = {"theta": run.parameters.theta, **_memory(run), **state_arrays(run.parameters.state_slots), **kept}
         settings, last = self._settings(run), run.step - 1
         was_set = (
             not callable(run.optimizer.learning_rate) and settings[""][_RATE] != self._began["settings"][""][_RATE]
@@ -121,13 +119,12 @@ class Checkpoint(Callback):
             "position": asdict(run.position),
             "arrays": {name: digest(array) for name, array in arrays.items()},
         }
-        text = json.dumps(state | {"seal": _seal(state)}, default=_number).encode()
+        arrays["state"] = text = _as_array(state | {"seal": _seal(state)})
         if len(text) > self._most:
             raise ValueError(
                 f"fit expects after_epoch to add few numbers to a record, got {len(text):,} bytes of records, "
                 f"which may be {self._most:,}."
             )
-        arrays["state"] = np.frombuffer(text, np.uint8)
         self._write(lambda file: write_arrays(file, arrays))
 
     def _write(self, write: Callable[[IO[bytes]], None]) -> None:
@@ -142,24 +139,22 @@ class Checkpoint(Callback):
 
     def _read(self, run: Run) -> tuple[dict[str, Any], dict[str, Array], list[Any]]:
         """What the file holds, if all of it belongs to this run; nothing changes here."""
-        expected = {"theta": run.parameters.theta, **dict.fromkeys(map(_in_file, run.optimizer.memory_names))}
-        expected |= dict.fromkeys(name for name, _, _ in run.parameters.state_slots)
-        with opened(self.path, "checkpoint", (*expected, "state", "callbacks")) as archive:
+        with opened(self.path, "checkpoint") as archive:
             state = json.loads(read_array(archive, "state", most=self._most + 1000).tobytes())
             if state["format"] != _FORMAT:
                 raise DataError("was written by another version of scratchnet: begin the run anew, with another file.")
             if state.pop("seal") != _seal(state):
                 raise ValueError("its numbers are not those that were saved")
-            packed = read_array(archive, "callbacks")
-            states = unpack(packed.tobytes())
-            self._compare(run, state, states)
-            arrays = read_arrays(archive, expected, besides=("state", "callbacks"))
-            if state["arrays"] != {name: digest(x) for name, x in (arrays | {"callbacks": packed}).items()}:
+            self._compare(run, state)
+            expected: dict[str, Any] = dict.fromkeys(("state", *state["arrays"], *_memory(run)))
+            expected |= {name: None for name, _, _ in run.parameters.state_slots} | {"theta": run.parameters.theta}
+            arrays = read_arrays(archive, expected)
+            if state["arrays"] != {name: digest(arrays[name]) for name in state["arrays"]}:
                 raise ValueError("its arrays are not those that were saved")
             _check_harmless(run, state)
             if len(state["epochs"]) > run.epochs:
                 raise DataError(f"holds {len(state['epochs'])} epochs, expected at most the {run.epochs} asked for.")
-        return state, arrays, states
+            return state, arrays, unpack(json.loads(arrays["callbacks"].tobytes()), arrays)
 
     def _resume(self, run: Run, state: dict[str, Any], arrays: dict[str, Array], states: list[Any]) -> None:
         """Put the run where the file says."""
@@ -198,7 +193,7 @@ class Checkpoint(Callback):
             }
         return settings
 
-    def _compare(self, run: Run, state: dict[str, Any], states: list[Any]) -> None:
+    def _compare(self, run: Run, state: dict[str, Any]) -> None:
         """The run in the file is this run; otherwise a DataError names what differs."""
         began, now = state["began"], self._began
         before, then, here = (
@@ -212,8 +207,7 @@ class Checkpoint(Callback):
         for step, there in state["rates"].items():  # two schedules can be compared only by their values
             if (value := _rate(run, int(step))) != there:
                 differences.append(f"the learning rate at step {step} is {brief(there)} there and {value} here")
-        best = [digest(x) for x in arrays_in(states)]  # after EarlyStopping the model may have the best epoch's θ
-        if now["theta"] not in (began["theta"], state["arrays"]["theta"], *best):
+        if now["theta"] not in (began["theta"], *state["arrays"].values()):  # EarlyStopping leaves the best one it kept
             differences.append("the model began with other weights")
         if now["rng"] not in (began["rng"], state["rng"]):
             differences.append("rng began in another state, as with another seed")
@@ -298,18 +292,17 @@ def _check_harmless(run: Run, state: dict[str, Any]) -> None:
         raise ValueError("its position makes no sense")
 
 
-def _plain(state: dict[str, Any]) -> dict[str, Any]:
-    """The state as it comes back from a file."""
-    return json.loads(json.dumps(state, default=_number))
-
-
 def _number(value: Any) -> Any:
     """What JSON lacks: NumPy's numbers, the arrays of a random state, and fractions."""
     return value.tolist() if isinstance(value, np.ndarray | np.integer | np.bool) else float(value)
 
 
+def _as_array(state: Any) -> Array:
+    return np.frombuffer(json.dumps(state, default=_number).encode(), np.uint8)
+
+
 def _seal(state: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(state, default=_number).encode()).hexdigest()
+    return hashlib.sha256(_as_array(state)).hexdigest()
 
 
 def _by_name(settings: dict[str, dict[str, Any]]) -> dict[str, Any]:

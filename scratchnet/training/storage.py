@@ -8,7 +8,7 @@ import re
 import secrets
 import stat
 import zipfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
@@ -61,7 +61,7 @@ def load(path: str | PathLike[str], model: Any) -> None:
     check_path("load", "path", path)
     parameters, states = _contents("load", model)
     expected = parameters | state_arrays(states)
-    with opened(path, "model", expected) as archive:
+    with opened(path, "model") as archive:
         found = read_arrays(archive, expected)
     for name, W in parameters.items():
         W[...] = found[name]
@@ -90,8 +90,8 @@ def write_arrays(file: IO[bytes], arrays: Mapping[str, Array]) -> None:
 
 
 @contextmanager
-def opened(path: str | PathLike[str], kind: str, names: Collection[str]) -> Iterator[zipfile.ZipFile]:
-    """An .npz file to read arrays of these names from; whatever is wrong with it is a DataError that names the file."""
+def opened(path: str | PathLike[str], kind: str) -> Iterator[zipfile.ZipFile]:
+    """An .npz file to read arrays from; whatever is wrong with it is a DataError that names the file."""
     path = Path(path)
     try:
         what = _kind(path)
@@ -101,10 +101,9 @@ def opened(path: str | PathLike[str], kind: str, names: Collection[str]) -> Iter
         raise DataError(f"{path} {f'is not a {kind} file, but {what}' if what else 'does not exist'}.")
     try:
         with path.open("rb") as file:
-            # ZipFile takes 400 bytes of memory for 46 in its list of members, so the list may not be much too long
             end = zipfile._EndRecData(file)  # type: ignore[attr-defined]
-            if end and end[5] > 2**16 + sum(200 + len(name) for name in names):
-                raise ValueError(f"its list of arrays is far longer than one of {len(names)}")
+            if end and end[5] > 2**16 + os.fstat(file.fileno()).st_size / 2:  # each 46 bytes would take 400 of memory
+                raise ValueError("its list of arrays is longer than the arrays")
             with zipfile.ZipFile(file) as archive:
                 for member in archive.infolist():
                     if member.compress_type != zipfile.ZIP_STORED:
@@ -117,23 +116,17 @@ def opened(path: str | PathLike[str], kind: str, names: Collection[str]) -> Iter
         raise DataError(f"{path} is not a {kind} file, or is damaged: {why}.") from error
 
 
-def read_arrays(
-    archive: zipfile.ZipFile, expected: Mapping[str, Array | None], besides: tuple[str, ...] = ()
-) -> dict[str, Array]:
-    """The arrays of an .npz, which must have the names, shapes and dtypes of `expected`, and the names `besides`.
-
-    Where None is expected, the shape and dtype are the file's.
-    """
+def read_arrays(archive: zipfile.ZipFile, expected: Mapping[str, Array | None]) -> dict[str, Array]:
+    """The arrays of an .npz, which must have these names, shapes and dtypes; where None is expected, the file's own."""
     found = [name.removesuffix(".npy") for name in archive.namelist()]
-    names = expected.keys() | set(besides)
-    differences = [
-        f"{verb} {listed(brief(name, 60) for name in sorted(some))}{end}"
-        for verb, some, end in (("lacks", names - set(found), ""), ("has", set(found) - names, " besides"))
-        if some
-    ]
-    if differences:
+    lacking, extra = (
+        listed(brief(name, 60) for name in sorted(some))
+        for some in (expected.keys() - set(found), set(found) - expected.keys())
+    )
+    if lacking or extra:
+        differences = [f"lacks {lacking}"] * bool(lacking) + [f"has {extra} besides"] * bool(extra)
         raise DataError(f"holds another model: it {' and '.join(differences)}.")
-    if len(found) > len(names):
+    if len(found) > len(expected):
         raise ValueError("it holds an array twice")
     return {name: read_array(archive, name, x) for name, x in expected.items()}
 
