@@ -12,7 +12,7 @@ Schedule = Callable[[int], float]
 
 
 def cosine(peak: float, steps: int) -> Schedule:
-    """½ peak (1 + cos(π·step/steps)): from `peak`, at least 0, down to 0 along half a cosine, and 0 after `steps` steps.
+    """½ peak (1 + cos(π·step/steps)): from `peak` down to 0 along half a cosine, and 0 after `steps` steps.
 
     The steps of a whole training are epochs × ⌈images / batch size⌉. docs/05-optimizers.md. Loshchilov & Hutter, SGDR:
     Stochastic Gradient Descent with Warm Restarts, 2016.

@@ -104,14 +104,12 @@ class Checkpoint(Callback):
         """Write the run as it is now, whole or not at all."""
         arrays = {"theta": run.parameters.theta, **_memory(run), **state_arrays(run.parameters.state_slots), **kept}
         settings, last = self._settings(run), run.step - 1
-        was_set = (
-            not callable(run.optimizer.learning_rate) and settings[""][_RATE] != self._began["settings"][""][_RATE]
-        )
+        changed = settings[""][_RATE] != self._began["settings"][""][_RATE]  # by a callback: the last step had another
         state = {
             "format": _FORMAT,
             "began": self._began,
             "settings": settings,
-            "rates": {} if last < 0 or was_set else {str(last): _rate(run, last)},
+            "rates": {} if last < 0 or changed else {str(last): _rate(run, last)},
             "steps": run.step,
             "rng": run.rng.bit_generator.state,
             "spawned": _spawned(run.rng),
@@ -121,10 +119,8 @@ class Checkpoint(Callback):
         }
         arrays["state"] = text = _as_array(state | {"seal": _seal(state)})
         if len(text) > self._most:
-            raise ValueError(
-                f"fit expects after_epoch to add few numbers to a record, got {len(text):,} bytes of records, "
-                f"which may be {self._most:,}."
-            )
+            bytes_ = f"{len(text):,} bytes of records, which may be {self._most:,}"
+            raise ValueError(f"fit expects after_epoch to add few numbers to a record, got {bytes_}.")
         self._write(lambda file: write_arrays(file, arrays))
 
     def _write(self, write: Callable[[IO[bytes]], None]) -> None:
@@ -171,7 +167,7 @@ class Checkpoint(Callback):
         set_state(run.parameters.state_slots, arrays)
         run.optimizer.steps = state["steps"]
         for name in run.optimizer.memory_names:
-            found = arrays[_in_file(name)]
+            found = arrays[f"optimizer {name}"]
             memory = empty(found.shape, found.dtype)
             memory[...] = found
             setattr(run.optimizer, name, memory)
@@ -196,9 +192,7 @@ class Checkpoint(Callback):
     def _compare(self, run: Run, state: dict[str, Any]) -> None:
         """The run in the file is this run; otherwise a DataError names what differs."""
         began, now = state["began"], self._began
-        before, then, here = (
-            _by_name(settings) for settings in (began["settings"], state["settings"], now["settings"])
-        )
+        before, then, here = (_by_name(one["settings"]) for one in (began, state, now))
         differences = [
             f"{brief(name)} is {brief(then.get(name), 400)} there and {brief(here.get(name), 400)} here"
             for name in {**here, **then, **before}
@@ -267,16 +261,11 @@ def _memory(run: Run) -> dict[str, Array]:
         if not isinstance(value, np.ndarray | np.generic) or value.dtype.hasobject:
             whose = type(run.optimizer).__name__
             raise TypeError(f"{whose} expects its {name} to be an array of numbers, got {named(value)}.")
-        found[_in_file(name)] = np.asarray(value)
+        found[f"optimizer {name}"] = np.asarray(value)
     return found
 
 
-def _in_file(name: str) -> str:
-    return f"optimizer {name}"
-
-
 def _spawned(rng: np.random.Generator) -> int:
-    """How many generators were spawned from this one."""
     return getattr(rng.bit_generator.seed_seq, "n_children_spawned", 0)
 
 
@@ -302,7 +291,7 @@ def _as_array(state: Any) -> Array:
 
 
 def _seal(state: dict[str, Any]) -> str:
-    return hashlib.sha256(_as_array(state)).hexdigest()
+    return hashlib.sha256(_as_array(state).data).hexdigest()
 
 
 def _by_name(settings: dict[str, dict[str, Any]]) -> dict[str, Any]:

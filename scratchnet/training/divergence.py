@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from scratchnet import kernels
+from scratchnet.checks import named
 from scratchnet.core.layer import Layer
+from scratchnet.core.model import Loss
 from scratchnet.core.parameters import parts_of
 from scratchnet.errors import DataError, DivergenceError
 
@@ -22,7 +24,9 @@ def steps(run: Any) -> str:
 
 
 def check_loss(run: Any, loss: Any, batch: Any) -> None:
-    """The loss on a batch is finite."""
+    """What the model's loss returned is a Loss, and finite."""
+    if not isinstance(loss, Loss):
+        raise TypeError(f"fit expects {type(run.model).__name__}.loss to return a Loss(…), got {named(loss)}.")
     if not math.isfinite(loss.value):
         bad = ", ".join(f"{name} is {value}" for name, value in loss.terms.items() if not math.isfinite(value))
         where, large = _traced(run, batch)

@@ -12,9 +12,7 @@ from scratchnet.core.optim import Optimizer
 from scratchnet.training.checkpoint import Checkpoint
 from scratchnet.training.refusals import check_data, check_model, checked_callbacks, no_longer_takes
 from scratchnet.training.run import Data, History, Run
-from scratchnet.training.supervision import Bar, FiniteNumbers, Interrupts, Lines, PlainNumbers, Progress, Validation
-
-__all__ = ["History", "fit"]
+from scratchnet.training.supervision import Bar, FiniteNumbers, Interrupts, Progress, Records, Validation
 
 
 @no_longer_takes(
@@ -40,22 +38,20 @@ def fit(
     Parameters
     ----------
     model : Model
-        Or anything with `loss(batch, rng)`, `parameters`, `dtype` and `unit`; if it has `trace(batch, rng)` too, a
+        Or anything with `loss(batch, rng)`, `parameters`, `dtype` and `unit`; with `trace(batch, rng)` too, a
         divergence is traced to a layer.
     data : (N, D), or a tuple of arrays with N rows each
         Images x; or x and what comes with it, such as labels, of any type. `model.loss` gets the same rows of each.
         An array that is mapped to a file (`np.load(…, mmap_mode="r")`) is read batch by batch.
     optimizer : Optimizer
-        SGD, Adam or one of your own.
     epochs, batch_size : int
     rng : numpy.random.Generator
         Draws the order of the examples and the model's noise. The same generator and the same model give the same θ,
         bit for bit, on the same machine.
     validation : like data, optional
-        Examples to measure the loss on after each epoch, with the same noise every time. It does not change what is
-        learnt.
+        Examples on which the loss is measured after each epoch, with the same noise every time.
     progress : bool
-        Show a bar with the running loss, its terms and examples per second, and print a line per epoch.
+        Whether to show a bar with the running loss, and to print a line per epoch.
     checkpoint : path, optional
         A file to save the run in: before the first step, after every epoch, and within an epoch every
         `checkpoint_seconds`. If it exists, the run is resumed from it and ends as if it had never stopped: with the
@@ -63,22 +59,17 @@ def fit(
     callbacks : list of Callback
         Called at their moments, in this order, such as `[sn.callbacks.EarlyStopping(5)]`.
 
-    Returns
-    -------
-    History
-
     Raises
     ------
     DataError
-        If x is not finite or not in the range that the model's loss needs, if labels are not classes, or if the
-        checkpoint is damaged or belongs to another run.
+        If x or the labels are not what the model's loss can take, or the checkpoint is damaged or of another run.
     DivergenceError
         If the loss, a gradient or a parameter becomes NaN or infinite.
 
     Notes
     -----
-    Ctrl-C ends the training after the current step and saves it; `history.interrupted` is then True. A second Ctrl-C
-    leaves at once. docs/05-optimizers.md says what is the same bit for bit and what is not.
+    Ctrl-C ends the training after the current step and saves it; a second one leaves at once. docs/05-optimizers.md
+    says what is the same bit for bit and what is not.
 
     Examples
     --------
@@ -99,14 +90,9 @@ def fit(
     check_data(model, data, validation)
 
     run = Run(model, data, validation, optimizer, rng, epochs, batch_size, callbacks)
-    before = [
-        Interrupts(),
-        FiniteNumbers(),
-        Progress(),
-        *[Bar()] * progress,
-        *[Validation()] * (validation is not None),
-    ]
-    after = [PlainNumbers(), *[Lines()] * progress]
+    before: list[Callback] = [Interrupts(), FiniteNumbers(), Progress()]
+    before += [Bar()] * progress + [Validation()] * (validation is not None)
+    after: list[Callback] = [Records(progress)]
     if checkpoint is not None:
         after.append(Checkpoint(check_path("fit", "checkpoint", checkpoint), seconds, run, progress))
     run.everyone = (*before, *callbacks, *after)

@@ -11,7 +11,7 @@ import numpy as np
 
 from scratchnet import kernels
 from scratchnet.arrays import Array
-from scratchnet.checks import check_finite, check_text, named
+from scratchnet.checks import check_finite, check_text
 from scratchnet.core.model import Loss
 from scratchnet.core.optim import Optimizer
 from scratchnet.core.parameters import parts_of
@@ -30,15 +30,13 @@ class History:
     Attributes
     ----------
     epochs : list of dict
-        One for each finished epoch: "epoch" (from 1), "seconds" (of training, validation not counted), "loss" and
-        each of the loss's terms and metrics, means over the epoch's examples while θ was moving; with validation also
-        "val_loss" and "val_" with each other name, after the epoch's last step.
+        One for each finished epoch: "epoch" (from 1), "seconds" (of training, without validation), "loss" and each of
+        its terms and metrics, means over the epoch's examples while θ was moving; with validation also "val_loss" and
+        "val_" with each other name, after the epoch's last step.
     unit : str
         Of the losses and terms.
-    interrupted : bool
-        Whether Ctrl-C ended the training early.
-    stopped : str
-        Why a callback ended the training early, "" if none did.
+    interrupted, stopped : bool, str
+        Whether Ctrl-C ended the training early, and why a callback did, or "".
 
     Examples
     --------
@@ -93,23 +91,19 @@ class Run:
 
     Attributes
     ----------
-    model, parameters, optimizer, rng, data, validation, batch_size, callbacks
-        As given to `fit`; the model's parameters.
-    epoch, epochs : int
-        The current epoch, counted from 1, and how many there are to be.
-    step : int
-        Steps taken so far, `optimizer.steps`: a second `fit` and a resumed one go on counting.
+    model, optimizer, rng, data, validation, epochs, batch_size, callbacks
+        As given to `fit`; `parameters` are the model's.
+    epoch, step : int
+        The current epoch, counted from 1; the steps taken so far, `optimizer.steps`.
     batch : array or tuple of arrays
         What `model.loss` gets, from `before_step` on: the step's own copy, which `before_step` may change or replace.
     loss : Loss
         The step's, from `after_loss` on.
+    history : History
     record : dict
         The epoch's numbers, in `after_epoch`; already in the history, and numbers that are put into it stay.
-    history : History
     error : BaseException or None
         What ended the training, in `after_training`.
-    position : Position
-        Progress within the epoch.
     """
 
     model: Any
@@ -198,7 +192,7 @@ class Run:
         if at.order is not None:
             self.rng.bit_generator.state = now
         at.order, self.began = begin, time.perf_counter() - at.seconds
-        for batch in batches(self, self.data, order[at.examples :], "x"):
+        for batch in batches(self, self.data, "x", order[at.examples :]):
             yield batch
             if self.ending:
                 return
@@ -218,17 +212,18 @@ class Run:
             layer.training = training
 
     def loss_of(self, batch: Data, rng: np.random.Generator) -> Loss:
-        """The model's loss on a batch, outside training."""
+        """The model's loss on a batch, outside training; it is finite."""
         with divergence.refusals_explained(self, batch):
-            return check_is_loss(self.model, self.model.loss(batch, rng))
+            loss = self.model.loss(batch, rng)
+        divergence.check_loss(self, loss, batch)
+        return loss
 
     def names(self, validation: bool) -> list[str]:
         """The names of the loss, its terms and metrics, found in a loss of the first batch; draws no random numbers."""
         data = self.validation if validation else self.data
         if data is None:
             return []
-        first = next(batches(self, data, np.arange(len(arrays_of(data)[0])), "validation" if validation else "x"))
-        loss = self.loss_of(first, copy.deepcopy(self.rng))
+        loss = self.loss_of(next(batches(self, data, "validation" if validation else "x")), copy.deepcopy(self.rng))
         return [f"{'val_' * validation}{name}" for name in ("loss", *loss.terms, *loss.metrics)]
 
     def in_a_line(self, numbers: Record, digits: int) -> str:
@@ -243,9 +238,10 @@ def arrays_of(data: Data) -> tuple[Array, ...]:
     return tuple(data) if isinstance(data, tuple | list) else (data,)
 
 
-def batches(run: Run, data: Data, order: Array, name: str) -> Iterator[Data]:
+def batches(run: Run, data: Data, name: str, order: Array | None = None) -> Iterator[Data]:
     """Copies of the rows in this order, a batch at a time; the numbers of a file are checked when they are read."""
     in_file = isinstance(arrays_of(data)[0], np.memmap)
+    order = np.arange(len(arrays_of(data)[0])) if order is None else order
     for start in range(0, len(order), run.batch_size):
         taken = tuple(_rows(array, order[start : start + run.batch_size]) for array in arrays_of(data))
         if in_file:
@@ -257,13 +253,6 @@ def _rows(array: Array, rows: Array) -> Array:
     if type(array) is np.ndarray and array.dtype.kind == "f":
         return kernels.gather(array, rows)
     return np.asarray(array[rows])  # of an array in a file, only these rows are read
-
-
-def check_is_loss(model: Any, loss: Any) -> Loss:
-    """What a model's loss returned is a Loss; returned as such."""
-    if not isinstance(loss, Loss):
-        raise TypeError(f"fit expects {type(model).__name__}.loss to return a Loss(…), got {named(loss)}.")
-    return loss
 
 
 def check_examples(model: Any, data: Data, name: str) -> None:

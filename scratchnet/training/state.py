@@ -24,7 +24,7 @@ def pack(value: Any, where: str, arrays: dict[str, Array]) -> Any:
     if type(value) is dict and all(type(name) is str for name in value):
         return {"dict": {name: pack(part, f"{where}[{name!r}]", arrays) for name, part in value.items()}}
     is_array = type(value) in (np.ndarray, np.memmap)  # a matrix or a masked array would not come back as one
-    if (is_array or isinstance(value, np.generic)) and np.result_type(value).kind in "biufcSUMm":
+    if (is_array or isinstance(value, np.generic)) and value.dtype.kind in "biufcSUMm":  # type: ignore[union-attr]
         name = f"callbacks {len(arrays)}"
         arrays[name] = np.asarray(value)
         return {"array" if is_array else "scalar": name}

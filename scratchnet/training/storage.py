@@ -22,6 +22,8 @@ from scratchnet.core.layer import Layer
 from scratchnet.core.parameters import Slot, set_state, slots_of, state_arrays
 from scratchnet.errors import DataError
 
+_KEPT = 40  # letters of a file's name in the name of its unfinished version, to which more is added
+
 
 def save(path: str | PathLike[str], model: Any) -> None:
     """Write the parameters and the states of a model or of a layer to `path`, an .npz.
@@ -132,25 +134,21 @@ def read_arrays(archive: zipfile.ZipFile, expected: Mapping[str, Array | None]) 
 
 
 def read_array(archive: zipfile.ZipFile, name: str, expected: Array | None = None, most: float = math.inf) -> Array:
-    """An array of the shape and dtype of `expected`, or of any but with at most so many bytes; it may be read-only."""
+    """An array of the shape and dtype of `expected`, or of any but with at most so many bytes; it may be read-only.
+
+    The header is compared before any memory is allocated.
+    """
     if archive.getinfo(f"{name}.npy").file_size > most:
         raise ValueError(f"{name} is longer than the {most:,} bytes that it may have")
-    with archive.open(f"{name}.npy") as member:
-        return read_npy(member, name, expected)
-
-
-def read_npy(file: IO[bytes], name: str, expected: Array | None = None) -> Array:
-    """The array that a file holds in NumPy's format; the header is compared before any memory is allocated."""
-    if np.lib.format.read_magic(file) != (1, 0):
-        raise ValueError(f"{name} is in another version of NumPy's format")
-    shape, column_major, dtype = np.lib.format.read_array_header_1_0(file, max_header_size=1000)
-    if expected is not None and (shape, dtype) != (expected.shape, expected.dtype):
-        raise DataError(
-            f"holds another model: {name} is {brief(shape)} of {brief(dtype)}, "
-            f"expected {expected.shape} of {expected.dtype}."
-        )
-    size = math.prod(shape) * dtype.itemsize
-    body = file.read(size + 1)  # one byte more than there should be, to see that it ends
+    with archive.open(f"{name}.npy") as file:
+        if np.lib.format.read_magic(file) != (1, 0):
+            raise ValueError(f"{name} is in another version of NumPy's format")
+        shape, column_major, dtype = np.lib.format.read_array_header_1_0(file, max_header_size=1000)
+        if expected is not None and (shape, dtype) != (expected.shape, expected.dtype):
+            came, wanted = f"{brief(shape)} of {brief(dtype)}", f"{expected.shape} of {expected.dtype}"
+            raise DataError(f"holds another model: {name} is {came}, expected {wanted}.")
+        size = math.prod(shape) * dtype.itemsize
+        body = file.read(size + 1)  # one byte more than there should be, to see that it ends
     if len(body) != size:
         raise ValueError(f"{name} is cut off or goes on after its end")
     return np.ndarray(shape, dtype, body, order="F" if column_major else "C")
@@ -169,7 +167,7 @@ def write_whole(path: str | PathLike[str]) -> Iterator[IO[bytes]]:
     if what not in ("a file", ""):
         raise FileExistsError(errno.EEXIST, f"expected a file to write to or a free name, got {what}", str(path))
     target = Path(os.path.realpath(path))
-    aside = target.with_name(f"{_aside(target)}{os.getpid()}.{secrets.token_hex(4)}.part")
+    aside = target.with_name(f".{target.name[:_KEPT]}.{os.getpid()}.{secrets.token_hex(4)}.part")
     try:
         with aside.open("xb") as file:
             yield file
@@ -194,7 +192,7 @@ def write_whole(path: str | PathLike[str]) -> Iterator[IO[bytes]]:
 def clear_aside(path: str | PathLike[str]) -> None:
     """Remove the unfinished files for `path` of processes that were killed, where that can be told."""
     target = Path(os.path.realpath(path))
-    name = re.compile(rf"{re.escape(_aside(target))}(\d+)\..*part", re.DOTALL)
+    name = re.compile(rf"\.{re.escape(target.name[:_KEPT])}\.(\d+)\..*part", re.DOTALL)
     for other in target.parent.iterdir() if os.name == "posix" and target.parent.is_dir() else ():
         if found := name.fullmatch(other.name):
             try:
@@ -203,11 +201,6 @@ def clear_aside(path: str | PathLike[str]) -> None:
                 other.unlink(missing_ok=True)
             except (OSError, OverflowError):
                 pass
-
-
-def _aside(target: Path) -> str:
-    """How the name of an unfinished file for `target` begins; short, since more is appended to it."""
-    return f".{target.name[:40]}."
 
 
 def _kind(path: Path) -> str:

@@ -8,12 +8,10 @@ import time
 from numbers import Integral, Real
 from typing import Any
 
-import numpy as np
-
 from scratchnet.callbacks import Callback
 from scratchnet.checks import named
 from scratchnet.training import console, divergence
-from scratchnet.training.run import Means, Position, Run, arrays_of, batches, check_is_loss
+from scratchnet.training.run import Means, Position, Run, arrays_of, batches
 
 
 class Interrupts(Callback):
@@ -39,7 +37,7 @@ class FiniteNumbers(Callback):
     """A loss, a gradient or a parameter that is not finite ends the training with a sentence."""
 
     def after_loss(self, run: Run) -> None:
-        divergence.check_loss(run, check_is_loss(run.model, run.loss), run.batch)
+        divergence.check_loss(run, run.loss, run.batch)
 
     def after_backward(self, run: Run) -> None:
         divergence.check_gradient(run)
@@ -101,28 +99,24 @@ class Validation(Callback):
         means, rng = Means(), copy.deepcopy(run.rng)
         rng.bit_generator.state = run.position.validation  # type: ignore[assignment]
         data: Any = run.validation
-        for batch in batches(run, data, np.arange(len(arrays_of(data)[0])), "validation"):
-            loss = run.loss_of(batch, rng)
-            divergence.check_loss(run, loss, batch)
-            means.add(loss, len(arrays_of(batch)[0]))
+        for batch in batches(run, data, "validation"):
+            means.add(run.loss_of(batch, rng), len(arrays_of(batch)[0]))
         run.record |= {f"val_{name}": value for name, value in means.record().items()}
 
 
-class PlainNumbers(Callback):
-    """What callbacks put into an epoch's record becomes Python's numbers; anything else is refused."""
+class Records(Callback):
+    """Turns what callbacks put into an epoch's record into Python's numbers, and prints the record on a line."""
+
+    def __init__(self, shown: bool):
+        self.shown = shown
 
     def after_epoch(self, run: Run) -> None:
-        for name, value in run.record.items():
+        record = run.record
+        for name, value in record.items():
             if not isinstance(value, Real) or isinstance(value, bool):
                 raise TypeError(f"fit expects after_epoch to add numbers to a record, got {named(value)} as {name!r}.")
-            run.record[name] = int(value) if isinstance(value, Integral) else float(value)
-
-
-class Lines(Callback):
-    """A line for each epoch."""
-
-    def after_epoch(self, run: Run) -> None:
-        seconds = run.record["seconds"]
-        numbers = run.in_a_line({name: run.record[name] for name in run.record if name not in ("epoch", "seconds")}, 2)
-        epoch = f"epoch {run.epoch:>{len(str(run.epochs))}}/{run.epochs}"
-        console.write(f"{epoch}  {numbers}  {seconds:.1f} s  {run.examples / seconds:,.0f} images/s")
+            record[name] = int(value) if isinstance(value, Integral) else float(value)
+        if self.shown:
+            epoch, seconds = f"epoch {run.epoch:>{len(str(run.epochs))}}/{run.epochs}", record["seconds"]
+            numbers = run.in_a_line({name: record[name] for name in record if name not in ("epoch", "seconds")}, 2)
+            console.write(f"{epoch}  {numbers}  {seconds:.1f} s  {run.examples / seconds:,.0f} images/s")
