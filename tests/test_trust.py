@@ -17,6 +17,7 @@ import pytest
 
 import scratchnet as sn
 from scratchnet import kernels
+from scratchnet.training.checkpoint import _seal
 from tests.strategies import ENGINES
 
 try:
@@ -495,10 +496,12 @@ def test_a_checkpoint_whose_parts_make_no_sense_is_refused(path, lie):
 
 
 def rewrite(path: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-    """Change what a checkpoint holds beside its arrays."""
+    """Change what a checkpoint holds beside its arrays; the seal fits again, as a forger would have it."""
     with np.load(path) as arrays:
         parts = dict(arrays)
     state = change(json.loads(parts["state"].tobytes()))
+    del state["seal"]
+    state["seal"] = _seal(state)
     parts["state"] = np.frombuffer(json.dumps(state).encode(), np.uint8)
     np.savez(path, **parts)
 
@@ -525,6 +528,16 @@ def test_a_random_state_beyond_its_own_numbers_is_refused(path, generator, lie, 
     rewrite(path, change)
     with pytest.raises(sn.DataError, match=rf"^{re.escape(str(path))} is not a checkpoint file, or is damaged: "):
         run().fit(path)
+
+
+def test_a_number_that_is_not_the_one_that_was_saved_is_refused(path):
+    Run().fit(path, epochs=1)
+    with np.load(path) as arrays:
+        text = arrays["state"].tobytes()
+    assert b'"steps": 5' in text
+    rewrite_arrays(path, lambda found: {"state": np.frombuffer(text.replace(b'"steps": 5', b'"steps": 6'), np.uint8)})
+    with pytest.raises(sn.DataError, match=r"is damaged: its numbers are not those that were saved"):
+        Run().fit(path)
 
 
 def rewrite_arrays(path: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:

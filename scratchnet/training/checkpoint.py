@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import math
+import operator
 import re
 import shutil
 import time
@@ -272,12 +274,19 @@ def _spawned(rng: np.random.Generator) -> int:
 def _check_harmless(run: Run, state: dict[str, Any]) -> None:
     """Even in a forged file, whose seal fits, no number makes NumPy read foreign memory or `fit` run for ever."""
     at = state["position"]
-    for found in (state["rng"], at["order"], at["validation"]):
-        if found is not None:
-            type(run.rng.bit_generator)().state = found
-            if not (0 <= found["state"].get("pos", 0) <= 624 and 0 <= found.get("buffer_pos", 0) <= 4):
-                raise ValueError("its random state makes no sense")  # pos: MT19937; buffer_pos: Philox
-    if at["examples"] not in range(0, run.examples, run.batch_size) or state["spawned"] not in range(2**20):
+    for found in (state["rng"], *filter(None, (at["order"], at["validation"]))):
+        type(run.rng.bit_generator)().state = found
+        if not (0 <= found["state"].get("pos", 0) <= 624 and 0 <= found.get("buffer_pos", 0) <= 4):
+            raise ValueError("its random state makes no sense")  # pos: MT19937; buffer_pos: Philox
+    examples, steps, spawned = map(operator.index, (at["examples"], state["steps"], state["spawned"]))
+    if not (
+        examples in range(0, run.examples, run.batch_size)
+        and (at["order"] or not examples)
+        and math.isfinite(at["means"]["sums"].get("loss", 0.0))
+        and 0 <= steps < 2**53
+        and 0 <= spawned < 2**20
+        and type(state["epochs"]) is list
+    ):
         raise ValueError("its position makes no sense")
 
 
