@@ -1,8 +1,6 @@
 """Numbers that are not finite end a training with one sentence: the step, the term, the first layer, what may help."""
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -33,14 +31,9 @@ def check_loss(run: Any, loss: Any, batch: Any) -> None:
         raise _error(run, f"is {loss.value} ({bad or 'each term alone is finite'}): {where}", large)
 
 
-@contextmanager
-def refusals_explained(run: Any, batch: Any) -> Iterator[None]:
-    """Where a loss refuses the network's output, such as a NaN, raise a DivergenceError in place of the DataError."""
-    try:
-        yield
-    except DataError as error:
-        if not error.of_output:
-            raise
+def check_refusal(run: Any, error: DataError, batch: Any) -> None:
+    """What the loss refused is not the network's output, such as a NaN, which would be a divergence."""
+    if error.of_output:
         where, large = _traced(run, batch)
         term = f" ({run.model.term} has no value)" if hasattr(run.model, "term") else ""
         why = str(error).partition(": ")[0].removesuffix(".")

@@ -15,6 +15,7 @@ from scratchnet.checks import check_finite, check_text
 from scratchnet.core.model import Loss
 from scratchnet.core.optim import Optimizer
 from scratchnet.core.parameters import parts_of
+from scratchnet.errors import DataError
 from scratchnet.training import divergence
 
 Record = dict[str, float]
@@ -198,14 +199,17 @@ class Run:
                 return
 
     @contextmanager
-    def learning(self) -> Iterator[None]:
-        """Within this block `training` is True in the model's layers."""
-        with divergence.refusals_explained(self, self.batch):
-            try:
-                self._set_training(True)
-                yield
-            finally:
-                self._set_training(False)
+    def learning(self, training: bool = True, batch: Data | None = None) -> Iterator[None]:
+        """Within this block `training` is True in the model's layers; a loss that refuses their output has diverged."""
+        try:
+            self._set_training(training)
+            yield
+        except DataError as error:
+            self._set_training(False)
+            divergence.check_refusal(self, error, self.batch if batch is None else batch)
+            raise
+        finally:
+            self._set_training(False)
 
     def _set_training(self, training: bool) -> None:
         for layer in self._layers:
@@ -213,7 +217,7 @@ class Run:
 
     def loss_of(self, batch: Data, rng: np.random.Generator) -> Loss:
         """The model's loss on a batch, outside training; it is finite."""
-        with divergence.refusals_explained(self, batch):
+        with self.learning(False, batch):
             loss = self.model.loss(batch, rng)
         divergence.check_loss(self, loss, batch)
         return loss

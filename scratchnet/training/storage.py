@@ -53,12 +53,20 @@ def load(path: str | PathLike[str], model: Any) -> None:
     """Read what `save` wrote into a model or a layer of the same architecture.
 
     The model changes only after the whole file was read and found to fit. A file from a stranger does no harm: nothing
-    in it is run, and it takes no more memory than the model and the file do. docs/05-optimizers.md.
+    in it is run, and the memory that reading takes is bounded by its size. docs/05-optimizers.md.
 
     Raises
     ------
     DataError
         If the file is missing or damaged, or its names, shapes or dtypes are not those of the model.
+
+    Examples
+    --------
+    >>> import numpy as np, scratchnet as sn
+    >>> sn.load("no/such/model.npz", sn.Dense(4, 2, rng=np.random.default_rng(0)))
+    Traceback (most recent call last):
+        ...
+    scratchnet.errors.DataError: no/such/model.npz does not exist.
     """
     check_path("load", "path", path)
     parameters, states = _contents("load", model)
