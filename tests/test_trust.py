@@ -17,7 +17,7 @@ import pytest
 
 import scratchnet as sn
 from scratchnet import kernels
-from scratchnet.training.checkpoint import _seal
+from scratchnet.training.checkpoint import _as_array, digest
 from tests.strategies import ENGINES
 
 try:
@@ -501,7 +501,7 @@ def rewrite(path: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> N
         parts = dict(arrays)
     state = change(json.loads(parts["state"].tobytes()))
     del state["seal"]
-    state["seal"] = _seal(state)
+    state["seal"] = digest(_as_array(state))
     parts["state"] = np.frombuffer(json.dumps(state).encode(), np.uint8)
     np.savez(path, **parts)
 

@@ -61,10 +61,10 @@ class Checkpoint(Callback):
 
     def before_training(self, run: Run) -> None:
         clear_aside(self.path)
-        kept = self._kept(run)  # asked for before anything changes
         if not self.path.exists():
-            self._save(run, kept)
+            self._save(run)
             return
+        self._kept(run)  # what cannot be saved is refused before anything changes
         found = self._read(run)
         with self.path.open("rb") as file:  # written again at once, to see that it can be
             self._write(lambda aside: shutil.copyfileobj(file, aside))
@@ -77,16 +77,16 @@ class Checkpoint(Callback):
         ended = run.position.examples == run.examples  # then the epoch is saved in a moment
         if not ended and time.monotonic() - self._saved >= self.seconds:
             divergence.check_state(run)
-            self._save(run, self._kept(run))
+            self._save(run)
 
     def after_epoch(self, run: Run) -> None:
-        self._save(run, self._kept(run))
+        self._save(run)
 
     def after_training(self, run: Run) -> None:
         if run.error is None and run.ending and len(run.history.epochs) < run.epochs:
             if run.position.examples:  # otherwise nothing was learnt since the last save
                 divergence.check_state(run)
-                self._save(run, self._kept(run))
+                self._save(run)
             if self.says:
                 done = divergence.steps(run)
                 console.write(f"Saved in {self.path} after {done}: the same call goes on from there.")
@@ -102,9 +102,10 @@ class Checkpoint(Callback):
             states.append(pack(state, name, arrays))
         return arrays | {"callbacks": _as_array(states)}
 
-    def _save(self, run: Run, kept: dict[str, Array]) -> None:
+    def _save(self, run: Run) -> None:
         """Write the run as it is now, whole or not at all."""
-        arrays = {"theta": run.parameters.theta, **_memory(run), **state_arrays(run.parameters.state_slots), **kept}
+        arrays = {"theta": run.parameters.theta, **_memory(run), **state_arrays(run.parameters.state_slots)}
+        arrays |= self._kept(run)
         settings, last = self._settings(run), run.step - 1
         changed = settings[""][_RATE] != self._began["settings"][""][_RATE]  # by a callback: the last step had another
         state = {
@@ -119,7 +120,7 @@ class Checkpoint(Callback):
             "position": asdict(run.position),
             "arrays": {name: digest(array) for name, array in arrays.items()},
         }
-        arrays["state"] = text = _as_array(state | {"seal": _seal(state)})
+        arrays["state"] = text = _as_array(state | {"seal": digest(_as_array(state))})
         if len(text) > self._most:
             bytes_ = f"{len(text):,} bytes of records, which may be {self._most:,}"
             raise ValueError(f"fit expects after_epoch to add few numbers to a record, got {bytes_}.")
@@ -141,7 +142,7 @@ class Checkpoint(Callback):
             state = json.loads(read_array(archive, "state", most=self._most + 1000).tobytes())
             if state["format"] != _FORMAT:
                 raise DataError("was written by another version of scratchnet: begin the run anew, with another file.")
-            if state.pop("seal") != _seal(state):
+            if state.pop("seal") != digest(_as_array(state)):
                 raise ValueError("its numbers are not those that were saved")
             self._compare(run, state)
             expected: dict[str, Any] = dict.fromkeys(("state", *state["arrays"], *_memory(run)))
@@ -194,7 +195,10 @@ class Checkpoint(Callback):
     def _compare(self, run: Run, state: dict[str, Any]) -> None:
         """The run in the file is this run; otherwise a DataError names what differs."""
         began, now = state["began"], self._began
-        before, then, here = (_by_name(one["settings"]) for one in (began, state, now))
+        before, then, here = (
+            {f"{whose}{name}": value for whose, own in one["settings"].items() for name, value in own.items()}
+            for one in (began, state, now)
+        )
         differences = [
             f"{brief(name)} is {brief(then.get(name), 400)} there and {brief(here.get(name), 400)} here"
             for name in {**here, **then, **before}
@@ -295,17 +299,9 @@ def _number(value: Any) -> Any:
     return value.tolist() if isinstance(value, np.ndarray | np.integer | np.bool) else float(value)
 
 
-def _as_array(state: Any) -> Array:
-    return np.frombuffer(json.dumps(state, default=_number).encode(), np.uint8)
-
-
-def _seal(state: dict[str, Any]) -> str:
-    return hashlib.sha256(_as_array(state).data).hexdigest()
-
-
-def _by_name(settings: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    return {f"{whose}{name}": value for whose, own in settings.items() for name, value in own.items()}
-
-
 def _same(a: Any, b: Any) -> bool:
     return a == b or (a != a and b != b)  # NaN is as it was
+
+
+def _as_array(state: Any) -> Array:
+    return np.frombuffer(json.dumps(state, default=_number).encode(), np.uint8)
