@@ -1,29 +1,16 @@
-"""Parts that watch a training and change its course: `fit` calls each at its moment. docs/18-your-own.md."""
+"""Callbacks watch a training and change its course; `fit` calls each at its moments. docs/18-your-own.md."""
 
-import itertools
 import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from scratchnet.arrays import Array
 from scratchnet.checks import check_count, check_flag, check_number, check_text, listed, named
 from scratchnet.core.parameters import set_state, state_arrays
 from scratchnet.training.run import Run
 
 __all__ = ["Anneal", "Callback", "ClipGradients", "EarlyStopping"]
-
-MOMENTS = (
-    "before_training",
-    "before_epoch",
-    "before_step",
-    "after_loss",
-    "after_backward",
-    "after_step",
-    "after_epoch",
-    "after_training",
-)
 
 
 class Callback:
@@ -35,20 +22,17 @@ class Callback:
 
     Notes
     -----
-    - `run` says where the training is: see `training.run.Run`. `run.stop(reason)` ends it after the step under way,
-      and after an epoch's last step once that epoch is at its end; in `before_training` and `before_epoch`, before the
-      next step. The checkpoint is saved, and the same call goes on from there.
-    - `before_epoch` is called once an epoch, and not again when a run is resumed within it; but again for an epoch of
-      which no step was taken.
-    - `after_training` is called if `before_training` returned, whatever ended the training: `run.error` says what. The
-      first exception leaves `fit`, later ones are added to it as notes. After an exception nothing is saved: the last
-      checkpoint stays good.
-    - A callback has a state if it defines `state_dict`, which is first called after `before_training`, at each save.
-      On resume `load_state_dict` gets it back, after `before_training`. It holds arrays, numbers, strings, True, False,
+    - `run` says where the training is: see `training.run.Run`. A layer's `training` is False in every callback.
+    - `run.stop(reason)` ends the training after the current step; if that was an epoch's last, the epoch's end still
+      follows; in `before_training` and `before_epoch`, it ends before the next step. The checkpoint is saved, and the
+      same call goes on from there.
+    - `before_epoch` is not called again when a run is resumed within the epoch, unless no step of it was taken.
+    - `after_training` is called if `before_training` returned, whatever was raised in between; `run.error` is that
+      exception. The first exception leaves `fit`, later ones are added to it as notes. After an exception nothing is
+      saved: the last checkpoint stays good.
+    - A callback has a state if it defines `state_dict`, which is called at each save, first after `before_training`;
+      on resume `load_state_dict` gets it back, after `before_training`. It holds arrays, numbers, strings, True, False,
       None, dicts with string keys and lists of these; anything else is a TypeError before the first step.
-    - A layer's `training` is False in every callback.
-
-    docs/18-your-own.md.
 
     Examples
     --------
@@ -98,51 +82,33 @@ class Callback:
 
 
 class EarlyStopping(Callback):
-    """Ends a training that no longer gets better, and gives the model back its best epoch.
+    """Ends a training that no longer improves, and gives the model back its best epoch.
 
-    An epoch is better if its number is better by more than `min_delta` than that of the last epoch that counted as
-    better, which is the best one. NaN is never better; ±∞ are numbers.
+    An epoch is better if its number is better by more than `min_delta` than that of the best epoch so far. NaN is never
+    better; ±∞ are numbers.
 
     Parameters
     ----------
     patience : int
-        At least 1: after so many epochs in a row that were not better the training ends.
+        At least 1: after this many epochs in a row that were not better, the training ends.
     monitor : str
         "loss", a term or a metric of the loss; or one of these with "val_" before it, measured on the validation data;
         or a number that a callback given before this one puts into `run.record`.
     min_delta : float
         At least 0.
     mode : {"min", "max"}, optional
-        Whether less or more is better. None means "min", but of an accuracy it must be said.
+        Whether less or more is better. None means "min", but for an accuracy it must be given.
     restore_best : bool
-        Whether θ and the layers' states are those of the best epoch when training ends, however it does. The
+        Whether the model gets the best epoch's θ and layer states when training ends, for whatever reason. The
         checkpoint keeps those of the last epoch, from which the same call goes on.
     start_from_epoch : int
-        Epochs before it neither count nor become the best.
-
-    Raises
-    ------
-    ValueError
-        If an argument is out of its range, or there is no number of the name `monitor`.
+        Earlier epochs neither count nor become the best.
 
     Notes
     -----
-    Its verdict follows from what it has seen: a run that it ended ends at once when it is resumed, unless `patience` is
-    now greater. While `Anneal` raises β, val_loss rises with it: then monitor "val_reconstruction", or set
-    `start_from_epoch` to the first epoch after the warm-up. docs/18-your-own.md. Prechelt, Early Stopping – But When?,
-    1998.
-
-    Examples
-    --------
-    >>> import numpy as np, scratchnet as sn
-    >>> rng = np.random.default_rng(0)
-    >>> ae = sn.Autoencoder(sn.Dense(4, 2, rng=rng), sn.Dense(2, 4, rng=rng))
-    >>> x = rng.random((40, 4), dtype=np.float32)
-    >>> stop = sn.callbacks.EarlyStopping(2, min_delta=0.01)
-    >>> how = {"epochs": 500, "rng": rng, "progress": False, "validation": x[30:], "callbacks": [stop]}
-    >>> history = sn.fit(ae, x[:30], optimizer=sn.Adam(0.05), **how)
-    >>> history.stopped == f"val_loss was best in epoch {len(history.epochs) - 2}, 2 epochs ago"
-    True
+    A run that this ended ends at once when it is resumed, unless `patience` is now greater. While `Anneal` raises β,
+    val_loss rises too: monitor "val_reconstruction" then, or set `start_from_epoch` to the first epoch after the
+    warm-up. docs/18-your-own.md. Prechelt, Early Stopping – But When?, 1998.
     """
 
     def __init__(
@@ -166,20 +132,13 @@ class EarlyStopping(Callback):
         self.min_delta = check_number(where, "min_delta", min_delta, 0)
         self.start_from_epoch = check_count(where, "start_from_epoch", start_from_epoch, 0)
         self.monitor, self.mode, self.restore_best = monitor, mode or "min", bool(restore_best)
-        self._begin_anew()
-
-    def _begin_anew(self) -> None:
-        self._best: float | None = None
-        self._best_epoch = self._waited = 0
-        self._kept: dict[str, Array] = {}  # θ and the layers' states of the best epoch
 
     def before_training(self, run: Run) -> None:
-        self._begin_anew()
-        earlier = itertools.takewhile(lambda callback: callback is not self, run.callbacks)
+        self._seen: dict[str, Any] = {"best": None, "best_epoch": 0, "waited": 0, "theta": None, "states": {}}
+        earlier = run.callbacks[: run.callbacks.index(self)]
         if any(type(callback).after_epoch is not Callback.after_epoch for callback in earlier):
             return  # it may put the number into the record
-        known = self.monitor == "loss" or (self.monitor == "val_loss" and run.validation is not None)
-        if not known and self.monitor not in run.names(validation=self.monitor.startswith("val_")):
+        if self.monitor not in run.names(validation=self.monitor.startswith("val_")):
             self._refuse([*run.names(validation=False), *run.names(validation=True)])
 
     def _refuse(self, names: list[str]) -> None:
@@ -194,61 +153,42 @@ class EarlyStopping(Callback):
             self._refuse([name for name in run.record if name not in ("epoch", "seconds")])
         if run.epoch < self.start_from_epoch:
             return
-        value = float(run.record[self.monitor])
-        if self._is_better(value):
-            self._best, self._best_epoch, self._waited = value, run.epoch, 0
+        value, best = float(run.record[self.monitor]), self._seen["best"]
+        gain = math.inf if best is None else (value - best if self.mode == "max" else best - value)
+        if gain > self.min_delta and not math.isnan(value):
+            self._seen |= {"best": value, "best_epoch": run.epoch, "waited": 0}
             if self.restore_best:
-                self._kept = {"theta": run.parameters.theta.copy()}
                 states = state_arrays(run.parameters.state_slots)
-                self._kept |= {f"state {name}": array.copy() for name, array in states.items()}
+                self._seen["theta"] = run.parameters.theta.copy()
+                self._seen["states"] = {name: array.copy() for name, array in states.items()}
         else:
-            self._waited += 1
+            self._seen["waited"] += 1
         self._judge(run)
 
-    def _is_better(self, value: float) -> bool:
-        if math.isnan(value):
-            return False
-        if self._best is None:
-            return True
-        return (value - self._best if self.mode == "max" else self._best - value) > self.min_delta
-
     def _judge(self, run: Run) -> None:
-        if self._waited >= self.patience:
-            epochs = "1 epoch" if self._waited == 1 else f"{self._waited} epochs"
-            if self._best is None:
-                run.stop(f"{self.monitor} was not a number for {epochs}")
-            else:
-                run.stop(f"{self.monitor} was best in epoch {self._best_epoch}, {epochs} ago")
+        waited, best = self._seen["waited"], self._seen["best_epoch"]
+        if waited >= self.patience:
+            epochs = f"{waited} epoch{'s' * (waited != 1)}"
+            was = f"best in epoch {best}, {epochs} ago" if best else f"not a number for {epochs}"
+            run.stop(f"{self.monitor} was {was}")
 
     def after_training(self, run: Run) -> None:
         self._judge(run)  # so that a finished run gives its reason again
-        if self.restore_best and self._kept:
-            run.parameters.theta[...] = self._kept["theta"]
-            states = {name: self._kept[f"state {name}"] for name, _, _ in run.parameters.state_slots}
-            set_state(run.parameters.state_slots, states)
+        if self.restore_best and self._seen["theta"] is not None:
+            run.parameters.theta[...] = self._seen["theta"]
+            set_state(run.parameters.state_slots, self._seen["states"])
 
     def state_dict(self) -> dict[str, Any]:
-        return {"best": self._best, "best_epoch": self._best_epoch, "waited": self._waited, "kept": self._kept}
+        return self._seen
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._best, self._best_epoch, self._waited = state["best"], state["best_epoch"], state["waited"]
-        self._kept = state["kept"]
+        self._seen = state
 
 
 class ClipGradients(Callback):
-    """dθ ← dθ · max_norm / ‖dθ‖ where the norm ‖dθ‖ = √Σ dθ² over all parameters is greater than max_norm.
+    """dθ ← dθ · max_norm / ‖dθ‖ if the norm ‖dθ‖ = √Σ dθ² over all parameters is greater than max_norm.
 
-    A gradient that is not that long is left as it is, to the last bit.
-
-    Parameters
-    ----------
-    max_norm : float
-        Above 0.
-
-    Raises
-    ------
-    ValueError
-        If max_norm is out of its range.
+    A shorter gradient keeps its bits. `max_norm` is above 0.
 
     Notes
     -----
@@ -274,52 +214,31 @@ class ClipGradients(Callback):
         largest = float(max(dtheta.max(), -dtheta.min()))
         if largest == 0:
             return
-        # ‖dθ‖ = largest · √Σ (dθ/largest)², of which each summand is at most 1; NumPy's sum, since that of BLAS differs
-        # with the number of threads
-        squares = sum(
-            np.square(dtheta[i : i + _BLOCK].astype(np.float64) / largest).sum().item()
-            for i in range(0, dtheta.size, _BLOCK)
-        )
-        root, allowed = math.sqrt(squares), self.max_norm / largest
-        if root > allowed:
-            np.multiply(dtheta, allowed / root, out=dtheta, dtype=np.float64, casting="same_kind")
-
-
-_BLOCK = 2**16  # numbers in flight at once
+        # ‖dθ‖ = largest · √Σ (dθ/largest)², where no square exceeds 1; a sum of NumPy's, since that of BLAS depends on
+        # the number of threads
+        root = math.sqrt(np.square(np.divide(dtheta, largest, dtype=np.float64)).sum())
+        if root > self.max_norm / largest:
+            np.multiply(dtheta, self.max_norm / largest / root, out=dtheta, dtype=np.float64, casting="same_kind")
 
 
 class Anneal(Callback):
-    """Sets an attribute of the model before each step, as a function of the step: Anneal(beta=lambda step: …).
+    """Sets attributes of the model before each step, as functions of the step: Anneal(beta=lambda step: …).
 
     Parameters
     ----------
     **functions : function of the step
         By the name of the attribute, such as `beta`, the weight of a VAE's KL. The step is `run.step`, 0 at the first.
 
-    Raises
-    ------
-    TypeError
-        If what is given is no function, or gives no number.
-    ValueError
-        If the model has no number of that name, or β is to be negative.
-
     Notes
     -----
-    While β rises, so does the loss, and val_loss, which has the β of the epoch's last step: to stop early then, monitor
+    While β rises, so do the loss and val_loss, which has the β of the epoch's last step. To stop early then, monitor
     "val_reconstruction", or wait for the warm-up's end with `start_from_epoch`. After `fit` the attribute is that of
     the last step. docs/18-your-own.md. Bowman et al., Generating Sentences from a Continuous Space, 2015.
 
     Examples
     --------
-    >>> import numpy as np, scratchnet as sn
-    >>> rng = np.random.default_rng(0)
-    >>> vae = sn.VAE(sn.Dense(4, 4, rng=rng), sn.Dense(2, 4, rng=rng))
-    >>> warm_up = sn.callbacks.Anneal(beta=lambda step: min(1.0, step / 10))
-    >>> x = rng.random((40, 4), dtype=np.float32)
-    >>> how = {"epochs": 1, "batch_size": 10, "rng": rng, "progress": False, "callbacks": [warm_up]}
-    >>> history = sn.fit(vae, x, optimizer=sn.Adam(), **how)
-    >>> vae.beta                                                    # four steps: 0, 0.1, 0.2, 0.3
-    0.3
+    >>> import scratchnet as sn
+    >>> warm_up = sn.callbacks.Anneal(beta=lambda step: min(1.0, step / 1000))
     """
 
     def __init__(self, **functions: Callable[[int], float]):
@@ -333,10 +252,8 @@ class Anneal(Callback):
     def before_training(self, run: Run) -> None:
         for name in self.functions:
             if not isinstance(getattr(run.model, name, None), int | float | np.number):
-                raise ValueError(
-                    f"Anneal expects the model to have a number of the name {name}, got {type(run.model).__name__}, "
-                    "which has none."
-                )
+                model = type(run.model).__name__
+                raise ValueError(f"Anneal expects the model to have a number {name}, got {model}, which has none.")
 
     def before_step(self, run: Run) -> None:
         for name, function in self.functions.items():

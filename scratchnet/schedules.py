@@ -12,23 +12,10 @@ Schedule = Callable[[int], float]
 
 
 def cosine(peak: float, steps: int) -> Schedule:
-    """½ peak (1 + cos(π·step/steps)): from `peak` at step 0 down to 0 along half a cosine; 0 after `steps` steps.
+    """½ peak (1 + cos(π·step/steps)): from `peak` down to 0 along half a cosine, and 0 after `steps` steps.
 
-    Parameters
-    ----------
-    peak : float
-        At least 0.
-    steps : int
-        Of the whole training: epochs × ⌈images / batch size⌉.
-
-    Raises
-    ------
-    ValueError
-        If an argument is out of its range.
-
-    Notes
-    -----
-    docs/05-optimizers.md. Loshchilov & Hutter, SGDR: Stochastic Gradient Descent with Warm Restarts, 2016.
+    The steps of a whole training are epochs × ⌈images / batch size⌉. docs/05-optimizers.md. Loshchilov & Hutter, SGDR:
+    Stochastic Gradient Descent with Warm Restarts, 2016.
 
     Examples
     --------

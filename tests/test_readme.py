@@ -109,7 +109,7 @@ def test_the_authors_and_the_licence_of_mnist_are_named():
 def loop_of_fit() -> str:
     """The lines of fit's loop, from its first `for` on."""
     source = inspect.getsource(sn.fit)
-    loop = source[source.rindex("\n", 0, source.index("for _ in")) + 1 : source.index("    return run.history")]
+    loop = source[source.rindex("\n", 0, source.index("for run.epoch in")) + 1 : source.index("    return run.history")]
     return textwrap.dedent(loop)
 
 

@@ -1180,7 +1180,7 @@ ARGUMENTS = [
     pytest.param(
         lambda: fit(autoencoder(), callbacks=[sn.callbacks.Anneal(beta=lambda step: 1.0)]),
         ValueError,
-        r"Anneal expects the model to have a number of the name beta, got Autoencoder, which has none",
+        r"Anneal expects the model to have a number beta, got Autoencoder, which has none",
         id="Anneal: what the model lacks",
     ),
     pytest.param(

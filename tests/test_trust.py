@@ -17,6 +17,7 @@ import pytest
 
 import scratchnet as sn
 from scratchnet import kernels
+from scratchnet.training.checkpoint import _as_array, digest
 from tests.strategies import ENGINES
 
 try:
@@ -459,15 +460,15 @@ def test_a_file_that_is_no_checkpoint_is_named(path):
 
 
 STATE = np.random.default_rng(0).bit_generator.state
-MEANS = {"sums": {}, "counts": {}, "metrics": []}
-POSITION = {"epochs": [], "examples": 0, "means": MEANS, "seconds": 0.0, "order": None, "validation": None}
+MEANS = {"sums": {}, "counts": {}}
+POSITION = {"examples": 0, "means": MEANS, "seconds": 0.0, "order": None, "validation": None}
 
 
 @pytest.mark.parametrize(
     "lie",
     [
         {"position": POSITION | {"examples": -5, "order": STATE}},
-        {"position": POSITION | {"epochs": "many"}},
+        {"epochs": "many"},
         {"rng": {"bit_generator": "PCG64", "state": "none"}},
         {"steps": "three"},
         {"rates": {"1e9": 0.5}},
@@ -479,7 +480,7 @@ POSITION = {"epochs": [], "examples": 0, "means": MEANS, "seconds": 0.0, "order"
         {"position": POSITION | {"examples": 10}},
         {"position": POSITION | {"examples": 10**9, "order": STATE}},
         {"position": POSITION | {"means": MEANS | {"sums": {"loss": float("nan")}, "counts": {"loss": 5}}}},
-        {"position": POSITION | {"epochs": {}}},
+        {"epochs": {}},
         {"position": POSITION | {"order": {"bit_generator": "PCG64", "state": {}}}},
     ],
 )
@@ -495,10 +496,12 @@ def test_a_checkpoint_whose_parts_make_no_sense_is_refused(path, lie):
 
 
 def rewrite(path: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-    """Change what a checkpoint holds beside its arrays."""
+    """Change what a checkpoint holds beside its arrays; the seal fits again, as a forger would have it."""
     with np.load(path) as arrays:
         parts = dict(arrays)
     state = change(json.loads(parts["state"].tobytes()))
+    del state["seal"]
+    state["seal"] = digest(_as_array(state))
     parts["state"] = np.frombuffer(json.dumps(state).encode(), np.uint8)
     np.savez(path, **parts)
 
@@ -527,6 +530,16 @@ def test_a_random_state_beyond_its_own_numbers_is_refused(path, generator, lie, 
         run().fit(path)
 
 
+def test_a_number_that_is_not_the_one_that_was_saved_is_refused(path):
+    Run().fit(path, epochs=1)
+    with np.load(path) as arrays:
+        text = arrays["state"].tobytes()
+    assert b'"steps": 5' in text
+    rewrite_arrays(path, lambda found: {"state": np.frombuffer(text.replace(b'"steps": 5', b'"steps": 6'), np.uint8)})
+    with pytest.raises(sn.DataError, match=r"is damaged: its numbers are not those that were saved"):
+        Run().fit(path)
+
+
 def rewrite_arrays(path: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
     """Change the arrays of a checkpoint; the sums of the archive fit again."""
     with np.load(path) as arrays:
@@ -538,10 +551,13 @@ def rewrite_arrays(path: Path, change: Callable[[dict[str, Any]], dict[str, Any]
     ("optimizer", "change"),
     [
         (lambda: sn.Adam(0.01), lambda found: {"theta": -found["theta"]}),
-        (lambda: sn.Adam(0.01), lambda found: {"m": np.nextafter(found["m"], np.float32(1))}),
-        (lambda: sn.Adam(0.01), lambda found: {"v": 0 * found["v"]}),
-        (lambda: sn.Adam(0.01), lambda found: {"m": found["v"], "v": found["m"]}),
-        (lambda: sn.SGD(0.01, momentum=0.9), lambda found: {"velocity": found["velocity"][::-1]}),
+        (lambda: sn.Adam(0.01), lambda found: {"optimizer m": np.nextafter(found["optimizer m"], np.float32(1))}),
+        (lambda: sn.Adam(0.01), lambda found: {"optimizer v": 0 * found["optimizer v"]}),
+        (
+            lambda: sn.Adam(0.01),
+            lambda found: {"optimizer m": found["optimizer v"], "optimizer v": found["optimizer m"]},
+        ),
+        (lambda: sn.SGD(0.01, momentum=0.9), lambda found: {"optimizer velocity": found["optimizer velocity"][::-1]}),
     ],
     ids=["parameters", "a last digit of Adam's mean", "Adam's squares", "Adam's two swapped", "SGD's velocity"],
 )
@@ -558,7 +574,7 @@ def test_an_array_that_is_not_the_one_that_was_saved_is_refused(path, optimizer,
 
 def test_a_checkpoint_that_says_nothing_of_the_memory_that_was_saved_is_refused(path):
     Run().fit(path, epochs=1)
-    rewrite(path, lambda state: {name: part for name, part in state.items() if name != "memory"})
+    rewrite(path, lambda state: {name: part for name, part in state.items() if name != "arrays"})
     with pytest.raises(sn.DataError, match="is not a checkpoint file, or is damaged"):
         Run().fit(path)
 

@@ -1,1 +1,1 @@
-"""The loop of `fit`, and what stands around it: the run, refusals, divergence, checkpoints, files, consoles."""
+"""The loop of `fit`, and what belongs to it: the run, refusals, divergence, checkpoints, files, consoles."""

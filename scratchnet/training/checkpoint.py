@@ -1,15 +1,15 @@
-"""A training run on disk: killed at any moment, it goes on where it was saved and ends at the same bits."""
+"""A training run on disk: killed at any moment, it is resumed from the last save and ends at the same bits."""
 
 import hashlib
 import json
 import math
+import operator
 import re
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from numbers import Real
-from os import PathLike
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,135 +19,112 @@ from scratchnet import kernels
 from scratchnet.arrays import Array
 from scratchnet.callbacks import Callback
 from scratchnet.checks import brief, named
-from scratchnet.core.optim import SGD, Adam
 from scratchnet.core.parameters import parts_of, set_state, state_arrays
 from scratchnet.errors import DataError
 from scratchnet.kernels.memory import empty
 from scratchnet.training import console, divergence
 from scratchnet.training.run import Means, Position, Run, arrays_of
-from scratchnet.training.state import arrays_in, pack, unpack
+from scratchnet.training.state import pack, unpack
 from scratchnet.training.storage import clear_aside, opened, read_array, read_arrays, write_arrays, write_whole
-from scratchnet.training.supervision import check_state
 
-_FORMAT = 3
+_FORMAT = 4
+_RATE = "the learning rate at step 0"
+_SAMPLE = 100  # rows of an array in a file that its digest reads
 
 
 class Checkpoint(Callback):
-    """The file in which a run of `fit` is saved, and the run that it belongs to.
+    """Saves a run to `path` before the first step, every so many seconds and after each epoch, and resumes it.
 
-    Parameters
-    ----------
-    path : path
-    seconds : float
-        How long to train between two saves within an epoch.
-    run : Run
-        As it is before anything was called.
-    says : bool
-        Whether to write a line when the run goes on from the file, and when it stops early.
+    The file is an .npz of θ, the optimizer's memory, the layers' states, what callbacks keep, and a JSON text with the
+    rest, which is sealed: it holds digests of the arrays and of itself. Made as `fit` is called, before anything
+    changes.
     """
 
-    def __init__(self, path: str | PathLike[str], seconds: float, run: Run, says: bool):
-        self.path, self.seconds, self.says = Path(path), seconds, says
-        self._saved = time.monotonic()
-        data = {"x": run.data, "validation": run.validation}
-        self._fixed = {  # can be no other in any call
+    def __init__(self, path: Path, seconds: float, run: Run, says: bool):
+        self.path, self.seconds, self.says, self._saved = path, seconds, says, time.monotonic()
+        self._fixed = {
             "the optimizer": type(run.optimizer).__name__,
             "the callbacks with a state": ", ".join(type(one).__qualname__ for one in _with_state(run)) or "none",
             "batch_size": run.batch_size,
-            **{f"{name}{'' if i == 0 else f'[{i}]'}": found for name in data for i, found in _digests(data[name])},
             "the engine of the kernels": kernels.active(),
+            "validation": None,
+            **dict(_digests("x", run.data)),
+            **dict(_digests("validation", run.validation)),
         }
-        self._began = {
+        began = {
             "theta": digest(run.parameters.theta),
             "rng": run.rng.bit_generator.state,
-            "settings": _settings(run),
+            "settings": self._settings(run),
         }
-        self._most = 2**20 + 2**14 * run.epochs  # bytes of all but arrays and what callbacks keep
+        self._began = json.loads(_as_array(began).tobytes())  # as it comes back from a file
+        self._most = 2**20 + 2**14 * run.epochs  # bytes of the JSON text: read back, it takes 30 times as much memory
 
     def before_training(self, run: Run) -> None:
-        """Go on from what the file holds if there is one. It is written at once, to see that it can be."""
         clear_aside(self.path)
-        kept = self._kept(run)  # asked for before anything changes
         if not self.path.exists():
-            self._save(run, kept)
+            self._save(run)
             return
+        self._kept(run)  # what cannot be saved is refused before anything changes
         found = self._read(run)
-        with self.path.open("rb") as file:
+        with self.path.open("rb") as file:  # written again at once, to see that it can be
             self._write(lambda aside: shutil.copyfileobj(file, aside))
-        self._go_on(run, *found)
+        self._resume(run, *found)
         if self.says and run.step:
             epoch = f"epoch {len(run.history.epochs) + 1}/{run.epochs}"
-            console.write(f"{self.path}: goes on after {divergence.steps(run.optimizer)}, in {epoch}")
+            console.write(f"{self.path}: goes on after {divergence.steps(run)}, in {epoch}")
 
     def after_step(self, run: Run) -> None:
-        ended = run.position.examples == len(arrays_of(run.data)[0])  # then the epoch is saved in a moment
+        ended = run.position.examples == run.examples  # then the epoch is saved in a moment
         if not ended and time.monotonic() - self._saved >= self.seconds:
-            check_state(run)
-            self._save(run, self._kept(run))
+            divergence.check_state(run)
+            self._save(run)
 
     def after_epoch(self, run: Run) -> None:
-        self._save(run, self._kept(run))
+        self._save(run)
 
     def after_training(self, run: Run) -> None:
         if run.error is None and run.ending and len(run.history.epochs) < run.epochs:
-            if run.position.examples:  # else nothing was learnt since the last save
-                check_state(run)
-                self._save(run, self._kept(run))
+            if run.position.examples:  # otherwise nothing was learnt since the last save
+                divergence.check_state(run)
+                self._save(run)
             if self.says:
-                done = divergence.steps(run.optimizer)
+                done = divergence.steps(run)
                 console.write(f"Saved in {self.path} after {done}: the same call goes on from there.")
 
-    def _kept(self, run: Run) -> bytes:
-        """What the callbacks keep."""
-        states, names = [], []
+    def _kept(self, run: Run) -> dict[str, Array]:
+        """What the callbacks keep: their arrays, and the rest as JSON."""
+        arrays, states = {}, []
         for callback in _with_state(run):
-            run.calling, name = callback, f"{type(callback).__name__}.state_dict"
-            state = callback.state_dict()
+            run.calling = callback
+            name, state = f"{type(callback).__name__}.state_dict", callback.state_dict()
             if type(state) is not dict:
                 raise TypeError(f"{name} expects to return a dict, got {named(state)}.")
-            states.append(state)
-            names.append(name)
-        return pack(states, names)
+            states.append(pack(state, name, arrays))
+        return arrays | {"callbacks": _as_array(states)}
 
-    def _save(self, run: Run, kept: bytes) -> None:
-        """Write the run as it stands now, whole or not at all.
-
-        Raises
-        ------
-        OSError
-            If that fails; what was saved before stands there still.
-        TypeError, ValueError
-            If a state or an optimizer's memory is no array, or a record holds too many numbers.
-        """
-        arrays = {"theta": run.parameters.theta, "callbacks": np.frombuffer(kept, np.uint8)}
-        arrays |= _memory(run) | state_arrays(run.parameters.state_slots)
+    def _save(self, run: Run) -> None:
+        """Write the run as it is now, whole or not at all."""
+        arrays = {"theta": run.parameters.theta, **_memory(run), **state_arrays(run.parameters.state_slots)}
+        arrays |= self._kept(run)
+        settings, last = self._settings(run), run.step - 1
+        changed = settings[""][_RATE] != self._began["settings"][""][_RATE]  # by a callback: the last step had another
         state = {
             "format": _FORMAT,
-            "fixed": self._fixed,
             "began": self._began,
-            "settings": (settings := _settings(run)),
-            "settings_digest": _digest_of(settings),
-            "theta": digest(arrays["theta"]),
-            "memory": {name: digest(array) for name, array in arrays.items() if name != "theta"},
+            "settings": settings,
+            "rates": {} if last < 0 or changed else {str(last): _rate(run, last)},
             "steps": run.step,
-            "rates": _last_rate(run, run.step) if self._has_its_first_rate(run) else {},
             "rng": run.rng.bit_generator.state,
             "spawned": _spawned(run.rng),
+            "epochs": run.history.epochs,
             "position": asdict(run.position),
+            "arrays": {name: digest(array) for name, array in arrays.items()},
         }
-        text = _text(state).encode()
-        if len(text) > self._most:  # read back, it takes 30 times as much memory at worst
-            raise ValueError(
-                f"fit expects after_epoch to add few numbers to a record, got {len(text):,} bytes of records, "
-                f"which may be {self._most:,}."
-            )
-        arrays["state"] = np.frombuffer(text, np.uint8)
+        arrays["state"] = text = _as_array(state | {"seal": digest(_as_array(state))})
+        if len(text) > self._most:
+            bytes_ = f"{len(text):,} bytes of records, which may be {self._most:,}"
+            raise ValueError(f"fit expects after_epoch to add few numbers to a record, got {bytes_}.")
         self._write(lambda file: write_arrays(file, arrays))
-
-    def _has_its_first_rate(self, run: Run) -> bool:
-        """Whether the learning rate is a schedule, or the number that it was before the first step."""
-        rate = run.optimizer.learning_rate
-        return callable(rate) or rate == self._began["settings"]["the learning rate at step 0"]
 
     def _write(self, write: Callable[[IO[bytes]], None]) -> None:
         try:
@@ -155,80 +132,82 @@ class Checkpoint(Callback):
                 write(file)
         except OSError as error:
             before = "; what was saved there before is kept" if self.path.exists() else ""
-            raise type(error)(
-                error.errno, f"the run cannot be saved ({error.strerror}){before}", str(self.path)
-            ) from error
+            said = f"the run cannot be saved ({error.strerror}){before}"
+            raise type(error)(error.errno, said, str(self.path)) from error
         self._saved = time.monotonic()
 
-    def _read(self, run: Run) -> tuple[dict[str, Any], dict[str, Array], Position, list[Any]]:
-        """What the file says, once all of it was found to belong to this run; nothing changes here."""
-        own = not isinstance(run.optimizer, SGD | Adam)  # whose memory may have any shape
-        expected: dict[str, Any] = {"theta": run.parameters.theta}
-        expected |= {_in_file(name): None if own else expected["theta"] for name in run.optimizer.memory_names}
-        expected |= {name: None for name, _, _ in run.parameters.state_slots}
-        with opened(self.path, "checkpoint", (*expected, "state", "callbacks")) as archive:
-            state = json.loads(read_array(archive, "state", self._most).tobytes())
+    def _read(self, run: Run) -> tuple[dict[str, Any], dict[str, Array], list[Any]]:
+        """What the file holds, if all of it belongs to this run; nothing changes here."""
+        with opened(self.path, "checkpoint") as archive:
+            state = json.loads(read_array(archive, "state", most=self._most + 1000).tobytes())
             if state["format"] != _FORMAT:
                 raise DataError("was written by another version of scratchnet: begin the run anew, with another file.")
-            if _digest_of(state["settings"]) != state["settings_digest"]:
-                raise ValueError("its settings are not those that were saved")
-            packed = read_array(archive, "callbacks", None)
-            states = unpack(packed.tobytes())
-            self._compare(run, state, states)
-            arrays = read_arrays(archive, expected, besides=("state", "callbacks"))
-            found = {name: digest(array) for name, array in (arrays | {"callbacks": packed}).items()}
-            if found.pop("theta") != state["theta"] or found != state["memory"]:
+            if state.pop("seal") != digest(_as_array(state)):
+                raise ValueError("its numbers are not those that were saved")
+            self._compare(run, state)
+            expected: dict[str, Any] = dict.fromkeys(("state", *state["arrays"], *_memory(run)))
+            expected |= {name: None for name, _, _ in run.parameters.state_slots} | {"theta": run.parameters.theta}
+            arrays = read_arrays(archive, expected)
+            if state["arrays"] != {name: digest(arrays[name]) for name in state["arrays"]}:
                 raise ValueError("its arrays are not those that were saved")
-            position = _position(state["position"], run)
-            _check_random_state(state["rng"], run.rng)
-            for random_state in (position.order, position.validation):
-                if random_state is not None:
-                    _check_random_state(random_state, run.rng)
-            if not (type(state["spawned"]) is int and 0 <= state["spawned"] < 2**20):
-                raise ValueError("its number of spawned generators makes no sense")
-        return state, arrays, position, states
+            _check_harmless(run, state)
+            if len(state["epochs"]) > run.epochs:
+                raise DataError(f"holds {len(state['epochs'])} epochs, expected at most the {run.epochs} asked for.")
+            return state, arrays, unpack(json.loads(arrays["callbacks"].tobytes()), arrays)
 
-    def _go_on(self, run: Run, state: dict[str, Any], arrays: dict[str, Array], position: Position, states: Any):
+    def _resume(self, run: Run, state: dict[str, Any], arrays: dict[str, Array], states: list[Any]) -> None:
         """Put the run where the file says."""
         for callback, kept in zip(_with_state(run), states, strict=True):
             run.calling = callback
             callback.load_state_dict(kept)
-        _set_settings(run, state["settings"])
+        for whose, owner, _ in _owners(run):
+            for name, value in state["settings"].get(whose, {}).items():
+                if vars(owner).get(name) != value:
+                    vars(owner)[name] = value
+        if not callable(run.optimizer.learning_rate):
+            run.optimizer.learning_rate = state["settings"][""][_RATE]
         run.parameters.theta[...] = arrays["theta"]
         set_state(run.parameters.state_slots, arrays)
         run.optimizer.steps = state["steps"]
         for name in run.optimizer.memory_names:
-            found = arrays[_in_file(name)]
+            found = arrays[f"optimizer {name}"]
             memory = empty(found.shape, found.dtype)
             memory[...] = found
             setattr(run.optimizer, name, memory)
         run.rng.bit_generator.state = state["rng"]
         if (more := state["spawned"] - _spawned(run.rng)) > 0:
             run.rng.spawn(more)
-        self._began = state["began"]
-        run.position, run.history.epochs = position, position.epochs
+        self._began, run.history.epochs = state["began"], state["epochs"]
+        run.position = Position(**state["position"] | {"means": Means(**state["position"]["means"])})
 
-    def _compare(self, run: Run, state: dict[str, Any], states: list[Any]) -> None:
-        """The run in the file is this run, or DataError names what is different."""
-        began, then = state["began"], state["settings"]
-        now = _plain(self._began)
-        kinds = [(began["settings"], then, now["settings"]), (state["fixed"], state["fixed"], _plain(self._fixed))]
+    def _settings(self, run: Run) -> dict[str, dict[str, Any]]:
+        """By whose they are, the numbers and strings of the model, its parts and the optimizer, and what is fixed."""
+        model = re.sub(r" at 0x[0-9a-f]+", "", repr(run.model))  # without the addresses of objects
+        settings = {"": self._fixed | {"the model": model, _RATE: _rate(run, 0)}}
+        for whose, owner, others in _owners(run):
+            settings[whose] = {
+                name: value
+                for name, value in vars(owner).items()
+                if isinstance(value, str | Real | np.bool) and not name.startswith("_") and name not in others
+            }
+        return settings
+
+    def _compare(self, run: Run, state: dict[str, Any]) -> None:
+        """The run in the file is this run; otherwise a DataError names what differs."""
+        began, now = state["began"], self._began
+        before, then, here = (
+            {f"{whose}{name}": value for whose, own in one["settings"].items() for name, value in own.items()}
+            for one in (began, state, now)
+        )
         differences = [
-            f"{brief(name)} is {brief(of_then.get(name), 400)} there and {brief(here.get(name), 400)} here"
-            for before, of_then, here in kinds
-            for name in {**here, **of_then, **before}
-            if not any(_same(here.get(name), there.get(name)) for there in (before, of_then))
+            f"{brief(name)} is {brief(then.get(name), 400)} there and {brief(here.get(name), 400)} here"
+            for name in {**here, **then, **before}
+            if not any(_same(here.get(name), there.get(name)) for there in (before, then))
         ]
-        if not (type(state["steps"]) is int and 0 <= state["steps"] < 2**53):
-            raise ValueError("its number of steps makes no sense")
-        rates = _last_rate(run, state["steps"])
-        differences += [
-            f"the learning rate at step {step} is {brief(rate)} there and {rates[step]} here"
-            for step, rate in state["rates"].items()
-            if rates[step] != rate
-        ]
-        known = (began["theta"], state["theta"], *map(digest, arrays_in(states)))  # a callback's: the best θ
-        if now["theta"] not in known:
+        for step, there in state["rates"].items():  # two schedules can be compared only by their values
+            if (value := _rate(run, int(step))) != there:
+                differences.append(f"the learning rate at step {step} is {brief(there)} there and {value} here")
+        if now["theta"] not in (began["theta"], *state["arrays"].values()):  # EarlyStopping leaves the best one it kept
             differences.append("the model began with other weights")
         if now["rng"] not in (began["rng"], state["rng"]):
             differences.append("rng began in another state, as with another seed")
@@ -240,34 +219,39 @@ class Checkpoint(Callback):
 
 
 def digest(x: Array) -> str:
-    """A name for these numbers, in this shape and type, that no others have (SHA-256).
-
-    Of an array in a file, which may be larger than memory, only some rows are read.
-    """
+    """The shape, the type and a hash (SHA-256) of an array's numbers; of an array in a file, only of some rows."""
     whose = f"{x.shape} of {x.dtype}"
     if isinstance(x, np.memmap) and x.ndim:
         x, whose = x[np.unique(np.linspace(0, len(x) - 1, _SAMPLE).astype(np.intp))], f"{whose} in a file"
-    x = np.ascontiguousarray(x)
-    return f"{whose}, {hashlib.sha256(x.reshape(-1).view(np.uint8).data).hexdigest()[:16]}"
+    return f"{whose}, {hashlib.sha256(np.ascontiguousarray(x).reshape(-1).view(np.uint8).data).hexdigest()[:16]}"
 
 
-def _digest_of(settings: dict[str, Any]) -> str:
-    return hashlib.sha256(_text(settings).encode()).hexdigest()[:16]
-
-
-_SAMPLE = 100  # rows of an array in a file
-
-
-def _digests(data: Any) -> list[tuple[int, str | None]]:
-    if data is None:
-        return [(0, None)]
-    for i, array in enumerate(arrays_of(data)):
+def _digests(name: str, data: Any) -> Iterator[tuple[str, str]]:
+    for i, array in enumerate(() if data is None else arrays_of(data)):
         if array.dtype.hasobject:
             raise TypeError(
                 f"fit with a checkpoint expects arrays of numbers or letters, got objects in data[{i}]: what they hold "
                 "cannot be compared with what they held."
             )
-    return [(i, digest(array)) for i, array in enumerate(arrays_of(data))]
+        yield f"{name}[{i}]" if i else name, digest(array)
+
+
+def _owners(run: Run) -> Iterator[tuple[str, Any, set[str]]]:
+    """Whose numbers and strings are settings: how it is called, the object, and its attributes that are none."""
+    model, optimizer, layers = run.model, run.optimizer, parts_of(run.parameters.layers)
+    owners = [
+        ("the model's ", model, ()),
+        ("the likelihood's ", getattr(model, "likelihood", None), ()),
+        ("the corruption's ", getattr(model, "corrupt", None), ()),
+        *((f"{path}.", one, ("training", *one.parameter_names, *one.state_names)) for path, one in layers),
+        ("the optimizer's ", optimizer, ("steps", "learning_rate", *optimizer.memory_names)),
+    ]
+    return ((whose, owner, set(others)) for whose, owner, others in owners if hasattr(owner, "__dict__"))
+
+
+def _rate(run: Run, step: int) -> float:
+    rate = run.optimizer.learning_rate
+    return float(rate(step) if callable(rate) else rate)
 
 
 def _with_state(run: Run) -> list[Any]:
@@ -275,113 +259,49 @@ def _with_state(run: Run) -> list[Any]:
 
 
 def _memory(run: Run) -> dict[str, Array]:
-    """What the optimizer keeps, zero before its first step."""
+    """The optimizer's memory, zero before its first step."""
     found = {}
     for name in run.optimizer.memory_names:
         zeros = np.zeros_like(run.parameters.theta)
         value = getattr(run.optimizer, name, zeros) if run.step else zeros
         if not isinstance(value, np.ndarray | np.generic) or value.dtype.hasobject:
-            raise TypeError(
-                f"{type(run.optimizer).__name__} expects its {name} to be an array of numbers, got {named(value)}."
-            )
-        found[_in_file(name)] = np.asarray(value)
+            whose = type(run.optimizer).__name__
+            raise TypeError(f"{whose} expects its {name} to be an array of numbers, got {named(value)}.")
+        found[f"optimizer {name}"] = np.asarray(value)
     return found
 
 
-def _in_file(name: str) -> str:
-    """The name of an optimizer's vector among the arrays of the file."""
-    return f"optimizer {name}" if name in ("theta", "state", "callbacks") else name
+def _spawned(rng: np.random.Generator) -> int:
+    return getattr(rng.bit_generator.seed_seq, "n_children_spawned", 0)
 
 
-def _owners(run: Run) -> dict[str, tuple[Any, set[str]]]:
-    """Whose numbers and words are settings of a run, and which of their names are none."""
-    model, optimizer = run.model, run.optimizer
-    owners: dict[str, tuple[Any, set[str]]] = {"the model's ": (model, set())}
-    for name, whose in (("likelihood", "the likelihood's "), ("corrupt", "the corruption's ")):
-        owners[whose] = getattr(model, name, None), set()
-    for path, layer in parts_of(run.parameters.layers):
-        owners[f"{path}."] = layer, {"training", *layer.parameter_names, *layer.state_names}
-    owners["the optimizer's "] = optimizer, {"steps", "learning_rate", *optimizer.memory_names}
-    return {whose: (owner, none) for whose, (owner, none) in owners.items() if hasattr(owner, "__dict__")}
+def _check_harmless(run: Run, state: dict[str, Any]) -> None:
+    """Even in a forged file, whose seal fits, no number makes NumPy read foreign memory or `fit` run for ever."""
+    at = state["position"]
+    for found in (state["rng"], *filter(None, (at["order"], at["validation"]))):
+        type(run.rng.bit_generator)().state = found
+        if not (0 <= found["state"].get("pos", 0) <= 624 and 0 <= found.get("buffer_pos", 0) <= 4):
+            raise ValueError("its random state makes no sense")  # pos: MT19937; buffer_pos: Philox
+    examples, steps, spawned = map(operator.index, (at["examples"], state["steps"], state["spawned"]))
+    if not (
+        examples in range(0, run.examples, run.batch_size)
+        and (at["order"] or not examples)
+        and math.isfinite(at["means"]["sums"].get("loss", 0.0))
+        and 0 <= steps < 2**53
+        and 0 <= spawned < 2**20
+        and type(state["epochs"]) is list
+    ):
+        raise ValueError("its position makes no sense")
 
 
-def _settings(run: Run) -> dict[str, Any]:
-    found: dict[str, Any] = {"the model": re.sub(r" at 0x[0-9a-f]+", "", repr(run.model))}  # where it lies is none
-    rate = run.optimizer.learning_rate
-    found["the learning rate at step 0"] = float(rate(0) if callable(rate) else rate)
-    for whose, (owner, none) in _owners(run).items():
-        for name, value in vars(owner).items():
-            if isinstance(value, str | Real | np.bool) and not name.startswith("_") and name not in none:
-                found[f"{whose}{name}"] = _plain_value(value)
-    return found
-
-
-def _plain_value(value: Any) -> Any:
-    if isinstance(value, str | bool | np.bool):
-        return str(value) if isinstance(value, str) else bool(value)
-    return int(value) if isinstance(value, int | np.integer) else float(value)
-
-
-def _set_settings(run: Run, saved: Mapping[str, Any]) -> None:
-    for whose, (owner, _) in _owners(run).items():
-        for setting, value in saved.items():
-            name = setting.removeprefix(whose)
-            if setting.startswith(whose) and "." not in name and vars(owner).get(name) != value:
-                vars(owner)[name] = value
-    if not callable(run.optimizer.learning_rate):
-        run.optimizer.learning_rate = saved["the learning rate at step 0"]
+def _number(value: Any) -> Any:
+    """What JSON lacks: NumPy's numbers, the arrays of a random state, and fractions."""
+    return value.tolist() if isinstance(value, np.ndarray | np.integer | np.bool) else float(value)
 
 
 def _same(a: Any, b: Any) -> bool:
     return a == b or (a != a and b != b)  # NaN is as it was
 
 
-def _last_rate(run: Run, steps: int) -> dict[str, float]:
-    """A schedule's learning rate at the last step taken: two can be compared only by their values."""
-    rate, last = run.optimizer.learning_rate, steps - 1
-    return {str(last): float(rate(last) if callable(rate) else rate)} if steps else {}
-
-
-def _spawned(rng: np.random.Generator) -> int:
-    """How many generators were spawned from this one."""
-    return getattr(rng.bit_generator.seed_seq, "n_children_spawned", 0)
-
-
-def _check_random_state(state: Mapping[str, Any], rng: np.random.Generator) -> None:
-    """NumPy takes the state, and would read nothing beyond its numbers: it does not look where it is to go on."""
-    type(rng.bit_generator)().state = state
-    if not (0 <= state["state"].get("pos", 0) <= 624 and 0 <= state.get("buffer_pos", 0) <= 4):  # MT19937, Philox
-        raise ValueError("its random state makes no sense")
-
-
-def _plain(state: dict[str, Any]) -> dict[str, Any]:
-    """The state as it comes back from a file."""
-    return json.loads(_text(state))
-
-
-def _text(state: dict[str, Any]) -> str:
-    return json.dumps(state, default=lambda number: number.tolist())
-
-
-def _position(found: dict[str, Any], run: Run) -> Position:
-    """A position at which a run of these epochs, examples and batches can be."""
-    parts: dict[str, Any] = found | {"means": Means(**found["means"])}
-    position = Position(**parts)
-    means, examples = position.means, len(arrays_of(run.data)[0])
-    numbers = [position.examples, position.seconds, means.sums.get("loss", 0.0), *means.counts.values()]
-    if not (
-        all(type(number) in (int, float) and math.isfinite(number) for number in numbers)
-        and all(type(number) in (int, float) for number in means.sums.values())
-        and means.sums.keys() == means.counts.keys()
-        and all(count > 0 for count in means.counts.values())
-        and all(type(name) is str for name in means.metrics)
-        and type(position.examples) is int
-        and position.examples in (*range(0, examples, run.batch_size), examples)
-        and (position.order is not None or position.examples == 0)
-        and type(position.epochs) is list
-        and all(type(number) in (int, float) for record in position.epochs for number in record.values())
-    ):
-        raise ValueError("its position makes no sense")
-    if len(position.epochs) > run.epochs:
-        raise DataError(f"holds {len(position.epochs)} epochs, expected at most the {run.epochs} asked for.")
-    return position
+def _as_array(state: Any) -> Array:
+    return np.frombuffer(json.dumps(state, default=_number).encode(), np.uint8)

@@ -1,96 +1,96 @@
-"""Where the numbers went bad: the step, the term, the first layer, and what may help, in one sentence."""
+"""Numbers that are not finite end a training with one sentence: the step, the term, the first layer, what may help."""
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from scratchnet.arrays import Array
+from scratchnet import kernels
+from scratchnet.checks import named
 from scratchnet.core.layer import Layer
-from scratchnet.core.model import Loss, Model
-from scratchnet.core.optim import Optimizer
+from scratchnet.core.model import Loss
+from scratchnet.core.parameters import parts_of
+from scratchnet.errors import DataError, DivergenceError
 
 _LARGE = {"the log-variance": (50.0, ", and σ² is its exponential"), "the logits": (1e4, "")}
-"""From which size on a quantity that a model traces is worth a word, and what one would say of it."""
+"""From which size on a traced quantity is worth mentioning, and what is said about it."""
 
 
-def of_loss(model: Model, x: Array, loss: Loss, optimizer: Optimizer, rng: np.random.Generator) -> str:
-    """Why the loss on the batch x is not finite."""
-    bad = ", ".join(f"{name} is {value}" for name, value in loss.terms.items() if not math.isfinite(value))
-    where, large = _traced(model, x, rng, optimizer)
-    return (
-        f"After {steps(optimizer)} the loss is {loss.value} ({bad or 'each term alone is finite'}): {where}; "
-        f"{large}{_hint(optimizer)}."
+def steps(run: Any) -> str:
+    """The number of steps taken, in words."""
+    return f"{run.step} step{'s' * (run.step != 1)}"
+
+
+def check_loss(run: Any, loss: Any, batch: Any) -> None:
+    """What the model's loss returned is a Loss, and finite."""
+    if not isinstance(loss, Loss):
+        raise TypeError(f"fit expects {type(run.model).__name__}.loss to return a Loss(…), got {named(loss)}.")
+    if not math.isfinite(loss.value):
+        bad = ", ".join(f"{name} is {value}" for name, value in loss.terms.items() if not math.isfinite(value))
+        where, large = _traced(run, batch)
+        raise _error(run, f"is {loss.value} ({bad or 'each term alone is finite'}): {where}", large)
+
+
+def check_refusal(run: Any, error: DataError, batch: Any) -> None:
+    """What the loss refused is not the network's output, such as a NaN, which would be a divergence."""
+    if error.of_output:
+        where, large = _traced(run, batch)
+        term = f" ({run.model.term} has no value)" if hasattr(run.model, "term") else ""
+        why = str(error).partition(": ")[0].removesuffix(".")
+        raise _error(run, f"has no value{term}, as {why}: {where}", large) from error
+
+
+def check_gradient(run: Any) -> None:
+    """The gradient is finite."""
+    if kernels.all_finite(run.parameters.dtheta):
+        return
+    bad = [name for name, layer, W in run.parameters.slots if not _is_finite(getattr(layer, f"d{W}"))]
+    large = _traced(run, run.batch)[1]
+    first = _first_in_backward(run) or bad[-1]
+    loss = f"{run.loss.value:g} {run.model.unit}"
+    raise _error(run, f"is {loss}, but its gradient is not finite, on the way back first in {first}", large)
+
+
+def check_state(run: Any) -> None:
+    """θ and the optimizer's memory are finite. After an epoch's last step no further loss would reveal it."""
+    name = _spoilt_parameter(run)
+    if spoilt := f"the parameter {name} is no longer finite" if name else _spoilt_memory(run):
+        raise DivergenceError(f"After {steps(run)} {spoilt}; try a smaller learning rate.")
+
+
+def _error(run: Any, what: str, large: str) -> DivergenceError:
+    first = "no step was taken yet, so look at the data and the first weights"
+    return DivergenceError(
+        f"After {steps(run)} the loss {what}; {large}{'try a smaller learning rate' if run.step else first}."
     )
-
-
-def of_output(model: Model, x: Any, error: Exception, optimizer: Optimizer, rng: np.random.Generator) -> str:
-    """Why the loss on the batch x could not be computed from what the network gave."""
-    where, large = _traced(model, x, rng, optimizer)
-    term = f" ({model.term} has no value)" if hasattr(model, "term") else ""
-    why = str(error).partition(": ")[0].removesuffix(".")
-    return f"After {steps(optimizer)} the loss has no value{term}, as {why}: {where}; {large}{_hint(optimizer)}."
-
-
-def of_gradient(model: Model, x: Array, loss: Loss, optimizer: Optimizer, rng: np.random.Generator) -> str:
-    """Why the gradient is not finite where the loss on the batch x is."""
-    bad = [name for name, layer, W in model.parameters.slots if not _is_finite(getattr(layer, f"d{W}"))]
-    _, large = _traced(model, x, rng, optimizer)
-    return (
-        f"After {steps(optimizer)} the loss is {loss.value:g} {model.unit}, but its gradient is not finite, on the way "
-        f"back first in {_first_on_the_way_back(model, x, rng) or bad[-1]}; {large}{_hint(optimizer)}."
-    )
-
-
-def of_state(model: Model, optimizer: Optimizer) -> str | None:
-    """What the last steps spoilt: a parameter, or what the optimizer remembers; None if it is all finite."""
-    if name := _spoilt_parameter(model):
-        return f"After {steps(optimizer)} the parameter {name} is no longer finite; try a smaller learning rate."
-    if memory := _spoilt_memory(optimizer):
-        return f"After {steps(optimizer)} {memory}; try a smaller learning rate."
-    return None
-
-
-def steps(optimizer: Optimizer) -> str:
-    """How many steps were taken, in words."""
-    return "1 step" if optimizer.steps == 1 else f"{optimizer.steps} steps"
-
-
-def _hint(optimizer: Optimizer) -> str:
-    if optimizer.steps == 0:
-        return "no step was taken yet, so look at the data and the first weights"
-    return "try a smaller learning rate"
 
 
 def _is_finite(x: Any) -> bool:
-    """Whether the numbers of x are, where it has some."""
+    """Whether the numbers of x are finite; what is no array has none."""
     return not isinstance(x, np.ndarray) or bool(np.isfinite(x).all())
 
 
-def _spoilt_parameter(model: Model) -> str | None:
-    return next((name for name, W in model.parameters.named().items() if not _is_finite(W)), None)
+def _spoilt_parameter(run: Any) -> str:
+    return next((name for name, W in run.parameters.named().items() if not _is_finite(W)), "")
 
 
-def _spoilt_memory(optimizer: Optimizer) -> str | None:
-    """That the gradients were finite, but what the optimizer makes of them is not."""
-    for name in optimizer.memory_names:
-        if not _is_finite(getattr(optimizer, name, None)):
-            return f"the {name} of {type(optimizer).__name__} is no longer finite, as after very large gradients"
-    return None
+def _spoilt_memory(run: Any) -> str:
+    for name in run.optimizer.memory_names:
+        if not _is_finite(getattr(run.optimizer, name, None)):
+            return f"the {name} of {type(run.optimizer).__name__} is no longer finite, as after very large gradients"
+    return ""
 
 
-def _traced(model: Model, x: Array, rng: np.random.Generator, optimizer: Optimizer) -> tuple[str, str]:
-    """Where the way forward first was not finite, and what had become large until there."""
-    if name := _spoilt_parameter(model):
-        memory = _spoilt_memory(optimizer)
-        return f"the steps before it had already spoilt the parameter {name}", f"{memory}; " if memory else ""
-    if not hasattr(model, "trace"):
-        return "the parameters are finite", ""
-    large = ""
+def _traced(run: Any, batch: Any) -> tuple[str, str]:
+    """Where the forward pass first was not finite, and which quantity had become large before."""
+    if name := _spoilt_parameter(run):
+        memory = _spoilt_memory(run)
+        return f"the steps before it had already spoilt the parameter {name}", f"{memory}; " * bool(memory)
+    large, untraced = "", "the parameters are finite"
+    if not hasattr(run.model, "trace"):
+        return untraced, large
     try:
-        for name, y in model.trace(x, rng):
+        for name, y in run.model.trace(batch, run.rng):
             if not _is_finite(y):
                 return f"the first output that is not finite is that of {name}", large
             for quantity, (least, what) in _LARGE.items():
@@ -98,40 +98,33 @@ def _traced(model: Model, x: Array, rng: np.random.Generator, optimizer: Optimiz
                 if not large and name.endswith(quantity) and abs(extreme) >= least:
                     large = f"{quantity} reached {extreme:.3g}{what}; "
     except (LookupError, TypeError, ValueError):  # a trace that was written for another kind of batch
-        return "the parameters are finite", large
+        return untraced, large
     return "the outputs of all layers are finite, so it is the loss itself that overflows", large
 
 
-def _first_on_the_way_back(model: Model, x: Array, rng: np.random.Generator) -> str | None:
+def _first_in_backward(run: Any) -> str | None:
     """The layer that first turned finite derivatives into others, with new noise; None if none does so again."""
     found: list[str] = []
-    model.parameters.zero_grad()
-    with _watched(model, found):
-        model.loss(x, rng).backward()
+    watched = [(path, layer) for path, layer in parts_of(run.parameters.layers) if not layer.children()]
+    run.parameters.zero_grad()
+    for path, layer in watched:
+        layer.forward = _watching(path, layer, found)  # type: ignore[method-assign]
+    try:
+        run.model.loss(run.batch, run.rng).backward()
+    finally:
+        for _, layer in watched:
+            del layer.forward  # reveals the method of its class
     return found[0] if found else None
 
 
-@contextmanager
-def _watched(model: Model, found: list[str]) -> Iterator[None]:
-    """Have each layer note its name on the way back, if what it was given or what it made of that is not finite."""
-    every = [pair for name, layer in model.parameters.layers.items() for pair in layer.walk(name)]
-    watched = {id(part): (path, part) for path, part in every if not part.children()}.values()
-    for path, part in watched:
-        part.forward = _watching(path, part, found)
-    try:
-        yield
-    finally:
-        for _, part in watched:
-            del part.forward  # the one of its class is there again
-
-
 def _watching(path: str, layer: Layer, found: list[str]) -> Any:
+    """The layer's forward, whose backward notes the layer if it gets or makes numbers that are not finite."""
     forward = layer.forward
 
-    def watching(x: Array) -> Any:
+    def watching(x: Any) -> Any:
         y, backward = forward(x)
 
-        def watching_back(dy: Array, **options: Any) -> Any:
+        def watching_backward(dy: Any, **options: Any) -> Any:
             if not _is_finite(dy):
                 found.append(f"what comes to {path}, {layer!r}")
             dx = backward(dy, **options)
@@ -139,6 +132,6 @@ def _watching(path: str, layer: Layer, found: list[str]) -> Any:
                 found.append(f"{path}, {layer!r}")
             return dx
 
-        return y, watching_back
+        return y, watching_backward
 
     return watching

@@ -1,13 +1,14 @@
-"""Arrays on disk: an .npz of arrays by name, written whole or not at all, read without pickle."""
+"""Arrays on disk: an .npz of arrays by name, written whole or not at all, and read without pickle."""
 
 import contextlib
 import errno
 import math
 import os
+import re
 import secrets
 import stat
 import zipfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
@@ -21,29 +22,15 @@ from scratchnet.core.layer import Layer
 from scratchnet.core.parameters import Slot, set_state, slots_of, state_arrays
 from scratchnet.errors import DataError
 
+_KEPT = 40  # letters of a file's name in the name of its unfinished version, to which more is added
+
 
 def save(path: str | PathLike[str], model: Any) -> None:
-    """Write the parameters and the states of a model or of a layer to `path`.
+    """Write the parameters and the states of a model or of a layer to `path`, an .npz.
 
-    The file is an .npz with one array for each name of `model.parameters.named()`, and for each state, such as a
-    running mean. A layer's names are those below a model without their first word: `W`, or `0.W` of a Sequential. If
-    writing fails half-way, what stood at `path` before stands there still. A link stays a link: the file that it leads
-    to is written.
-
-    Parameters
-    ----------
-    path : path
-        Of the file; its directory must exist.
-    model : Model or Layer
-
-    Raises
-    ------
-    OSError
-        If the file cannot be written, or `path` is a directory, a device or a pipe.
-    TypeError
-        If `path` is no path, `model` neither a model nor a layer, or a state no array.
-    ValueError
-        If there is nothing to save.
+    Each array has the name that it has in `model.parameters.named()`, as `encoder.0.W`; those of a layer begin below
+    it, as `0.W` of a Sequential. If writing fails, the file that was at `path` before is kept. A link stays a link: the
+    file that it leads to is written.
 
     Examples
     --------
@@ -62,6 +49,35 @@ def save(path: str | PathLike[str], model: Any) -> None:
         write_arrays(file, parameters | state_arrays(states))
 
 
+def load(path: str | PathLike[str], model: Any) -> None:
+    """Read what `save` wrote into a model or a layer of the same architecture.
+
+    The model changes only after the whole file was read and found to fit. A file from a stranger does no harm: nothing
+    in it is run, and the memory that reading takes is bounded by its size. docs/05-optimizers.md.
+
+    Raises
+    ------
+    DataError
+        If the file is missing or damaged, or its names, shapes or dtypes are not those of the model.
+
+    Examples
+    --------
+    >>> import numpy as np, scratchnet as sn
+    >>> sn.load("no/such/model.npz", sn.Dense(4, 2, rng=np.random.default_rng(0)))
+    Traceback (most recent call last):
+        ...
+    scratchnet.errors.DataError: no/such/model.npz does not exist.
+    """
+    check_path("load", "path", path)
+    parameters, states = _contents("load", model)
+    expected = parameters | state_arrays(states)
+    with opened(path, "model") as archive:
+        found = read_arrays(archive, expected)
+    for name, W in parameters.items():
+        W[...] = found[name]
+    set_state(states, found)
+
+
 def _contents(where: str, model: Any) -> tuple[dict[str, Array], list[Slot]]:
     """The parameters of a model or a layer by name, and where its states are."""
     if isinstance(model, Layer):
@@ -75,49 +91,8 @@ def _contents(where: str, model: Any) -> tuple[dict[str, Array], list[Slot]]:
     return named, states
 
 
-def load(path: str | PathLike[str], model: Any) -> None:
-    """Read what `save` wrote into a model or a layer of the same architecture.
-
-    The model changes only after the whole file was read and found to fit.
-
-    Parameters
-    ----------
-    path : path
-    model : Model or Layer
-
-    Raises
-    ------
-    DataError
-        If the file is missing or damaged, or its names, shapes or dtypes are not those of the model.
-    TypeError
-        If `path` is no path, or `model` neither a model nor a layer.
-
-    Notes
-    -----
-    A file from a stranger does no harm: nothing in it is run, and it takes no more memory than the model and the file
-    do. docs/05-optimizers.md.
-
-    Examples
-    --------
-    >>> import numpy as np, scratchnet as sn
-    >>> vae = sn.VAE(sn.Dense(4, 2, rng=np.random.default_rng(0)), sn.Dense(1, 4, rng=np.random.default_rng(1)))
-    >>> sn.load("no/such/model.npz", vae)
-    Traceback (most recent call last):
-        ...
-    scratchnet.errors.DataError: no/such/model.npz does not exist.
-    """
-    check_path("load", "path", path)
-    parameters, states = _contents("load", model)
-    expected = parameters | state_arrays(states)
-    with opened(path, "model", expected) as archive:
-        found = read_arrays(archive, expected)
-    for name, W in parameters.items():
-        W[...] = found[name]
-    set_state(states, found)
-
-
 def write_arrays(file: IO[bytes], arrays: Mapping[str, Array]) -> None:
-    """An .npz of the arrays, as np.savez writes it, under any names, and closed also where the disk is full."""
+    """An .npz of the arrays, as np.savez writes it, but under any names, and closed also where the disk is full."""
     with zipfile.ZipFile(file, "w") as archive:
         for name, x in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
@@ -125,26 +100,20 @@ def write_arrays(file: IO[bytes], arrays: Mapping[str, Array]) -> None:
 
 
 @contextmanager
-def opened(path: str | PathLike[str], kind: str, names: Collection[str]) -> Iterator[zipfile.ZipFile]:
-    """An .npz file, to read arrays of these names from; whatever is wrong with it is a DataError that names the file.
-
-    It takes no more memory than its own size: ZipFile makes 400 bytes of 46 in its list of members, so that list may
-    not be much longer than these names make it, and no member may be compressed.
-    """
+def opened(path: str | PathLike[str], kind: str) -> Iterator[zipfile.ZipFile]:
+    """An .npz file to read arrays from; whatever is wrong with it is a DataError that names the file."""
     path = Path(path)
     try:
         what = _kind(path)
     except OSError as error:
         raise DataError(f"{path} could not be read: {error.strerror}.") from error
-    if what == "nothing":
-        raise DataError(f"{path} does not exist.")
     if what != "a file":  # reading from a pipe would wait for ever
-        raise DataError(f"{path} is not a {kind} file, but {what}.")
+        raise DataError(f"{path} {f'is not a {kind} file, but {what}' if what else 'does not exist'}.")
     try:
         with path.open("rb") as file:
-            end = zipfile._EndRecData(file)  # type: ignore[attr-defined]  (what ZipFile itself goes by)
-            if end and end[5] > 2**16 + sum(200 + len(name) for name in names):
-                raise ValueError(f"its list of arrays is far longer than one of {len(names)}")
+            end = zipfile._EndRecData(file)  # type: ignore[attr-defined]
+            if end and end[5] > 2**16 + os.fstat(file.fileno()).st_size / 2:  # each 46 bytes would take 400 of memory
+                raise ValueError("its list of arrays is longer than the arrays")
             with zipfile.ZipFile(file) as archive:
                 for member in archive.infolist():
                     if member.compress_type != zipfile.ZIP_STORED:
@@ -152,58 +121,42 @@ def opened(path: str | PathLike[str], kind: str, names: Collection[str]) -> Iter
                 yield archive
     except DataError as error:
         raise DataError(f"{path} {error}") from None
-    except Exception as error:  # zipfile and NumPy's format have each several of their own for damaged input
+    except Exception as error:  # for damaged input, zipfile and NumPy's format each raise several kinds
         why = brief(error).removesuffix(".") or type(error).__name__
         raise DataError(f"{path} is not a {kind} file, or is damaged: {why}.") from error
 
 
-def read_arrays(
-    archive: zipfile.ZipFile, expected: Mapping[str, Array | None], besides: tuple[str, ...] = ()
-) -> dict[str, Array]:
-    """The arrays of an .npz, which must have the names, shapes and dtypes of `expected`, and the names `besides`.
-
-    Where None is expected, the shape and dtype are the file's.
-    """
+def read_arrays(archive: zipfile.ZipFile, expected: Mapping[str, Array | None]) -> dict[str, Array]:
+    """The arrays of an .npz, which must have these names, shapes and dtypes; where None is expected, the file's own."""
     found = [name.removesuffix(".npy") for name in archive.namelist()]
-    names = expected.keys() | set(besides)
-    if names != set(found):
-        missing, extra = (
-            listed(brief(name, 60) for name in sorted(some)) for some in (names - set(found), set(found) - names)
-        )
-        differences = [f"lacks {missing}"] * bool(missing) + [f"has {extra} besides"] * bool(extra)
+    lacking, extra = (
+        listed(brief(name, 60) for name in sorted(some))
+        for some in (expected.keys() - set(found), set(found) - expected.keys())
+    )
+    if lacking or extra:
+        differences = [f"lacks {lacking}"] * bool(lacking) + [f"has {extra} besides"] * bool(extra)
         raise DataError(f"holds another model: it {' and '.join(differences)}.")
-    if len(found) > len(names):
+    if len(found) > len(expected):
         raise ValueError("it holds an array twice")
-    return {name: read_array(archive, name, W) for name, W in expected.items()}
+    return {name: read_array(archive, name, x) for name, x in expected.items()}
 
 
-def read_array(archive: zipfile.ZipFile, name: str, expected: Array | int | None) -> Array:
-    """An array of the shape and dtype of `expected`; for a number, a row of at most so many bytes; for None, any.
+def read_array(archive: zipfile.ZipFile, name: str, expected: Array | None = None, most: float = math.inf) -> Array:
+    """An array of the shape and dtype of `expected`, or of any but with at most so many bytes; it may be read-only.
 
-    Its header is compared before the array is read, and no more is read than is expected. What is returned may be
-    read-only.
+    The header is compared before any memory is allocated.
     """
-    with archive.open(f"{name}.npy") as member:
-        return read_npy(member, name, expected)
-
-
-def read_npy(file: IO[bytes], name: str = "an array", expected: Array | int | None = None) -> Array:
-    """The array that a file holds in NumPy's format; without `expected` any that is as long as it says."""
-    if np.lib.format.read_magic(file) != (1, 0):
-        raise ValueError(f"{name} is in another version of NumPy's format")
-    shape, column_major, dtype = np.lib.format.read_array_header_1_0(file, max_header_size=1000)
-    if isinstance(expected, int):
-        if (len(shape), dtype) != (1, np.uint8) or not 0 <= shape[0] <= expected:
-            raise ValueError(
-                f"{name} is {brief(shape)} of {brief(dtype)}, expected a row of at most {expected:,} bytes"
-            )
-    elif expected is not None and (shape, dtype) != (expected.shape, expected.dtype):
-        raise DataError(
-            f"holds another model: {name} is {brief(shape)} of {brief(dtype)}, "
-            f"expected {expected.shape} of {expected.dtype}."
-        )
-    size = math.prod(shape) * dtype.itemsize
-    body = file.read(size + 1)  # one byte more than there should be, to see that it ends
+    if archive.getinfo(f"{name}.npy").file_size > most:
+        raise ValueError(f"{name} is longer than the {most:,} bytes that it may have")
+    with archive.open(f"{name}.npy") as file:
+        if np.lib.format.read_magic(file) != (1, 0):
+            raise ValueError(f"{name} is in another version of NumPy's format")
+        shape, column_major, dtype = np.lib.format.read_array_header_1_0(file, max_header_size=1000)
+        if expected is not None and (shape, dtype) != (expected.shape, expected.dtype):
+            came, wanted = f"{brief(shape)} of {brief(dtype)}", f"{expected.shape} of {expected.dtype}"
+            raise DataError(f"holds another model: {name} is {came}, expected {wanted}.")
+        size = math.prod(shape) * dtype.itemsize
+        body = file.read(size + 1)  # one byte more than there should be, to see that it ends
     if len(body) != size:
         raise ValueError(f"{name} is cut off or goes on after its end")
     return np.ndarray(shape, dtype, body, order="F" if column_major else "C")
@@ -211,77 +164,58 @@ def read_npy(file: IO[bytes], name: str = "an array", expected: Array | int | No
 
 @contextmanager
 def write_whole(path: str | PathLike[str]) -> Iterator[IO[bytes]]:
-    """A file to write to, which takes its place at `path` when the block ends well, and is gone when it does not.
+    """A file to write to, which replaces the one at `path` if the block ends well, and is removed if it does not.
 
     Until then it has a name of its own, so that two who write to one path at once disturb neither each other nor a
     reader. If `path` is a link, the file that it leads to is written. A directory, a device or a pipe is refused.
     """
-    path = Path(path)
-    what = _kind(path)
+    what = _kind(Path(path))
     if what == "a directory":
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    if what not in ("a file", "nothing"):
+    if what not in ("a file", ""):
         raise FileExistsError(errno.EEXIST, f"expected a file to write to or a free name, got {what}", str(path))
     target = Path(os.path.realpath(path))
-    aside = target.with_name(f"{_aside(target)}{os.getpid()}.{secrets.token_hex(4)}.part")
+    aside = target.with_name(f".{target.name[:_KEPT]}.{os.getpid()}.{secrets.token_hex(4)}.part")
     try:
         with aside.open("xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         aside.replace(target)
-        _settle(target.parent)
     except BaseException as error:
         with contextlib.suppress(OSError):
             aside.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno is not None and error.filename in (None, str(aside)):
             raise type(error)(error.errno, error.strerror, str(path)) from None  # the caller knows no other name
         raise
+    if os.name == "posix":  # the folder's list of names is written to disk too, where this user may
+        with contextlib.suppress(OSError):
+            folder = os.open(target.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
 
 
 def clear_aside(path: str | PathLike[str]) -> None:
-    """Remove what processes that were killed left of their files for `path`."""
+    """Remove the unfinished files for `path` of processes that were killed, where that can be told."""
     target = Path(os.path.realpath(path))
-    begin = _aside(target)
-    for other in target.parent.iterdir() if target.parent.is_dir() else ():
-        process = other.name.removeprefix(begin).partition(".")[0]
-        if other.name.startswith(begin) and other.name.endswith(".part") and not _is_alive(process):
-            other.unlink(missing_ok=True)
-
-
-def _aside(target: Path) -> str:
-    """How the name of a file begins that is to become `target`; short enough for what follows, however long that is."""
-    return f".{target.name[:40]}."
-
-
-def _is_alive(process: str) -> bool:
-    """Whether there is a process of this number; where that cannot be told, there may be."""
-    if os.name == "posix" and process.isdecimal():
-        try:
-            os.kill(int(process), 0)
-        except ProcessLookupError:
-            return False
-        except (OSError, OverflowError):
-            return True
-    return True
+    name = re.compile(rf"\.{re.escape(target.name[:_KEPT])}\.(\d+)\..*part", re.DOTALL)
+    for other in target.parent.iterdir() if os.name == "posix" and target.parent.is_dir() else ():
+        if found := name.fullmatch(other.name):
+            try:
+                os.kill(int(found[1]), 0)  # asks only whether there is such a process
+            except ProcessLookupError:
+                other.unlink(missing_ok=True)
+            except (OSError, OverflowError):
+                pass
 
 
 def _kind(path: Path) -> str:
-    """What stands at `path`, or where it leads to if it is a link."""
+    """What is at `path`, or where it leads to if it is a link; "" for nothing."""
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
-        return "nothing"
+        return ""
     kinds = {stat.S_ISREG: "a file", stat.S_ISDIR: "a directory", stat.S_ISFIFO: "a pipe", stat.S_ISSOCK: "a socket"}
     return next((kind for is_one, kind in kinds.items() if is_one(mode)), "a device")
-
-
-def _settle(folder: Path) -> None:
-    """Have the names of a folder's files written to disk too, where the system can and this user may."""
-    if os.name == "posix":
-        with contextlib.suppress(OSError):
-            descriptor = os.open(folder, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)

@@ -10,7 +10,7 @@ from scratchnet.core.likelihood import Bernoulli, Gaussian
 from scratchnet.core.vae import VAE
 from scratchnet.kernels import formulas
 from scratchnet.models.autoencoder import Autoencoder
-from scratchnet.training import fit as training
+from scratchnet.training import fit, run
 from tests.museum.mutants import Edit, Exhibit
 
 CONSISTENT = "value and derivative agree, on the wrong model"
@@ -572,7 +572,7 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             "converge, in circles.",
             "[huggingface/transformers #340](https://github.com/huggingface/transformers/issues/340); "
             "[wenet-e2e/wekws #73](https://github.com/wenet-e2e/wekws/pull/73).",
-            (Edit(inspect.unwrap(training.fit), "                    parameters.zero_grad()\n", ""),),
+            (Edit(inspect.unwrap(fit.fit), "                    parameters.zero_grad()\n", ""),),
             unseen=NOT_A_GRADIENT,
         ),
         Exhibit(
@@ -582,12 +582,8 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             "lost; without one, or in an evaluation, the same images are never seen.",
             "[ml-explore/mlx-examples #843](https://github.com/ml-explore/mlx-examples/issues/843).",
             (
-                Edit(
-                    training.Loop.batches,
-                    "while at.examples < self._examples:",
-                    "while at.examples + run.batch_size <= self._examples:",
-                ),
-                Edit(training.Loop.epochs, "if at.examples < self._examples:", "if run.ending:"),
+                Edit(run.batches, "range(0, len(order), ", "range(0, len(order) - run.batch_size + 1, "),
+                Edit(inspect.unwrap(fit.fit), "if run.position.examples == run.examples:", "if not run.ending:"),
             ),
             unseen=NOT_A_GRADIENT,
         ),

@@ -1,0 +1,87 @@
+"""What `fit` refuses before the first step."""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+from scratchnet.callbacks import Callback
+from scratchnet.checks import check_batch, check_in_place, check_rows, named
+from scratchnet.core.optim import Optimizer
+from scratchnet.errors import ShapeError
+from scratchnet.training.run import arrays_of, check_examples
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def no_longer_takes(**gone: str) -> Callable[[Function], Function]:
+    """For a function that once had these arguments: what to write in place of each."""
+
+    def decorate(function: Function) -> Function:
+        @functools.wraps(function)
+        def checked(*arguments: Any, **options: Any) -> Any:
+            for name in gone.keys() & options:
+                raise TypeError(f"{function.__name__} no longer takes {name}: {gone[name]}.")
+            return function(*arguments, **options)
+
+        return checked  # type: ignore[return-value]
+
+    return decorate
+
+
+def checked_callbacks(callbacks: Any) -> tuple[Callback, ...]:
+    """The callbacks as a tuple of objects."""
+    if isinstance(callbacks, str) or not isinstance(callbacks, Sequence):
+        raise TypeError(f"fit expects callbacks to be a list, such as [EarlyStopping(5)], got {named(callbacks)}.")
+    for i, one in enumerate(callbacks):
+        if isinstance(one, type) and issubclass(one, Callback):
+            raise TypeError(f"fit expects callbacks[{i}] to be an object, got {named(one)}: write {one.__name__}(…).")
+        if not isinstance(one, Callback):
+            raise TypeError(f"fit expects callbacks[{i}] to be a Callback, got {named(one)}.")
+    return tuple(callbacks)
+
+
+def check_model(model: Any, optimizer: Any) -> None:
+    """The model and the optimizer have what the loop uses of them."""
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(
+            f"fit expects optimizer to be SGD(…) or Adam(…), got {named(optimizer)}: one of your own is an object of a "
+            "subclass of Optimizer."
+        )
+    if not hasattr(optimizer, "learning_rate"):
+        raise TypeError(
+            f"fit expects {type(optimizer).__name__} to have a learning_rate, got none: begin its __init__ with "
+            "super().__init__(learning_rate)."
+        )
+    if not all(hasattr(model, name) for name in ("loss", "parameters", "dtype", "unit")):
+        raise TypeError(f"fit expects a model such as VAE(…) or Autoencoder(…), got {named(model)}.")
+
+
+def check_data(model: Any, data: Any, validation: Any) -> None:
+    """The model can be trained on data, and validation is of the same form; a file's numbers are checked when read."""
+    for name, given in [("x", data), ("validation", validation)][: 1 if validation is None else 2]:
+        if isinstance(given, list) or (isinstance(given, tuple) and not given):
+            came = "an empty tuple" if isinstance(given, tuple) else "list"
+            raise TypeError(f"fit expects {name} to be a NumPy array, got {came}: several arrays go into a tuple.")
+        x, *others = arrays_of(given)
+        check_rows("fit", name, x, None if given is data else arrays_of(data)[0].shape[1], model.dtype)
+        check_batch("fit", x, name)
+        if _form(given) != _form(data):
+            raise TypeError(f"fit expects validation to be {_form(data)}, as the data is, got {_form(given)}.")
+        for i, other in enumerate(others, 1):
+            if not isinstance(other, np.ndarray) or other.ndim == 0:
+                came = "a single number" if isinstance(other, np.ndarray) else named(other)
+                raise TypeError(f"fit expects {name}[{i}] to be an array with a row for each example, got {came}.")
+            if len(other) != len(x):
+                raise ShapeError(
+                    f"fit expects all arrays of {name} to have {len(x):,} rows, as its first has, got {len(other):,} "
+                    f"in {name}[{i}]."
+                )
+        check_examples(model, (np.asarray(x[:1]) if isinstance(x, np.memmap) else x, *others), name)
+        for array in (x, *others):
+            check_in_place("fit", "theta", model.parameters.theta, **{name: array})
+
+
+def _form(data: Any) -> str:
+    return f"a tuple of {len(data)} arrays" if isinstance(data, tuple) else "one array"
