@@ -9,7 +9,6 @@ parameters, optim, model, vae; then training.fit and kernels.formulas. The chapt
 import importlib
 
 from scratchnet import callbacks, corruption, data, kernels, probability, schedules
-from scratchnet.callbacks import Callback
 from scratchnet.core.activations import ReLU, Sigmoid, Tanh
 from scratchnet.core.dense import Dense
 from scratchnet.core.gaussian import kl_standard_normal, sample_gaussian
@@ -30,6 +29,7 @@ from scratchnet.images.shape import Flatten, Reshape
 from scratchnet.models.autoencoder import Autoencoder
 from scratchnet.models.classifier import Classifier
 from scratchnet.models.iwae import IWAE
+from scratchnet.training.callback import Callback
 from scratchnet.training.fit import fit
 from scratchnet.training.run import History
 from scratchnet.training.storage import load, save

@@ -90,9 +90,8 @@ IMPORTS = {module: imported(tree) & set(MODULES) for module, tree in MODULES.ite
 
 
 def room_of(module: str) -> str:
-    """The folder or file directly in scratchnet/ that a module is in. callbacks.py and training/ use each other."""
-    room = module.split(".")[1] if "." in module else module
-    return "training" if room == "callbacks" else room
+    """The folder or file directly in scratchnet/ that a module is in."""
+    return module.split(".")[1] if "." in module else module
 
 
 def test_no_module_imports_itself_in_a_circle():

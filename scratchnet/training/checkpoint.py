@@ -17,12 +17,12 @@ import numpy as np
 
 from scratchnet import kernels
 from scratchnet.arrays import Array
-from scratchnet.callbacks import Callback
 from scratchnet.checks import brief, named
 from scratchnet.core.parameters import parts_of, set_state, state_arrays
 from scratchnet.errors import DataError
 from scratchnet.kernels.memory import empty
 from scratchnet.training import console, divergence
+from scratchnet.training.callback import Callback
 from scratchnet.training.run import Means, Position, Run, arrays_of
 from scratchnet.training.state import pack, unpack
 from scratchnet.training.storage import clear_aside, opened, read_array, read_arrays, write_arrays, write_whole

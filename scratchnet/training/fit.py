@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from scratchnet.callbacks import Callback
 from scratchnet.checks import check_count, check_flag, check_number, check_path, check_rng
 from scratchnet.core.optim import Optimizer
+from scratchnet.training.callback import Callback
 from scratchnet.training.checkpoint import Checkpoint
 from scratchnet.training.refusals import check_data, check_model, checked_callbacks, no_longer_takes
 from scratchnet.training.run import Data, History, Run

@@ -6,10 +6,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from scratchnet.callbacks import Callback
 from scratchnet.checks import check_batch, check_in_place, check_rows, named
 from scratchnet.core.optim import Optimizer
 from scratchnet.errors import ShapeError
+from scratchnet.training.callback import Callback
 from scratchnet.training.run import arrays_of, check_examples
 
 Function = TypeVar("Function", bound=Callable[..., Any])

@@ -8,9 +8,9 @@ import time
 from numbers import Integral, Real
 from typing import Any
 
-from scratchnet.callbacks import Callback
 from scratchnet.checks import named
 from scratchnet.training import console, divergence
+from scratchnet.training.callback import Callback
 from scratchnet.training.run import Means, Position, Run, arrays_of, batches
 
 
