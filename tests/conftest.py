@@ -36,7 +36,7 @@ COMPILING = pytest.StashKey[list["subprocess.Popen[bytes]"]]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=25, help="how often test_trust.py kills a training")
     parser.addoption(
-        "--damaged", type=int, default=300, help="how many damaged files of a kind test_strangers.py reads"
+        "--damaged", type=int, default=100, help="how many damaged files of a kind test_strangers.py reads"
     )
 
 

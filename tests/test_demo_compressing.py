@@ -12,6 +12,8 @@ import pytest
 import scratchnet as sn
 from tests.demo_runs import ROOT, few_digits, interrupted, run
 
+pytestmark = pytest.mark.slow
+
 FILES = {"rates.png", "images.png", "points.csv", "metrics.json"}
 
 

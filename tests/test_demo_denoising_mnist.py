@@ -10,6 +10,8 @@ import pytest
 import scratchnet as sn
 from tests.demo_runs import ROOT, few_digits, run
 
+pytestmark = pytest.mark.slow
+
 LEVELS = (0, 0.25, 0.5, 0.75, 1)
 
 

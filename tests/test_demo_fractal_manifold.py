@@ -10,6 +10,8 @@ import scratchnet as sn
 from demos.lib.fractals import julia
 from tests.demo_runs import interrupted, refused, run
 
+pytestmark = pytest.mark.slow
+
 FIGURES = {"codes", "errors", "plane", "reconstructions"}
 
 

@@ -14,6 +14,8 @@ import pytest
 import scratchnet as sn
 from tests.demo_runs import ROOT, few_digits, interrupted, run
 
+pytestmark = pytest.mark.slow
+
 FIGURES = {"codes", "draws", "planes", "walks"}
 NETWORKS = {"autoencoder": None, "no KL": 0.0, "KL alone": 1e6, "both": 1.0}
 
