@@ -207,10 +207,11 @@ def test_both_tables_are_found():
     assert len(CONDUCT_ROWS) == 5
 
 
-# ---- chapters 01 and 02
+# ---- chapters 01 and 02, and in 12 what is fitted to two humps
 
 PROBABILITY = (DOCS / "01-probability.md").read_text(encoding="utf-8")
 ENTROPY = (DOCS / "02-entropy-and-kl.md").read_text(encoding="utf-8")
+GAUSSIANS = (DOCS / "12-vae-gradients.md").read_text(encoding="utf-8")
 FOUND = json.loads((DOCS / "figures" / "probability.json").read_text(encoding="utf-8"))["results"]
 
 
@@ -226,7 +227,7 @@ def test_the_slope_of_the_error_is_the_measured_one():
 
 def test_the_divergence_by_draws_is_the_measured_one():
     found = FOUND["E[log P/Q], nats"]
-    assert f"{found['value']:.5f} ± {found['error']:.5f} nats" in ENTROPY
+    assert f"{found['value']:.5f} ± {found['error']:.5f} nats" in re.sub(r"\s+", " ", ENTROPY)
 
 
 @pytest.mark.parametrize(
@@ -236,7 +237,7 @@ def test_the_divergence_by_draws_is_the_measured_one():
 def test_the_table_of_fits_holds_the_measured_numbers(fit, least):
     numbers = {one: f"{FOUND[f'{fit}: {one}']['value']:.4f}" for one in ("μ", "σ", "D(p‖q)", "D(q‖p)")}
     numbers[least] = f"**{numbers[least]}**"
-    assert f"| {fit} | {' | '.join(numbers.values())} |".replace("-", "−") in ENTROPY
+    assert f"| {fit} | {' | '.join(numbers.values())} |".replace("-", "−") in GAUSSIANS
 
 
 @pytest.mark.parametrize("name", ["H(fair die)", "H(loaded die)"])
@@ -244,9 +245,13 @@ def test_the_entropies_are_the_measured_ones(name):
     assert f"= {FOUND[name]['value']:.5f}$" in ENTROPY
 
 
-@pytest.mark.parametrize(("name", "digits"), [("D(P‖Q)", 10), ("D(Q‖P)", 10), ("as printed: least", 6)])
-def test_the_divergences_are_the_measured_ones(name, digits):
-    assert f"{FOUND[name]['value']:.{digits}f}".replace("-", "−") in ENTROPY
+@pytest.mark.parametrize("name", ["D(P‖Q)", "D(Q‖P)"])
+def test_the_divergences_are_the_measured_ones(name):
+    assert f"{FOUND[name]['value']:.10f}" in ENTROPY
+
+
+def test_the_least_value_of_the_misprint_is_the_measured_one():
+    assert f"{FOUND['as printed: least']['value']:.6f}".replace("-", "−") in GAUSSIANS
 
 
 # ---- chapter 10

@@ -68,7 +68,7 @@ def fit(
 
     Notes
     -----
-    Ctrl-C ends the training after the current step and saves it; a second one leaves at once. docs/05-optimizers.md
+    Ctrl-C ends the training after the current step and saves it; a second one leaves at once. docs/18-your-own.md
     says what is the same bit for bit and what is not.
 
     Examples

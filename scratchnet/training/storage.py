@@ -53,7 +53,7 @@ def load(path: str | PathLike[str], model: Any) -> None:
     """Read what `save` wrote into a model or a layer of the same architecture.
 
     The model changes only after the whole file was read and found to fit. A file from a stranger does no harm: nothing
-    in it is run, and the memory that reading takes is bounded by its size. docs/05-optimizers.md.
+    in it is run, and the memory that reading takes is bounded by its size. docs/18-your-own.md.
 
     Raises
     ------
