@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -176,3 +177,18 @@ def test_the_arrays_lie_in_their_range_and_have_their_shape(x, y):
     assert ((y >= 0) & (y <= 1)).all()
     assert (np.abs(x) <= max(LARGE)).all()
     assert max(EDGES) <= 3
+
+
+def test_the_messages_of_chapter_18_are_those_that_come(rng):
+    class Swish(sn.Layer):
+        def forward(self, x):
+            def backward(dy):
+                dy *= x
+                return dy
+
+            return x * 2, backward
+
+    said = (Path(__file__).parents[1] / "docs" / "18-your-own.md").read_text("utf-8")
+    with pytest.raises(sn.LawError) as caught:
+        check_layer(Swish, (5, 3), rng=rng)
+    assert f"LawError: {caught.value}\n" in said
