@@ -1,12 +1,12 @@
-"""Every kernel as plain loops, compiled by numba: same name, same arguments and, up to rounding, same numbers as its formula.
+"""Every kernel as plain loops, compiled by numba: the same name, arguments and numbers, to rounding, as its formula.
 
-A loop runs over a range of rows, numbers or images, `first` to `last`, so that threads can share it. One thread computes
-each number, in a fixed order: the result has the same bits for any number of threads. All arrays of a call are float32 or
-all are float64; `kernels.Checked` sends every other type to the formula.
+A loop runs over a range, `first` to `last`, of rows, numbers or images, so that threads can share it. One thread
+computes each number, in a fixed order: the result has the same bits for any number of threads. The arrays of a call are
+all float32 or all float64; any other type goes to the formula.
 
-A loop is fast if LLVM can turn it into vector instructions. LLVM vectorizes + − × ÷ and √, and so also the functions of
-`elementary`, which consist of these. It reorders a sum only where we allow it (`reassoc`), and it gives up on an index
-that might be negative: so we slice arrays first, and count from zero.
+A loop is fast if LLVM can turn it into vector instructions. LLVM can do so with + − × ÷ and √, and therefore with the
+functions of `elementary`, which consist of these. It reorders a sum only where that is allowed (`reassoc`), and gives
+up on an index that might be negative: so slices are taken first, and loops count from zero.
 """
 
 import functools
@@ -20,13 +20,12 @@ from numba import njit
 
 from scratchnet.arrays import Array
 from scratchnet.kernels import elementary, formulas
+from scratchnet.kernels.formulas import __all__ as __all__
 from scratchnet.kernels.memory import empty
 from scratchnet.kernels.threads import Kernel, kernel
 
-__all__ = formulas.__all__  # pyright: ignore[reportUnsupportedDunderAll]
-
 _SUMS = {"reassoc", "contract"}
-"""What LLVM may do with a sum: add it up in vectors, and fuse it with a product. The machine code then fixes the order."""
+"""What LLVM may do with a sum: add it up in vectors, and fuse it with a product. The machine code fixes the order."""
 
 
 def vector(x: Array) -> Array:
@@ -40,44 +39,37 @@ def rows(x: Array) -> Array:
     return x if x.ndim == 2 else x.reshape(math.prod(x.shape[:1]), math.prod(x.shape[1:]))
 
 
-def _in_order(compiled: Callable[..., None]) -> Callable[..., None]:
-    """This kernel, which writes into its arguments, or its formula if one of them is not contiguous."""
-    formula = getattr(formulas, compiled.__name__)
-
-    @functools.wraps(compiled)
-    def on_any_layout(*arguments):
-        in_order = all(a.flags.c_contiguous for a in arguments if isinstance(a, np.ndarray))
-        (compiled if in_order else formula)(*arguments)
-
-    return on_any_layout
+def _integers(x: Array) -> Array:
+    return np.ascontiguousarray(x, np.int64)
 
 
-_LAYOUTS: dict[str, Callable[[Any], Array]] = {
-    "v": vector,
-    "m": rows,
-    "d": vector,
-    "i": lambda x: np.ascontiguousarray(x, np.int64),
-}
+_READY = {"v": vector, "m": rows, "d": vector, "i": _integers, "s": float}
+"""How an argument is prepared for a loop, by its letter in the `kinds` of threads.Kernel."""
 
 
-def _returning(kinds: str, nanoseconds: float, **options: Any) -> Callable[[Callable[..., None]], Callable[..., Any]]:
-    """Decorator: allocates what a loop writes to, by the capital letters of `kinds`, and returns it.
+def loop(kinds: str, nanoseconds: float, **options: Any) -> Callable[[Callable[..., None]], Callable[..., Any]]:
+    """Decorator: the kernel that runs this loop over the numbers, or else the rows, of its first array.
 
-    A vector or a matrix is shaped like the first argument; "D" is a float64 for each example. The range is that of the
-    first argument's numbers, or of its rows; each number takes about so many nanoseconds.
+    Arguments that a caller does not give are results, allocated here: "D" is a float64 for each example, the others are
+    shaped like the first array. If an array that a caller gives to be written to has gaps, the formula computes
+    instead. `nanoseconds` is the work for each number of the first array, or, in place, of the last.
     """
-    layouts = [_LAYOUTS[kind.lower()] for kind in kinds]
-    written = [kind for kind in kinds if kind.isupper()]
+    ready = [_READY[kind.lower()] for kind in kinds]
+    written = [i for i, kind in enumerate(kinds) if kind.isupper() and kinds[0].isupper()]
+    measured = max(i for i, kind in enumerate(kinds) if kind != "s") if written else 0
 
-    def decorate(loop: Callable[..., None]) -> Callable[..., Any]:
-        run = Kernel(loop, kinds, **options)
+    def decorate(function: Callable[..., None]) -> Callable[..., Any]:
+        run, formula = Kernel(function, kinds, **options), getattr(formulas, function.__name__)
 
-        def call(*arrays):
-            x = arrays[0]
-            results = [np.empty(len(x)) if kind == "D" else empty(x.shape, x.dtype) for kind in written]
-            arguments = [layout(array) for layout, array in zip(layouts, (*arrays, *results), strict=True)]
-            run(len(arguments[0]), x.size * nanoseconds, *arguments)
-            return tuple(results) if len(results) > 1 else results[0]
+        def call(*given):
+            for i in written:
+                if not given[i].flags.c_contiguous:
+                    return formula(*given)
+            x, work = given[0], nanoseconds * given[measured].size
+            results = [np.empty(len(x)) if kind == "D" else empty(x.shape, x.dtype) for kind in kinds[len(given) :]]
+            arguments = [prepare(argument) for prepare, argument in zip(ready, (*given, *results), strict=True)]
+            run(len(arguments[0]), work, *arguments)
+            return tuple(results) if len(results) > 1 else results[0] if results else None
 
         return call
 
@@ -116,59 +108,47 @@ def _add_dots(A, B, C):
                     C[i + y, j + x] += sums[y][x]
 
 
-@kernel("maaA")
-def _add_product(A, B, start, C, first, last):
-    """C = start + A B, for A (M, K), B (K, N) and start (M, N) or (1, N); the range counts groups of four columns."""
-    M, K = A.shape
-    columns = np.empty((4, K), C.dtype)  # of B, each in contiguous memory
+@kernel("maA")
+def _add_product(A, B, C, first, last):
+    """C += A B, for A (M, K) and B (K, N); the range counts groups of four columns."""
+    columns = np.empty((4, len(B)), C.dtype)  # of B, each in contiguous memory
     for group in range(first, last):
         j = 4 * group
         width = min(4, C.shape[1] - j)
-        for k in range(K):
+        for k in range(len(B)):
             for v in range(width):
                 columns[v, k] = B[k, j + v]
-        for i in range(M):
-            for v in range(width):
-                C[i, j + v] = start[i % len(start), j + v]
         _add_dots(A, columns[:width], C[:, j : j + width])
 
 
-def _multiply(A: Array, B: Array, start: Array, C: Array) -> None:
-    """C = start + A B."""
-    _add_product(-(-C.shape[1] // 4), A.size * C.shape[1] / 40, np.ascontiguousarray(A), B, start, C)
+def add_matmul_tn(dW, x, dy):
+    _add_product(-(-dy.shape[1] // 4), x.size * dy.shape[1] / 40, np.ascontiguousarray(x.T), dy, dW)
 
 
 def affine(x, W, b):
     y = empty((len(x), W.shape[1]), W.dtype)
-    _multiply(x, W, vector(b)[None], y)
+    y[...] = b
+    add_matmul_tn(y, x.T, W)
     return y
 
 
 def matmul_nt(dy, W):
-    dx = empty((len(dy), len(W)), W.dtype)
-    _multiply(dy, W.T, np.zeros((1, len(W)), W.dtype), dx)
-    return dx
+    return affine(dy, W.T, 0)
 
 
-def add_matmul_tn(dW, x, dy):
-    _multiply(x.T, dy, dW, dW)
-
-
-@kernel("Vm")
-def _add_column_sums(db, dy, first, last):
+@loop("Vm", 1 / 8)
+def add_column_sums(db, dy, first, last):
     sums = db[first:last]
-    for n in range(dy.shape[0]):
+    for n in range(len(dy)):
         of_dy = dy[n, first:last]
         for j in range(sums.size):
             sums[j] += of_dy[j]
 
 
-@_in_order
-def add_column_sums(db, dy):
-    _add_column_sums(db.size, dy.size / 8, db, dy)
+# ---- number by number: one of four loops applies a formula of numbers to all numbers of its arrays
 
-
-# ---- number by number: a kernel is one formula of numbers, which one of these loops applies to all
+formula: Any = None
+"""Each kernel has its own copy of a loop, in which this name means the kernel's formula."""
 
 
 def _of_one(x, y, first, last):  # pragma: no cover  (runs as machine code)
@@ -201,21 +181,20 @@ def _summed(y, target, value, dy, first, last):  # pragma: no cover  (runs as ma
         value[n] = total
 
 
-formula: Any  # of numbers; each kernel has a copy of its loop, in which the name means that kernel's own
-_FORMULAS = {"vV": _of_one, "vvV": _of_two, "vvvVV": _of_three, "mmDM": _summed}
+_LOOPS = {"vV": _of_one, "vvV": _of_two, "vvvVV": _of_three, "mmDM": _summed}
 
 
 def elementwise(kinds: str, nanoseconds: float) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Decorator: the kernel that applies this formula of numbers; a loss, "mmDM", is a sum over each example.
+    """Decorator: the kernel that applies this formula of numbers; "mmDM" is a loss, which is summed over each example.
 
-    Its loop is a copy whose globals hold the formula, since numba caches no function that takes functions.
+    The loop is copied, since numba caches no function that takes a function.
     """
 
     def decorate(of_numbers: Callable[..., Any]) -> Callable[..., Any]:
-        loop, fastmath = _FORMULAS[kinds], _SUMS if "D" in kinds else {"contract"}
+        shared, fastmath = _LOOPS[kinds], _SUMS if "D" in kinds else {"contract"}
         names = {"__name__": __name__, "np": np, "formula": njit(error_model="numpy", fastmath=fastmath)(of_numbers)}
-        own = FunctionType(loop.__code__, names, of_numbers.__name__)
-        return _returning(kinds, nanoseconds, fastmath=fastmath)(own)
+        own = FunctionType(shared.__code__, names, of_numbers.__name__)
+        return loop(kinds, nanoseconds, fastmath=fastmath)(own)
 
     return decorate
 
@@ -283,7 +262,7 @@ def bce_with_logits(logits, target):
     return linear + elementary.log1p(e), (one if positive else e) / (one + e) - target
 
 
-@_returning("miDM", 1, fastmath={"contract"})
+@loop("miDM", 1, fastmath={"contract"})
 def softmax_cross_entropy(logits, labels, value, dlogits, first, last):
     zero = logits.dtype.type(0)
     for n in range(first, last):
@@ -305,22 +284,17 @@ def softmax_cross_entropy(logits, labels, value, dlogits, first, last):
         value[n] = np.log1p(others) if below == 0 else np.log(total) - below
 
 
-@kernel("Vs")
-def _divide(x, divisor, first, last):
+@loop("Vs", 1 / 8)
+def divide(x, divisor, first, last):
     x, by = x[first:last], x.dtype.type(divisor)
     for i in range(x.size):
         x[i] /= by
 
 
-@_in_order
-def divide(x, divisor):
-    _divide(x.size, x.size / 8, x.reshape(-1), divisor)
-
-
 # ---- Gaussians: docs/12-vae-gradients.md
 
 
-@_returning("mmDMM", 1, fastmath=_SUMS)
+@loop("mmDMM", 1, fastmath=_SUMS)
 def kl_standard_normal(mu, logvar, value, dmu, dlogvar, first, last):
     half = mu.dtype.type(0.5)
     for n in range(first, last):
@@ -365,18 +339,13 @@ def all_finite(x):
     return bad[0] == 0
 
 
-@kernel("V")
-def _clear(dtheta, first, last):
+@loop("V", 1 / 8)
+def clear(dtheta, first, last):
     dtheta[first:last] = 0
 
 
-@_in_order
-def clear(dtheta):
-    _clear(dtheta.size, dtheta.size / 8, dtheta.reshape(-1))
-
-
-@kernel("VvVss", fastmath={"contract"})
-def _sgd_step(theta, dtheta, velocity, learning_rate, momentum, first, last):
+@loop("VvVss", 1 / 4, fastmath={"contract"})
+def sgd_step(theta, dtheta, velocity, learning_rate, momentum, first, last):
     rate, kept = theta.dtype.type(learning_rate), theta.dtype.type(momentum)
     theta, dtheta, velocity = theta[first:last], dtheta[first:last], velocity[first:last]
     for i in range(theta.size):
@@ -384,33 +353,20 @@ def _sgd_step(theta, dtheta, velocity, learning_rate, momentum, first, last):
         theta[i] -= rate * velocity[i]
 
 
-@_in_order
-def sgd_step(theta, dtheta, velocity, learning_rate, momentum):
-    arrays = (a.reshape(-1) for a in (theta, dtheta, velocity))
-    _sgd_step(theta.size, theta.size / 4, *arrays, learning_rate, momentum)
-
-
-@kernel("VvVVv", fastmath={"contract"})
-def _adam_step(theta, dtheta, m, v, settings, first, last):
-    rate, to_mean, to_square, root = settings[0], settings[1], settings[2], settings[3]
-    epsilon, weight_decay, tiny, zero = settings[4], settings[5], settings[6], theta.dtype.type(0)
+@loop("VvVVssssss", 1 / 2, fastmath={"contract"})
+def adam_step(theta, dtheta, m, v, t, learning_rate, beta1, beta2, epsilon, weight_decay, first, last):
+    F, limits = theta.dtype.type, np.finfo(theta.dtype)
+    rate, to_mean, to_square = learning_rate / (1 - beta1**t), F(1 - beta1), F(1 - beta2)
+    tiny = F(limits.tiny / max(min(rate, 1 - beta1), limits.eps))  # a mean is multiplied by rate and 1 − β₁
+    zero, rate_, root, epsilon_, decay = F(0), F(rate), F(1 / np.sqrt(1 - beta2**t)), F(epsilon), F(weight_decay)
     theta, dtheta, m, v = theta[first:last], dtheta[first:last], m[first:last], v[first:last]
     for i in range(theta.size):
-        g = dtheta[i] + weight_decay * theta[i]
+        g = dtheta[i] + decay * theta[i]
         mean = m[i] + to_mean * (g - m[i])
         mean = zero if abs(mean) < tiny else mean  # a CPU is slow with subnormal numbers, to which means decay
         square = v[i] + (to_square * g * g - to_square * v[i])
         m[i], v[i] = mean, square
-        theta[i] -= rate * mean / (np.sqrt(square) * root + epsilon)
-
-
-@_in_order
-def adam_step(theta, dtheta, m, v, t, learning_rate, beta1, beta2, epsilon, weight_decay):
-    rate, root = learning_rate / (1 - beta1**t), 1 / math.sqrt(1 - beta2**t)  # combined in double precision
-    info = np.finfo(theta.dtype)
-    tiny = float(info.tiny) / max(min(rate, 1 - beta1), float(info.eps))  # a mean is multiplied by rate and 1 − β₁
-    settings = np.array([rate, 1 - beta1, 1 - beta2, root, epsilon, weight_decay, tiny], theta.dtype)
-    _adam_step(theta.size, theta.size / 2, *(a.reshape(-1) for a in (theta, dtheta, m, v)), settings)
+        theta[i] -= rate_ * mean / (np.sqrt(square) * root + epsilon_)
 
 
 # ---- data
@@ -451,10 +407,11 @@ def _padded(x, padding):
 
 @functools.lru_cache(maxsize=256)
 def _places(shape, size, stride):
-    """`at`, (P, Q), and `looks`, (C, kh, kw), for images (C, H, B) and patches of this size."""
+    """(P, Q), `at` and `looks`, for images (C, H, B) and patches of this size."""
     (_, H, B), (kh, kw), (down, across) = shape, size, stride
     places = np.arange(math.prod(shape), dtype=np.int64).reshape(shape)
-    return places[0, : H - kh + 1 : down, : B - kw + 1 : across].copy(), places[:, :kh, :kw].copy()
+    at = places[0, : H - kh + 1 : down, : B - kw + 1 : across]
+    return at.shape, vector(at), vector(places[:, :kh, :kw])
 
 
 @njit(error_model="numpy")
@@ -473,26 +430,20 @@ def _add_patches(patches, at, looks, image):
             image[at[r] + looks[k]] += patches[r, k]
 
 
-@kernel("mmvMii")
-def _conv2d(x, W, b, y, at, looks, first, last):
+@kernel("mmMii")
+def _conv2d(x, W, y, at, looks, first, last):
     patches = np.empty((at.size, looks.size), x.dtype)
     for n in range(first, last):
         _cut_patches(x[n], at, looks, patches)
-        of_y = y[n].reshape(len(W), at.size)
-        for m in range(len(W)):
-            of_y[m, :] = b[m]
-        _add_dots(W, patches, of_y)
+        _add_dots(W, patches, y[n].reshape(len(W), at.size))
 
 
-@kernel("mmvMii")
-def _conv2d_transpose(y, W, b, x, at, looks, first, last):
-    plane = x.shape[1] // len(b)
-    by_pixel, patches = np.ascontiguousarray(W.T), np.empty((at.size, looks.size), y.dtype)
+@kernel("mmMii")
+def _conv2d_transpose(y, W, x, at, looks, first, last):
+    by_look, patches = np.ascontiguousarray(W.T), np.empty((at.size, looks.size), y.dtype)
     for n in range(first, last):
         patches[:, :] = 0
-        _add_dots(np.ascontiguousarray(y[n].reshape(len(W), at.size).T), by_pixel, patches)
-        for c in range(len(b)):
-            x[n, c * plane : (c + 1) * plane] = b[c]
+        _add_dots(np.ascontiguousarray(y[n].reshape(len(W), at.size).T), by_look, patches)
         _add_patches(patches, at, looks, x[n])
 
 
@@ -511,34 +462,35 @@ def per_channel(b, channels: int, dtype: np.dtype) -> Array:
 
 
 def conv2d(x, W, b, stride, padding):
-    x, M = _padded(x, padding), len(W)
-    at, looks = _places(x.shape[1:], W.shape[2:], stride)
-    y = empty((len(x), M, *at.shape), W.dtype)
-    bias, places = per_channel(b, M, W.dtype), (vector(at), vector(looks))
-    _conv2d(len(x), y.size * looks.size / 10, rows(x), rows(W), bias, rows(y), *places)
+    x = _padded(x, padding)
+    size, at, looks = _places(x.shape[1:], W.shape[2:], stride)
+    y = empty((len(x), len(W), *size), W.dtype)
+    y[...] = per_channel(b, len(W), W.dtype)[:, None, None]
+    _conv2d(len(x), y.size * looks.size / 10, rows(x), rows(W), rows(y), at, looks)
     return y
 
 
 def conv2d_transpose(y, W, b, stride, padding, size):
     (H, B), (top, left), C = size, padding, W.shape[1]
     x = empty((len(y), C, H + 2 * top, B + 2 * left), W.dtype)
-    at, looks = _places(x.shape[1:], W.shape[2:], stride)
-    bias, places = per_channel(b, C, W.dtype), (vector(at), vector(looks))
-    _conv2d_transpose(len(y), y.size * looks.size / 10, rows(y), rows(W), bias, rows(x), *places)
+    x[...] = per_channel(b, C, W.dtype)[:, None, None]
+    _, at, looks = _places(x.shape[1:], W.shape[2:], stride)
+    _conv2d_transpose(len(y), y.size * looks.size / 10, rows(y), rows(W), rows(x), at, looks)
     return np.ascontiguousarray(x[:, :, top : top + H, left : left + B])
 
 
 def add_conv2d_weights(dW, x, dy, stride, padding):
     x, sums = _padded(x, padding), np.zeros_like(rows(dW))
-    at, looks = _places(x.shape[1:], dW.shape[2:], stride)
-    _add_conv2d_weights(len(dW), dy.size * looks.size / 10, sums, rows(x), rows(dy), vector(at), vector(looks))
+    _, at, looks = _places(x.shape[1:], dW.shape[2:], stride)
+    _add_conv2d_weights(len(dW), dy.size * looks.size / 10, sums, rows(x), rows(dy), at, looks)
     dW += sums.reshape(dW.shape)
 
 
-@kernel("mVn", fastmath=_SUMS)
-def _add_channel_sums(dy, db, pixels, first, last):
+@loop("Vm", 1 / 8, fastmath=_SUMS)
+def add_channel_sums(db, dy, first, last):
+    pixels = dy.shape[1] // db.size
     sums = np.zeros((last - first) * pixels, dy.dtype)
-    for n in range(dy.shape[0]):
+    for n in range(len(dy)):
         image = dy[n, first * pixels : last * pixels]
         for i in range(sums.size):
             sums[i] += image[i]
@@ -547,11 +499,6 @@ def _add_channel_sums(dy, db, pixels, first, last):
         for i in range((m - first) * pixels, (m - first + 1) * pixels):
             total += sums[i]
         db[m] += db.dtype.type(total)
-
-
-@_in_order
-def add_channel_sums(db, dy):
-    _add_channel_sums(len(db), dy.size / 8, rows(dy), db, math.prod(dy.shape[2:]))
 
 
 @kernel("mMiinn")
@@ -588,16 +535,14 @@ def _planes(x: Array) -> Array:
 
 
 def max_pool(x, size, stride):
-    at, looks = _places((1, *x.shape[2:]), size, stride)
-    y = empty((*x.shape[:2], *at.shape), x.dtype)
-    places = vector(at), vector(looks), at.shape[1], stride[1]
-    _max_pool(math.prod(x.shape[:2]), x.size / 4, _planes(x), _planes(y), *places)
+    (P, Q), at, looks = _places((1, *x.shape[2:]), size, stride)
+    y = empty((*x.shape[:2], P, Q), x.dtype)
+    _max_pool(math.prod(x.shape[:2]), x.size / 4, _planes(x), _planes(y), at, looks, Q, stride[1])
     return y
 
 
 def max_pool_backward(dy, x, size, stride):
-    at, looks = _places((1, *x.shape[2:]), size, stride)
+    _, at, looks = _places((1, *x.shape[2:]), size, stride)
     dx = empty(x.shape, x.dtype)
-    images = _planes(dy), _planes(x), _planes(dx)
-    _max_pool_backward(len(images[0]), x.size, *images, vector(at), vector(looks))
+    _max_pool_backward(math.prod(x.shape[:2]), x.size, _planes(dy), _planes(x), _planes(dx), at, looks)
     return dx
