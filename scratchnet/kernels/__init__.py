@@ -35,18 +35,8 @@ Kernel = Callable[..., Any]
 class Checked:
     """A kernel on the highest rung that has it and works, chosen once for each float type; the formula for other types.
 
-    Parameters
-    ----------
-    name : str
-    rungs : dict of str to module
-        From the top; the formulas are the last.
-    falls : bool
-        Whether the rung below replaces one that doesn't work; otherwise that is an error.
-
-    Attributes
-    ----------
-    fallen_to : str or None
-        The lowest rung that had to replace another.
+    `rungs` are the engines' modules from the top, the formulas last. If a rung does not work, the one below replaces it
+    where `falls` is True, and `fallen_to` names the lowest that had to; otherwise that is an error.
     """
 
     def __init__(self, name: str, rungs: dict[str, ModuleType], falls: bool):

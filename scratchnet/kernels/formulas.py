@@ -60,10 +60,8 @@ def squared_error(y, target):
 
 
 def bce(p, target):
-    return (
-        _sum_per_example(-target * np.log(p) - (1 - target) * np.log1p(-p)),
-        (p - target) / (p * (1 - p)),
-    )
+    nll = -target * np.log(p) - (1 - target) * np.log1p(-p)
+    return _sum_per_example(nll), (p - target) / (p * (1 - p))
 
 
 def bce_with_logits(logits, target):
@@ -162,7 +160,6 @@ def max_pool_backward(dy, x, size, stride):
     return dx
 
 
-# ---- data
 def gather(x, rows):
     return x[rows]  # (N_all, D), (N,) → (N, D)
 
@@ -185,13 +182,11 @@ def _blocks(theta):
 
 
 def _padded(x, padding):
-    """x̃: the images with that many rows of zeros above and below, and columns left and right."""
-    return np.pad(x, ((0, 0), (0, 0), *zip(padding, padding, strict=True)))
+    return np.pad(x, ((0, 0), (0, 0), *zip(padding, padding, strict=True)))  # x̃: zeros on all sides of the images
 
 
 def _per_channel(b):
-    """A number for each channel, (M,) → (M, 1, 1); or 0, for none."""
-    return b if np.ndim(b) == 0 else np.reshape(b, (-1, 1, 1))
+    return b if np.ndim(b) == 0 else np.reshape(b, (-1, 1, 1))  # (M,) → (M, 1, 1); a number serves all channels
 
 
 def _patches(x, size, stride):
@@ -201,8 +196,7 @@ def _patches(x, size, stride):
 
 
 def _magnitude(x):
-    """|x|, and its analytic continuation to a complex x near the real axis."""
-    return np.where(x > 0, x, -x)
+    return np.where(x > 0, x, -x)  # |x|, continued analytically to complex x near the real axis
 
 
 def _sum_per_example(x):
