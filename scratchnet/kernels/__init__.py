@@ -1,13 +1,12 @@
 """The boundary between a formula and the engine that computes it.
 
-Layers, losses and optimizers call `kernels.affine`, `kernels.relu`, … and know nothing of what runs behind the name.
-Engines are the rungs of a ladder: "numpy", the formulas; "numba", the same as plain loops, compiled; "vector", whose
-inner loops are written for the CPU's vector registers. The default is the highest rung that works here. Before a
-compiled kernel computes anything for the first time, for float32 or for float64, it is compared with its formula on
-small inputs; one that can't be loaded, raises or disagrees is replaced by the rung below, with a warning.
+Layers, losses and optimizers call `kernels.affine`, `kernels.relu`, … and do not know what computes them. Engines are
+the rungs of a ladder: "numpy", the formulas; "numba", the same as compiled loops; "vector", whose inner loops are
+written for the CPU's vector registers. The default is the highest rung that works here. Before its first use, for
+float32 and for float64, a compiled kernel is compared with its formula on small inputs; if it can't be compiled, raises
+or disagrees, the rung below replaces it, with a warning.
 
-`use` chooses an engine; the environment variable SCRATCHNET_KERNELS sets the choice at import. Call kernels through
-this module (`kernels.relu(x)`), never by a name imported from it, so that the choice takes effect.
+Call kernels through this module (`kernels.relu(x)`), never by a name imported from it: `use` replaces them.
 """
 
 import functools
@@ -34,20 +33,10 @@ Kernel = Callable[..., Any]
 
 
 class Checked:
-    """A kernel on the highest rung that has it and works, for each type of float; the formula for all other types.
+    """A kernel on the highest rung that has it and works, chosen once for each float type; the formula for other types.
 
-    Parameters
-    ----------
-    name : str
-    rungs : dict of str to module
-        From the top; the formulas are the last.
-    falls : bool
-        Whether a rung that doesn't work gives way to the one below; otherwise that is an error.
-
-    Attributes
-    ----------
-    fallen_to : str or None
-        The lowest rung that has had to do.
+    `rungs` are the engines' modules from the top, the formulas last. If a rung does not work, the one below replaces it
+    where `falls` is True, and `fallen_to` names the lowest that had to; otherwise that is an error.
     """
 
     def __init__(self, name: str, rungs: dict[str, ModuleType], falls: bool):
@@ -65,25 +54,21 @@ class Checked:
         return (self._chosen.get(dtype) or self._choose(dtype))(*arguments)
 
     def _choose(self, dtype: np.dtype) -> Kernel:
-        """The kernel for this type; it is looked for once."""
-        fallen = False
-        for engine, module in self._rungs.items():
+        chosen, fallen = self._formula, False
+        for engine, module in self._rungs.items() if dtype in _FLOATS else ():
             kernel = getattr(module, self._name)
-            if fallen:
-                self.fallen_to = engine
-            if module is formulas or dtype not in _FLOATS:
-                break
-            wrong = samples.what_is_wrong(self._name, kernel, dtype)
+            self.fallen_to = engine if fallen else self.fallen_to
+            wrong = None if module is formulas else samples.what_is_wrong(self._name, kernel, dtype)
             if wrong is None:
-                self._chosen[dtype] = kernel
-                return kernel
+                chosen = kernel
+                break
             what = f'the kernel {self._name} of the engine "{engine}" does not work here in {dtype} ({wrong})'
             if not self._falls:
                 raise RuntimeError(f'{what}: choose another engine, such as kernels.use("numpy").')
             _say_slower(what)
             fallen = True
-        self._chosen[dtype] = self._formula
-        return self._formula
+        self._chosen[dtype] = chosen
+        return chosen
 
 
 class use:  # noqa: N801  (called like a function, or entered like a context)
@@ -92,23 +77,16 @@ class use:  # noqa: N801  (called like a function, or entered like a context)
     Parameters
     ----------
     engine : {"vector", "numba", "numpy", "blas"}
-        "numpy" is the formulas: each kernel a line or two of NumPy. "numba" is the same as plain loops, compiled when
-        they are first called on a machine: the same numbers to rounding, several times as fast. "vector" is faster
-        still: the inner loops of products and convolutions are written for the CPU's vector registers. "blas" is the
-        best of these with NumPy's matrix products, and all else on one thread; `python demos/benchmark.py` compares
-        them.
-
-    Raises
-    ------
-    ImportError
-        If the engine can't be loaded here.
-    ValueError
-        If there is no engine of that name.
+        "numpy" is the formulas: each kernel a line or two of NumPy. "numba" is the same as plain loops, compiled at
+        their first call on a machine: equal up to rounding, and several times as fast. "vector" is faster still: the
+        inner loops of products and convolutions are written for the CPU's vector registers. "blas" is the best of these
+        with NumPy's matrix products, and all else on one thread, since two pools of threads would compete for the
+        cores; `python demos/benchmark.py` compares them. ImportError if the engine can't be loaded here.
 
     Notes
     -----
-    The choice holds for the whole process, in every thread. Unlike the default, an engine that is chosen by its name
-    does not give way to another: a kernel of it that does not work here raises RuntimeError.
+    The choice holds for the whole process, in all threads; the environment variable SCRATCHNET_KERNELS sets it at
+    import. The default replaces a kernel that does not work here; an engine chosen by name raises RuntimeError instead.
 
     Examples
     --------
@@ -131,71 +109,64 @@ class use:  # noqa: N801  (called like a function, or entered like a context)
 
 
 def active() -> str:
-    """The name of the engine in use; where a kernel has given way, that of the lowest rung that any has fallen to."""
-    name = _active or _highest
-    kernels = [getattr(_ENGINES[_active], kernel) for kernel in formulas.__all__]
-    rungs = list(_RUNGS)
+    """The name of the engine in use; where kernels were replaced, that of the lowest rung that replaces one."""
+    kernels = [getattr(_ENGINES[_active], name) for name in formulas.__all__]
     fallen = [kernel.fallen_to for kernel in kernels if isinstance(kernel, Checked) and kernel.fallen_to]
-    return max(fallen, key=rungs.index, default=name)
+    return max(fallen, key=list(_RUNGS).index, default=_active or _highest)
 
 
 _DEFAULT = ""
-"""The name of the default: the highest rung that can be loaded, whose kernels give way where they have to."""
+"""The name of the default: the highest rung that can be loaded, whose kernels fall where they have to."""
 
 _ENGINES: dict[str, Any] = {"numpy": formulas}
-"""The engines that have been loaded: what has a kernel under each name."""
+"""The engines that have been loaded: each has a kernel under each name."""
 
-_active = "numpy"
-_highest = "numpy"
+_active = _highest = "numpy"
 
 
-def _ladder(engine: str, falls: bool) -> SimpleNamespace:
+def _ladder(engine: str, falls: bool = False) -> SimpleNamespace:
     """The kernels of this rung, and of those below where it has none."""
     names = list(_RUNGS)[list(_RUNGS).index(engine) :]
     rungs = {name: importlib.import_module(f"{__name__}.{_RUNGS[name]}") for name in names}
     return SimpleNamespace(**{name: Checked(name, rungs, falls) for name in formulas.__all__})
 
 
-def _highest_ladder() -> SimpleNamespace:
-    """The kernels of the highest rung that can be loaded, those below it where they have to give way."""
+def _default() -> SimpleNamespace:
+    """The kernels of the highest rung that can be loaded."""
     global _highest
-    why = ""
+    why, ladder = "", None
     for _highest in _RUNGS:
         try:
             ladder = _ladder(_highest, falls=True)
-        except Exception as error:  # numba is not there, or fails in some way of its own
+            break
+        except (
+            Exception
+        ) as error:  # numba is missing, or fails in some way of its own; or this rung's folder is not there
             if not (isinstance(error, ModuleNotFoundError) and error.name == f"{__name__}.{_RUNGS[_highest]}"):
                 why = f'the engine "{_highest}" can\'t be loaded here ({type(error).__name__}: {error})'
-        else:
-            break
-    else:
-        raise AssertionError("the formulas can always be loaded")
     if why:
         _say_slower(why)
+    assert ladder is not None, "the formulas can always be loaded"
     return ladder
+
+
+def _blas() -> SimpleNamespace:
+    """NumPy's matrix products, with threads of BLAS's own, and the other kernels of the default on one thread."""
+    from scratchnet.kernels.threads import on_one_thread  # here, so that NumPy alone needs no numba
+
+    kernels = {name: on_one_thread(kernel) for name, kernel in vars(_default()).items()}
+    products = {name: getattr(formulas, name) for name in ("affine", "matmul_nt", "add_matmul_tn")}
+    return SimpleNamespace(**kernels | products)
 
 
 def _install(engine: str) -> None:
     global _active
     if engine not in _ENGINES:
-        if engine == _DEFAULT:
-            _ENGINES[engine] = _highest_ladder()
-        elif engine == "blas":
-            from scratchnet.kernels import blas  # here, so that NumPy alone needs no numba
-
-            _ENGINES[engine] = blas.with_numpys_products(_highest_ladder())
-        else:
-            _ENGINES[engine] = _ladder(engine, falls=False)
+        special = {_DEFAULT: _default, "blas": _blas}
+        _ENGINES[engine] = special[engine]() if engine in special else _ladder(engine)
     for name in formulas.__all__:
         globals()[name] = getattr(_ENGINES[engine], name)
     _active = engine
-
-
-def _install_default() -> None:
-    choice = os.environ.get("SCRATCHNET_KERNELS")
-    if choice is not None:
-        check_choice("the environment variable SCRATCHNET_KERNELS", "its value", choice, _CHOICES)
-    _install(_DEFAULT if choice is None else choice)
 
 
 @functools.cache
@@ -203,4 +174,7 @@ def _say_slower(why: str) -> None:
     warnings.warn(f"scratchnet computes more slowly than it could: {why}.", RuntimeWarning, stacklevel=2)
 
 
-_install_default()
+_choice = os.environ.get("SCRATCHNET_KERNELS")
+if _choice is not None:
+    check_choice("the environment variable SCRATCHNET_KERNELS", "its value", _choice, _CHOICES)
+_install(_DEFAULT if _choice is None else _choice)

@@ -1,14 +1,13 @@
-"""Compiling for the CPU at hand, with numba; all that touches numba's insides stands here.
+"""Compiling for the CPU at hand, with numba. Everything that uses numba's private parts is here.
 
-Whatever is missing in another version of numba, or wrong with a file of machine code, costs time and nothing else:
-a loop is then compiled again, or runs on one thread.
+If another version of numba lacks one, or a file of machine code is damaged, that costs only time: a loop is compiled
+again, or runs on one thread.
 """
 
 import gc
 import sys
 import zlib
 from collections.abc import Callable
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -77,29 +76,29 @@ def dispatcher(function: Callable[..., Any], name: str, **options: Any) -> Numba
     function.__qualname__ = f"{name}_{_STAMP}"  # after which numba names the file
     options = {"nogil": True, "error_model": "numpy", **options}
     try:
-        found = njit(cache=True, **options)(function)
+        return njit(cache=True, **options)(function)
     except RuntimeError:  # no folder can be written to
-        found = njit(**options)(function)
-    return found
+        return njit(**options)(function)
 
 
 def load(compiled: Numba, signature: tuple[Numba, ...]) -> None:
-    """Load the machine code for these types from disk, or make it."""
+    """Load the machine code for these types from disk, or compile it."""
     if signature in compiled.signatures:
         return
-    if compiled.signatures:
-        compiled.disable_compile(False)
+    collects = gc.isenabled()
+    gc.disable()  # a compiler makes millions of objects that live long, and the collector would search them many times
+    compiled.disable_compile(False)
     try:
-        with _no_garbage_collection():
-            try:
-                compiled.compile(signature)
-            except Exception:
-                if signature not in compiled.signatures:  # or it is there, and only the file couldn't be written
-                    _forget_files(compiled)
-                    compiled.compile(signature)
+        compiled.compile(signature)
+    except Exception:
+        if signature not in compiled.signatures:  # if it is there, only its file could not be written
+            _forget_files(compiled)
+            compiled.compile(signature)
     finally:
         if compiled.signatures:
             compiled.disable_compile()
+        if collects:
+            gc.enable()
     if compiled.stats.cache_misses and not _said:
         _said.add("compiles")
         if sys.stderr is not None:
@@ -114,18 +113,6 @@ def _forget_files(compiled: Numba) -> None:
         from numba.core.caching import NullCache
 
         compiled._cache = NullCache()
-
-
-@contextmanager
-def _no_garbage_collection():
-    """A compiler makes millions of small objects, which live long, and Python would look through them many times."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 # ---- compiled functions by their address

@@ -14,33 +14,9 @@ from numba import float32, float64
 from numba.extending import overload, register_jitable
 
 
-def exp(x):
-    """e^x = 2ⁿ e^r, where n is an integer and |r| ≤ ½ log 2."""
-
-
-def expm1(x):
-    """e^x − 1, with all its digits near 0."""
-
-
-def log(x):
-    """log x = n log 2 + log m, where n is an integer and m lies between √½ and √2."""
-
-
-def log1p(x):
-    """log(1 + x) = 2 artanh(x / (2 + x)) for x from 0 to 1, with all its digits near 0."""
-
-
-def log1m(x):
-    """log(1 − x) for x from 0 to 1, with all its digits near 0."""
-
-
-def tanh(x):
-    """(1 − e^−2|x|) / (1 + e^−2|x|), with the sign of x."""
-
-
 def _functions(
     F: Any, whole: Any, log2_high: float, log2_low: float, lowest: float, terms: tuple[int, int, int]
-) -> dict[Callable[..., Any], Callable[..., Any]]:
+) -> dict[str, Callable[..., Any]]:
     """The functions for floats F, whose bits are read as integers of type `whole`.
 
     Each series has so many `terms`, the highest power first: that of e^r − 1, of artanh near 0, of artanh up to ⅓.
@@ -76,18 +52,21 @@ def _functions(
         return r * polynomial(r, of_exp), whole(i >> 1), whole(i - (i >> 1))
 
     @register_jitable
-    def exp_of(x):
+    def exp(x):
+        """e^x = 2ⁿ e^r, where n is an integer and |r| ≤ ½ log 2."""
         p, i, j = cut(x)
         return (p + one) * power_of_two(i) * power_of_two(j)
 
     @register_jitable
-    def expm1_of(x):
+    def expm1(x):
+        """e^x − 1, with all its digits near 0."""
         p, i, j = cut(x)
         a, b, over_b = power_of_two(i), power_of_two(j), power_of_two(-j)
         return (p * a + (a - over_b)) * b  # a b (p + 1) − 1, and nothing is lost if a b is 1
 
     @register_jitable
     def log_of_normal(x):
+        """n log 2 + log m, where n is an integer and m lies between √½ and √2."""
         bits = F(x).view(whole)
         n = F(whole(bits >> digits)) - F(bias)
         m = whole((bits & of_mantissa) | of_one).view(F)  # in [1, 2)
@@ -95,39 +74,47 @@ def _functions(
         s = (m - one) / (m + one)  # log m = 2 artanh s, |s| < 0.172
         return n * high + (two * s + (s * (s * s) * polynomial(s * s, of_artanh_near) + n * low))
 
-    def log_of(x):
+    def log(x):
         subnormal = x < least
         result = log_of_normal(x * up if subnormal else x) - (log_of_up if subnormal else zero)
         result = x if x == infinity else result
         result = -infinity if x == zero else result
         return result if x >= zero else nan
 
-    def log1p_of(x):
+    def log1p(x):
+        """log(1 + x) = 2 artanh(x / (2 + x)), for x from 0 to 1."""
         s = x / (two + x)  # |s| ≤ ⅓
         return s * two + s * (s * s) * polynomial(s * s, of_artanh)
 
-    def log1m_of(x):
+    def log1m(x):
+        """log(1 − x), for x from 0 to 1."""
         u = one - x
         result = log_of_normal(u) + ((one - u) - x)  # the second term is what rounding 1 − x lost
         return -infinity if u == zero else result
 
-    def tanh_of(x):
-        t = expm1_of(-two * abs(x))
+    def tanh(x):
+        """(1 − e^−2|x|) / (1 + e^−2|x|), with the sign of x."""
+        t = expm1(-two * abs(x))
         y = (zero - t) / (t + two)  # −t would make −0 of 0
         return y if x >= zero else -y
 
-    return {exp: exp_of, expm1: expm1_of, log: log_of, log1p: log1p_of, log1m: log1m_of, tanh: tanh_of}
+    return {function.__name__: function for function in (exp, expm1, log, log1p, log1m, tanh)}
 
 
-_FUNCTIONS = {
+_BY_TYPE = {
     float32: _functions(np.float32, np.int32, 0.693359375, -2.12194440e-4, -104.0, (7, 4, 7)),
     float64: _functions(np.float64, np.int64, 0.693145751953125, 1.42860682030941723212e-6, -746.0, (13, 9, 16)),
 }
 
 
-def _overload(function: Callable[..., Any]) -> None:
-    overload(function, jit_options={"fastmath": {"contract"}})(lambda x: _FUNCTIONS[x][function])
+def _of_either_type(name: str) -> Callable[..., Any]:
+    """A function for compiled code, of either type of float."""
+
+    def function(x):  # only its name is used, by numba
+        raise NotImplementedError
+
+    overload(function, jit_options={"fastmath": {"contract"}})(lambda x: _BY_TYPE[x][name])
+    return function
 
 
-for _function in (exp, expm1, log, log1p, log1m, tanh):
-    _overload(_function)
+exp, expm1, log, log1p, log1m, tanh = map(_of_either_type, ("exp", "expm1", "log", "log1p", "log1m", "tanh"))

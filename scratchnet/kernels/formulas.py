@@ -1,51 +1,17 @@
-"""Every kernel as the line of NumPy that the docs derive.
+"""Every kernel as the line or two of NumPy that the docs derive.
 
-A kernel is a formula on whole arrays: it checks nothing and owns nothing. It works for any float type, and for
-complex numbers wherever the formula is analytic, so that a derivative can be taken by a complex step. Functions
-named `add_…`, `clear`, `divide` and the optimizers' steps write into their first arguments; all others return new
-arrays.
+A kernel is a formula on whole arrays: it checks nothing and keeps nothing. It works for any float type, and for complex
+numbers wherever the formula is analytic, so that the gradient checker can take a derivative by a complex step.
+Functions named `add_…`, `clear`, `divide` and the optimizers' steps write into their first arguments; all others return
+new arrays.
 
 Shapes: N batch, D in, M out, L latent, P parameters, … any further axes.
 """
 
 import numpy as np
 
-__all__ = [
-    "adam_step",
-    "add_channel_sums",
-    "add_column_sums",
-    "add_conv2d_weights",
-    "add_matmul_tn",
-    "affine",
-    "all_finite",
-    "bce",
-    "bce_with_logits",
-    "clear",
-    "conv2d",
-    "conv2d_transpose",
-    "divide",
-    "gather",
-    "kl_standard_normal",
-    "matmul_nt",
-    "max_pool",
-    "max_pool_backward",
-    "relu",
-    "relu_backward",
-    "sample_gaussian",
-    "sample_gaussian_backward",
-    "sgd_step",
-    "sigmoid",
-    "sigmoid_backward",
-    "softmax_cross_entropy",
-    "squared_error",
-    "tanh",
-    "tanh_backward",
-]
-
 
 # ---- matrix products: docs/03-dense.md
-
-
 def affine(x, W, b):
     return x @ W + b  # (N, D) (D, M) (M,) → (N, M)
 
@@ -63,8 +29,6 @@ def add_column_sums(db, dy):
 
 
 # ---- activations, and their derivatives from their outputs: docs/04-activations-and-losses.md
-
-
 def relu(x):
     return np.maximum(x, 0)
 
@@ -91,17 +55,13 @@ def tanh_backward(dy, y):
 
 
 # ---- losses: one number per example, (N,), and the derivative of their sum: docs/04-activations-and-losses.md
-
-
 def squared_error(y, target):
     return _sum_per_example((y - target) ** 2), 2 * (y - target)
 
 
 def bce(p, target):
-    return (
-        _sum_per_example(-target * np.log(p) - (1 - target) * np.log1p(-p)),
-        (p - target) / (p * (1 - p)),
-    )
+    nll = -target * np.log(p) - (1 - target) * np.log1p(-p)
+    return _sum_per_example(nll), (p - target) / (p * (1 - p))
 
 
 def bce_with_logits(logits, target):
@@ -126,13 +86,7 @@ def softmax_cross_entropy(logits, labels):
     )
 
 
-def divide(x, divisor):
-    x /= divisor
-
-
 # ---- Gaussians: docs/12-vae-gradients.md
-
-
 def kl_standard_normal(mu, logvar):
     variance_less_one = np.expm1(logvar)  # σ² − 1, exact near σ = 1
     return 0.5 * _sum_per_example(mu**2 + variance_less_one - logvar), mu.copy(), 0.5 * variance_less_one
@@ -148,12 +102,6 @@ def sample_gaussian_backward(dz, sigma, eps):
 
 
 # ---- optimizers, in place on a flat θ of P numbers: docs/05-optimizers.md
-
-
-def all_finite(x):
-    return np.isfinite(x).all()
-
-
 def clear(dtheta):
     dtheta[...] = 0
 
@@ -174,8 +122,6 @@ def adam_step(theta, dtheta, m, v, t, learning_rate, beta1, beta2, epsilon, weig
 
 # ---- images (N, C, H, B), of breadth B since W are the weights: docs/06-convolution.md
 #      patches[n, c, i, j, p, q] = x̃[n, c, s p + i, s q + j]; stride, padding and the sizes are pairs
-
-
 def conv2d(x, W, b, stride, padding):
     patches = _patches(_padded(x, padding), W.shape[2:], stride)
     y = np.einsum("ncijpq,mcij->nmpq", patches, W, optimize=True)
@@ -214,30 +160,33 @@ def max_pool_backward(dy, x, size, stride):
     return dx
 
 
-# ---- data
-
-
 def gather(x, rows):
     return x[rows]  # (N_all, D), (N,) → (N, D)
 
 
+def all_finite(x):
+    return np.isfinite(x).all()
+
+
+def divide(x, divisor):
+    x /= divisor
+
+
+__all__ = [name for name in dir() if name[0] != "_" and name != "np"]  # pyright: ignore[reportUnsupportedDunderAll]
+
+
 # ---- parts
-
-
 def _blocks(theta):
     """Slices of θ that fit into the cache: NumPy's temporaries of all of θ would cost more time than the arithmetic."""
     return (slice(start, start + 65_536) for start in range(0, theta.size, 65_536))
 
 
 def _padded(x, padding):
-    """x̃: the images with so many rows of zeros above and below, and columns left and right."""
-    top, left = padding
-    return np.pad(x, ((0, 0), (0, 0), (top, top), (left, left)))
+    return np.pad(x, ((0, 0), (0, 0), *zip(padding, padding, strict=True)))  # x̃: zeros on all sides of the images
 
 
 def _per_channel(b):
-    """A number for each channel, (M,) → (M, 1, 1); or 0, for none."""
-    return b if np.ndim(b) == 0 else np.reshape(b, (-1, 1, 1))
+    return b if np.ndim(b) == 0 else np.reshape(b, (-1, 1, 1))  # (M,) → (M, 1, 1); a number serves all channels
 
 
 def _patches(x, size, stride):
@@ -247,8 +196,7 @@ def _patches(x, size, stride):
 
 
 def _magnitude(x):
-    """|x|, and its analytic continuation to a complex x near the real axis."""
-    return np.where(x > 0, x, -x)
+    return np.where(x > 0, x, -x)  # |x|, continued analytically to complex x near the real axis
 
 
 def _sum_per_example(x):

@@ -1,14 +1,15 @@
 """Every kernel as plain loops, compiled by numba: the same name, arguments and numbers, to rounding, as its formula.
 
-A loop runs over a range, `first` to `last`, of rows, numbers or images, so that threads can share it out. Each number
-is computed by one thread in one order: the result is the same to the last bit for any number of threads. The arrays of
-a call are all of float32 or all of float64; any other type goes to the formula.
+A loop runs over a range, `first` to `last`, of rows, numbers or images, so that threads can share it. One thread
+computes each number, in a fixed order: the result has the same bits for any number of threads. The arrays of a call are
+all float32 or all float64; any other type goes to the formula.
 
-A loop is fast if LLVM can turn it into vector instructions. It sees through + − × ÷ and √, and through the functions of
-`elementary`, which are made of these. It reorders a sum only if it is allowed to (`reassoc`), and gives up on an index
-that might be negative: so rows are cut out first, and loops count from zero.
+A loop is fast if LLVM can turn it into vector instructions. LLVM can do so with + − × ÷ and √, and therefore with the
+functions of `elementary`, which consist of these. It reorders a sum only where that is allowed (`reassoc`), and gives
+up on an index that might be negative: so slices are taken first, and loops count from zero.
 """
 
+import functools
 import math
 from collections.abc import Callable
 from types import FunctionType
@@ -19,24 +20,60 @@ from numba import njit
 
 from scratchnet.arrays import Array
 from scratchnet.kernels import elementary, formulas
-from scratchnet.kernels.compile import FLOATS
 from scratchnet.kernels.formulas import __all__ as __all__
 from scratchnet.kernels.memory import empty
 from scratchnet.kernels.threads import Kernel, kernel
 
 _SUMS = {"reassoc", "contract"}
-"""What LLVM may do with a sum: add it up in vectors, and fuse a product with it. The machine code fixes the order."""
+"""What LLVM may do with a sum: add it up in vectors, and fuse it with a product. The machine code fixes the order."""
 
 
 def vector(x: Array) -> Array:
     """x in C order, as a vector."""
-    return np.ascontiguousarray(x).reshape(-1)
+    return np.asarray(x).ravel()
 
 
 def rows(x: Array) -> Array:
-    """x in C order, as a row for each example."""
+    """x in C order, as a matrix with one row for each example."""
     x = np.ascontiguousarray(x)
     return x if x.ndim == 2 else x.reshape(math.prod(x.shape[:1]), math.prod(x.shape[1:]))
+
+
+def _integers(x: Array) -> Array:
+    return np.ascontiguousarray(x, np.int64)
+
+
+_READY = {"v": vector, "m": rows, "d": vector, "i": _integers, "s": float}
+"""How an argument is prepared for a loop, by its letter in the `kinds` of threads.Kernel."""
+
+
+def loop(kinds: str, nanoseconds: float, **options: Any) -> Callable[[Callable[..., None]], Callable[..., Any]]:
+    """Decorator: the kernel that runs this loop over the numbers, or else the rows, of its first array.
+
+    Arguments that a caller does not give are results, allocated here: "D" is a float64 for each example, the others are
+    shaped like the first array. If an array that a caller gives to be written to has gaps, the formula computes
+    instead. `nanoseconds` is the work for each number of the first array, or, in place, of the last.
+    """
+    ready = [_READY[kind.lower()] for kind in kinds]
+    written = [i for i, kind in enumerate(kinds) if kind.isupper() and kinds[0].isupper()]
+    measured = max(i for i, kind in enumerate(kinds) if kind != "s") if written else 0
+
+    def decorate(function: Callable[..., None]) -> Callable[..., Any]:
+        run, formula = Kernel(function, kinds, **options), getattr(formulas, function.__name__)
+
+        def call(*given):
+            for i in written:
+                if not given[i].flags.c_contiguous:
+                    return formula(*given)
+            x, work = given[0], nanoseconds * given[measured].size
+            results = [np.empty(len(x)) if kind == "D" else empty(x.shape, x.dtype) for kind in kinds[len(given) :]]
+            arguments = [prepare(argument) for prepare, argument in zip(ready, (*given, *results), strict=True)]
+            run(len(arguments[0]), work, *arguments)
+            return tuple(results) if len(results) > 1 else results[0] if results else None
+
+        return call
+
+    return decorate
 
 
 # ---- matrix products: docs/16-fast-matmul.md
@@ -47,7 +84,7 @@ def _add_dots(A, B, C):
     """C += A Bᵀ, for A (M, K) and B (N, K) with contiguous rows: sixteen dot products at a time.
 
     Four rows of A and four of B are read together, so that each number that is loaded is used four times. At an edge
-    the last row stands in for those that are missing.
+    the last row stands in for missing ones.
     """
     M, K = A.shape
     N = len(B)
@@ -71,171 +108,141 @@ def _add_dots(A, B, C):
                     C[i + y, j + x] += sums[y][x]
 
 
-@kernel("maaA")
-def _product(A, B, start, C, first, last):
-    """C = start + A B, for A (M, K), B (K, N) and start (M, N) or (1, N); the range counts four columns of C."""
-    M, K = A.shape
-    columns = np.empty((4, K), C.dtype)  # of B, each in contiguous memory
+@kernel("maA")
+def _add_product(A, B, C, first, last):
+    """C += A B, for A (M, K) and B (K, N); the range counts groups of four columns."""
+    columns = np.empty((4, len(B)), C.dtype)  # of B, each in contiguous memory
     for group in range(first, last):
         j = 4 * group
         width = min(4, C.shape[1] - j)
-        for k in range(K):
+        for k in range(len(B)):
             for v in range(width):
                 columns[v, k] = B[k, j + v]
-        for i in range(M):
-            for v in range(width):
-                C[i, j + v] = start[i % len(start), j + v]
         _add_dots(A, columns[:width], C[:, j : j + width])
 
 
-def _multiply(A: Array, B: Array, start: Array, C: Array) -> None:
-    """C = start + A B."""
-    _product(-(-C.shape[1] // 4), A.size * C.shape[1] / 40, np.ascontiguousarray(A), B, start, C)
+def add_matmul_tn(dW, x, dy):
+    _add_product(-(-dy.shape[1] // 4), x.size * dy.shape[1] / 40, np.ascontiguousarray(x.T), dy, dW)
 
 
 def affine(x, W, b):
     y = empty((len(x), W.shape[1]), W.dtype)
-    _multiply(x, W, vector(b)[None], y)
+    y[...] = b
+    add_matmul_tn(y, x.T, W)
     return y
 
 
 def matmul_nt(dy, W):
-    dx = empty((len(dy), len(W)), W.dtype)
-    _multiply(dy, W.T, np.zeros((1, len(W)), W.dtype), dx)
-    return dx
+    return affine(dy, W.T, 0)
 
 
-def add_matmul_tn(dW, x, dy):
-    _multiply(x.T, dy, dW, dW)
-
-
-@kernel("Vm")
-def _add_column_sums(db, dy, first, last):
+@loop("Vm", 1 / 8)
+def add_column_sums(db, dy, first, last):
     sums = db[first:last]
-    for n in range(dy.shape[0]):
+    for n in range(len(dy)):
         of_dy = dy[n, first:last]
         for j in range(sums.size):
             sums[j] += of_dy[j]
 
 
-def add_column_sums(db, dy):
-    if db.flags.c_contiguous:
-        _add_column_sums(db.size, dy.size / 8, db, rows(dy))
-    else:
-        formulas.add_column_sums(db, dy)
+# ---- number by number: one of four loops applies a formula of numbers to all numbers of its arrays
+
+formula: Any = None
+"""Each kernel has its own copy of a loop, in which this name means the kernel's formula."""
 
 
-# ---- number by number
-
-
-def _apply_to_one(x, y, first, last):  # pragma: no cover  (runs as machine code)
+def _of_one(x, y, first, last):  # pragma: no cover  (runs as machine code)
     x, y = x[first:last], y[first:last]
     for i in range(x.size):
-        y[i] = formula(x[i])  # type: ignore[name-defined]  # noqa: F821
+        y[i] = formula(x[i])
 
 
-def _apply_to_two(a, b, y, first, last):  # pragma: no cover  (runs as machine code)
+def _of_two(a, b, y, first, last):  # pragma: no cover  (runs as machine code)
     a, b, y = a[first:last], b[first:last], y[first:last]
     for i in range(y.size):
-        y[i] = formula(a[i], b[i])  # type: ignore[name-defined]  # noqa: F821
+        y[i] = formula(a[i], b[i])
 
 
-def elementwise(nanoseconds: float) -> Callable[[Callable[..., Any]], Callable[..., Array]]:
-    """The kernel that applies a formula of one or two numbers to all numbers of its arrays."""
-
-    def decorate(formula: Callable[..., Any]) -> Callable[..., Array]:
-        loop = _apply_to_one if formula.__code__.co_argcount == 1 else _apply_to_two
-        compiled_formula = njit(error_model="numpy", fastmath={"contract"})(formula)
-        # A copy of the loop in which the name `formula` means this one: numba keeps no function of functions on disk.
-        own = FunctionType(loop.__code__, {"__name__": __name__, "formula": compiled_formula}, formula.__name__)
-        run = Kernel(own, "vV" if loop is _apply_to_one else "vvV")
-
-        def apply(*arrays):
-            y = empty(arrays[0].shape, arrays[0].dtype)
-            run(y.size, y.size * nanoseconds, *map(vector, arrays), y.reshape(-1))
-            return y
-
-        return apply
-
-    return decorate
+def _of_three(a, b, c, y, z, first, last):  # pragma: no cover  (runs as machine code)
+    a, b, c, y, z = a[first:last], b[first:last], c[first:last], y[first:last], z[first:last]
+    for i in range(y.size):
+        y[i], z[i] = formula(a[i], b[i], c[i])
 
 
-@elementwise(0.1)
-def relu(x):
-    zero = type(x)(0)
-    return zero if x <= zero else x  # a NaN stays
-
-
-@elementwise(0.1)
-def relu_backward(dy, y):
-    zero = type(y)(0)
-    return dy if y > zero else zero * dy
-
-
-@elementwise(0.5)
-def sigmoid(x):
-    zero, one = type(x)(0), type(x)(1)
-    e = elementary.exp(-abs(x))
-    return (one if x > zero else e) / (one + e)
-
-
-@elementwise(0.1)
-def sigmoid_backward(dy, y):
-    one = type(y)(1)
-    return dy * y * (one - y)
-
-
-@elementwise(0.7)
-def tanh(x):
-    return elementary.tanh(x)
-
-
-@elementwise(0.1)
-def tanh_backward(dy, y):
-    one = type(y)(1)
-    return dy * (one - y * y)
-
-
-# ---- losses: the term of one number of y and its derivative
-
-
-def _add_terms(y, target, value, dy, first, last):  # pragma: no cover  (runs as machine code)
+def _summed(y, target, value, dy, first, last):  # pragma: no cover  (runs as machine code)
     terms = np.empty(y.shape[1], y.dtype)
     for n in range(first, last):
         of_y, of_target, of_dy = y[n], target[n], dy[n]
         for i in range(terms.size):
-            terms[i], of_dy[i] = term_and_slope(of_y[i], of_target[i])  # type: ignore[name-defined]  # noqa: F821
+            terms[i], of_dy[i] = formula(of_y[i], of_target[i])
         total = 0.0  # in a loop of its own: a vector holds half as many doubles
         for i in range(terms.size):
             total += terms[i]
         value[n] = total
 
 
-def _loss(nanoseconds: float) -> Callable[[Callable[..., Any]], Callable[..., tuple[Array, Array]]]:
-    """The kernel of a loss, from a formula of two numbers."""
+_LOOPS = {"vV": _of_one, "vvV": _of_two, "vvvVV": _of_three, "mmDM": _summed}
 
-    def decorate(formula: Callable[..., Any]) -> Callable[..., tuple[Array, Array]]:
-        compiled_formula = njit(error_model="numpy", fastmath=_SUMS)(formula)
-        names = {"__name__": __name__, "np": np, "term_and_slope": compiled_formula}
-        run = Kernel(FunctionType(_add_terms.__code__, names, formula.__name__), "mmDM", fastmath=_SUMS)
 
-        def loss(y, target):
-            value, dy = np.empty(len(y)), empty(y.shape, y.dtype)
-            run(len(y), y.size * nanoseconds, rows(y), rows(target), value, dy.reshape(len(y), -1))
-            return value, dy
+def elementwise(kinds: str, nanoseconds: float) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Decorator: the kernel that applies this formula of numbers; "mmDM" is a loss, which is summed over each example.
 
-        return loss
+    The loop is copied, since numba caches no function that takes a function.
+    """
+
+    def decorate(of_numbers: Callable[..., Any]) -> Callable[..., Any]:
+        shared, fastmath = _LOOPS[kinds], _SUMS if "D" in kinds else {"contract"}
+        names = {"__name__": __name__, "np": np, "formula": njit(error_model="numpy", fastmath=fastmath)(of_numbers)}
+        own = FunctionType(shared.__code__, names, of_numbers.__name__)
+        return loop(kinds, nanoseconds, fastmath=fastmath)(own)
 
     return decorate
 
 
-@_loss(0.2)
+@elementwise("vV", 0.1)
+def relu(x):
+    zero = type(x)(0)
+    return zero if x <= zero else x  # a NaN stays
+
+
+@elementwise("vvV", 0.1)
+def relu_backward(dy, y):
+    zero = type(y)(0)
+    return dy if y > zero else zero * dy
+
+
+@elementwise("vV", 0.5)
+def sigmoid(x):
+    zero, one = type(x)(0), type(x)(1)
+    e = elementary.exp(-abs(x))
+    return (one if x > zero else e) / (one + e)
+
+
+@elementwise("vvV", 0.1)
+def sigmoid_backward(dy, y):
+    return dy * y * (type(y)(1) - y)
+
+
+@elementwise("vV", 0.7)
+def tanh(x):
+    return elementary.tanh(x)
+
+
+@elementwise("vvV", 0.1)
+def tanh_backward(dy, y):
+    return dy * (type(y)(1) - y * y)
+
+
+# ---- losses: the term of one number of y, and its derivative
+
+
+@elementwise("mmDM", 0.2)
 def squared_error(y, target):
     difference = y - target
     return difference * difference, difference + difference
 
 
-@_loss(1)
+@elementwise("mmDM", 1)
 def bce(p, target):
     one = type(p)(1)
     return (
@@ -244,20 +251,19 @@ def bce(p, target):
     )
 
 
-@_loss(1)
+@elementwise("mmDM", 1)
 def bce_with_logits(logits, target):
     zero, one, nan = type(logits)(0), type(logits)(1), type(logits)(np.nan)
     target = target if (target >= zero) & (target <= one) else nan
     positive = logits > zero
     e = elementary.exp(-abs(logits))
-    # (1[l > 0] − t) l, which is 0 · ∞ = 0 where the target agrees with an infinite logit
-    side = (one if positive else zero) - target
-    linear = zero if side == zero else side * logits
+    side = (one if positive else zero) - target  # max(l, 0) − l t = (1[l > 0] − t) l
+    linear = zero if side == zero else side * logits  # 0 · ∞ = 0 here
     return linear + elementary.log1p(e), (one if positive else e) / (one + e) - target
 
 
-@kernel("miDM", fastmath={"contract"})
-def _softmax_cross_entropy(logits, labels, value, dlogits, first, last):
+@loop("miDM", 1, fastmath={"contract"})
+def softmax_cross_entropy(logits, labels, value, dlogits, first, last):
     zero = logits.dtype.type(0)
     for n in range(first, last):
         row, slopes, label = logits[n], dlogits[n], labels[n]
@@ -278,34 +284,18 @@ def _softmax_cross_entropy(logits, labels, value, dlogits, first, last):
         value[n] = np.log1p(others) if below == 0 else np.log(total) - below
 
 
-def softmax_cross_entropy(logits, labels):
-    value, dlogits = np.empty(len(logits)), empty(logits.shape, logits.dtype)
-    labels = np.ascontiguousarray(labels, np.int64)
-    _softmax_cross_entropy(len(logits), logits.size, rows(logits), labels, value, dlogits)
-    return value, dlogits
-
-
-@kernel("Ms")
-def _divide(x, divisor, first, last):
-    by = x.dtype.type(divisor)
-    for n in range(first, last):
-        row = x[n]
-        for i in range(row.size):
-            row[i] /= by
-
-
-def divide(x, divisor):
-    if x.flags.c_contiguous:
-        _divide(len(x), x.size / 8, rows(x), divisor)
-    else:
-        formulas.divide(x, divisor)
+@loop("Vs", 1 / 8)
+def divide(x, divisor, first, last):
+    x, by = x[first:last], x.dtype.type(divisor)
+    for i in range(x.size):
+        x[i] /= by
 
 
 # ---- Gaussians: docs/12-vae-gradients.md
 
 
-@kernel("mmDMM", fastmath=_SUMS)
-def _kl_standard_normal(mu, logvar, value, dmu, dlogvar, first, last):
+@loop("mmDMM", 1, fastmath=_SUMS)
+def kl_standard_normal(mu, logvar, value, dmu, dlogvar, first, last):
     half = mu.dtype.type(0.5)
     for n in range(first, last):
         total = 0.0
@@ -318,50 +308,22 @@ def _kl_standard_normal(mu, logvar, value, dmu, dlogvar, first, last):
         value[n] = total / 2
 
 
-def kl_standard_normal(mu, logvar):
-    N = len(mu)
-    value, dmu, dlogvar = np.empty(N), empty(mu.shape, mu.dtype), empty(mu.shape, mu.dtype)
-    _kl_standard_normal(N, mu.size, rows(mu), rows(logvar), value, dmu.reshape(N, -1), dlogvar.reshape(N, -1))
-    return value, dmu, dlogvar
-
-
-@kernel("vvvVV", fastmath={"contract"})
-def _sample_gaussian(mu, logvar, eps, z, sigma, first, last):
-    half = mu.dtype.type(0.5)
-    mu, logvar, eps, z, sigma = mu[first:last], logvar[first:last], eps[first:last], z[first:last], sigma[first:last]
-    for i in range(z.size):
-        sigma[i] = elementary.exp(half * logvar[i])
-        z[i] = mu[i] + sigma[i] * eps[i]
-
-
+@elementwise("vvvVV", 0.5)
 def sample_gaussian(mu, logvar, eps):
-    z, sigma = empty(mu.shape, mu.dtype), empty(mu.shape, mu.dtype)
-    _sample_gaussian(mu.size, mu.size / 2, vector(mu), vector(logvar), vector(eps), z.reshape(-1), sigma.reshape(-1))
-    return z, sigma
+    sigma = elementary.exp(type(mu)(0.5) * logvar)
+    return mu + sigma * eps, sigma
 
 
-@kernel("vvvVV", fastmath={"contract"})
-def _sample_gaussian_backward(dz, sigma, eps, dmu, dlogvar, first, last):
-    half = dz.dtype.type(0.5)
-    dz, sigma, eps = dz[first:last], sigma[first:last], eps[first:last]
-    dmu, dlogvar = dmu[first:last], dlogvar[first:last]
-    for i in range(dz.size):
-        dmu[i] = dz[i]
-        dlogvar[i] = half * dz[i] * sigma[i] * eps[i]
-
-
+@elementwise("vvvVV", 0.25)
 def sample_gaussian_backward(dz, sigma, eps):
-    dmu, dlogvar = empty(dz.shape, dz.dtype), empty(dz.shape, dz.dtype)
-    arrays = vector(dz), vector(sigma), vector(eps), dmu.reshape(-1), dlogvar.reshape(-1)
-    _sample_gaussian_backward(dz.size, dz.size / 4, *arrays)
-    return dmu, dlogvar
+    return dz, type(dz)(0.5) * dz * sigma * eps
 
 
 # ---- optimizers: docs/05-optimizers.md
 
 
 @kernel("vI", fastmath=_SUMS)
-def _all_finite(x, bad, first, last):
+def _look_for_bad(x, bad, first, last):
     zero = x.dtype.type(0)
     total = zero
     x = x[first:last]
@@ -373,32 +335,17 @@ def _all_finite(x, bad, first, last):
 
 def all_finite(x):
     bad = np.zeros(1, np.int64)
-    _all_finite(x.size, x.size / 10, vector(x), bad)
+    _look_for_bad(x.size, x.size / 10, vector(x), bad)
     return bad[0] == 0
 
 
-@kernel("V")
-def _clear(dtheta, first, last):
+@loop("V", 1 / 8)
+def clear(dtheta, first, last):
     dtheta[first:last] = 0
 
 
-def clear(dtheta):
-    if dtheta.flags.c_contiguous:
-        _clear(dtheta.size, dtheta.size / 8, dtheta.reshape(-1))
-    else:
-        formulas.clear(dtheta)
-
-
-_LIMITS = {dtype: (float(np.finfo(dtype).tiny), float(np.finfo(dtype).eps)) for dtype in FLOATS}
-"""The smallest normal number, and the distance from 1 to the next."""
-
-
-def _in_order(*arrays: Array) -> bool:
-    return all(array.ndim == 1 and array.flags.c_contiguous for array in arrays)
-
-
-@kernel("VvVss", fastmath={"contract"})
-def _sgd_step(theta, dtheta, velocity, learning_rate, momentum, first, last):
+@loop("VvVss", 1 / 4, fastmath={"contract"})
+def sgd_step(theta, dtheta, velocity, learning_rate, momentum, first, last):
     rate, kept = theta.dtype.type(learning_rate), theta.dtype.type(momentum)
     theta, dtheta, velocity = theta[first:last], dtheta[first:last], velocity[first:last]
     for i in range(theta.size):
@@ -406,37 +353,20 @@ def _sgd_step(theta, dtheta, velocity, learning_rate, momentum, first, last):
         theta[i] -= rate * velocity[i]
 
 
-def sgd_step(theta, dtheta, velocity, learning_rate, momentum):
-    if _in_order(theta, dtheta, velocity):
-        _sgd_step(theta.size, theta.size / 4, theta, dtheta, velocity, learning_rate, momentum)
-    else:
-        formulas.sgd_step(theta, dtheta, velocity, learning_rate, momentum)
-
-
-@kernel("VvVVsssssss", fastmath={"contract"})
-def _adam_step(theta, dtheta, m, v, rate, to_mean, to_square, root, epsilon, weight_decay, tiny, first, last):
-    F = theta.dtype.type
-    zero, rate, to_mean, to_square, root = F(0), F(rate), F(to_mean), F(to_square), F(root)
-    epsilon, weight_decay, tiny = F(epsilon), F(weight_decay), F(tiny)
+@loop("VvVVssssss", 1 / 2, fastmath={"contract"})
+def adam_step(theta, dtheta, m, v, t, learning_rate, beta1, beta2, epsilon, weight_decay, first, last):
+    F, limits = theta.dtype.type, np.finfo(theta.dtype)
+    rate, to_mean, to_square = learning_rate / (1 - beta1**t), F(1 - beta1), F(1 - beta2)
+    tiny = F(limits.tiny / max(min(rate, 1 - beta1), limits.eps))  # a mean is multiplied by rate and 1 − β₁
+    zero, rate_, root, epsilon_, decay = F(0), F(rate), F(1 / np.sqrt(1 - beta2**t)), F(epsilon), F(weight_decay)
     theta, dtheta, m, v = theta[first:last], dtheta[first:last], m[first:last], v[first:last]
     for i in range(theta.size):
-        g = dtheta[i] + weight_decay * theta[i]
+        g = dtheta[i] + decay * theta[i]
         mean = m[i] + to_mean * (g - m[i])
-        mean = zero if abs(mean) < tiny else mean  # a CPU is slow with subnormal numbers, which fading would make
+        mean = zero if abs(mean) < tiny else mean  # a CPU is slow with subnormal numbers, to which means decay
         square = v[i] + (to_square * g * g - to_square * v[i])
         m[i], v[i] = mean, square
-        theta[i] -= rate * mean / (np.sqrt(square) * root + epsilon)
-
-
-def adam_step(theta, dtheta, m, v, t, learning_rate, beta1, beta2, epsilon, weight_decay):
-    if not _in_order(theta, dtheta, m, v):
-        formulas.adam_step(theta, dtheta, m, v, t, learning_rate, beta1, beta2, epsilon, weight_decay)
-        return
-    rate, root = learning_rate / (1 - beta1**t), 1 / math.sqrt(1 - beta2**t)  # combined in double precision
-    smallest, precision = _LIMITS[theta.dtype]
-    tiny = smallest / max(min(rate, 1 - beta1), precision)  # by these a mean is multiplied
-    numbers = rate, 1 - beta1, 1 - beta2, root, epsilon, weight_decay, tiny
-    _adam_step(theta.size, theta.size / 2, theta, dtheta, m, v, *numbers)
+        theta[i] -= rate_ * mean / (np.sqrt(square) * root + epsilon_)
 
 
 # ---- data
@@ -463,96 +393,67 @@ def gather(x, rows):
 
 
 # ---- images: docs/06-convolution.md
-#      A convolution is a product with the patches of an image, its adjoint adds patches up, and the gradient of the
-#      weights is a product with patches again. `plan` is C H W kh kw sh sw top left P Q.
+#      A convolution is a product with the patches of an image x̃, which is padded; its adjoint adds patches up; the
+#      gradient of the weights is a product with patches again. Number k of patch r lies at x̃[at[r] + looks[k]].
+
+
+def _padded(x, padding):
+    """x̃: the images with `padding` zeros above and below, and left and right."""
+    (N, C, H, B), (top, left) = x.shape, padding
+    padded = np.zeros((N, C, H + 2 * top, B + 2 * left), x.dtype)
+    padded[:, :, top : top + H, left : left + B] = x
+    return padded
+
+
+@functools.lru_cache(maxsize=256)
+def _places(shape, size, stride):
+    """(P, Q), `at` and `looks`, for images (C, H, B) and patches of this size."""
+    (_, H, B), (kh, kw), (down, across) = shape, size, stride
+    places = np.arange(math.prod(shape), dtype=np.int64).reshape(shape)
+    at = places[0, : H - kh + 1 : down, : B - kw + 1 : across]
+    return at.shape, vector(at), vector(places[:, :kh, :kw])
 
 
 @njit(error_model="numpy")
-def _cut_patches(image, plan, patches, transposed):
-    """patches[p Q + q, (c, i, j)] = x̃[c, sh p + i, sw q + j] of an image (C H W); or transposed."""
-    C, H, W, kh, kw, sh, sw, top, left, P, Q = plan
-    for p in range(P):
-        for q in range(Q):
-            k = 0
-            for c in range(C):
-                for i in range(kh):
-                    u = sh * p + i - top
-                    for j in range(kw):
-                        v = sw * q + j - left
-                        inside = 0 <= u < H and 0 <= v < W
-                        pixel = image[(c * H + u) * W + v] if inside else image.dtype.type(0)
-                        if transposed:
-                            patches[k, p * Q + q] = pixel
-                        else:
-                            patches[p * Q + q, k] = pixel
-                        k += 1
+def _cut_patches(image, at, looks, patches):
+    """Exchange `at` and `looks` for the transpose."""
+    for r in range(at.size):
+        for k in range(looks.size):
+            patches[r, k] = image[at[r] + looks[k]]
 
 
 @njit(error_model="numpy")
-def _add_patches(patches, plan, image):
-    """The adjoint of cutting patches: what was cut from a pixel is added to it."""
-    C, H, W, kh, kw, sh, sw, top, left, P, Q = plan
-    for p in range(P):
-        for q in range(Q):
-            k = 0
-            for c in range(C):
-                for i in range(kh):
-                    u = sh * p + i - top
-                    for j in range(kw):
-                        v = sw * q + j - left
-                        if 0 <= u < H and 0 <= v < W:
-                            image[(c * H + u) * W + v] += patches[p * Q + q, k]
-                        k += 1
+def _add_patches(patches, at, looks, image):
+    """The adjoint of cutting patches: adds to each pixel what was cut from it."""
+    for r in range(at.size):
+        for k in range(looks.size):
+            image[at[r] + looks[k]] += patches[r, k]
 
 
-@njit(error_model="numpy")
-def _plan(plan):
-    """The numbers of a plan."""
-    return (plan[0], plan[1], plan[2], plan[3], plan[4], plan[5], plan[6], plan[7], plan[8], plan[9], plan[10])
-
-
-@kernel("mmvMi")
-def _conv2d(x, W, b, y, plan, first, last):
-    numbers = _plan(plan)
-    M, K = W.shape
-    pixels = y.shape[1] // M
-    patches = np.empty((pixels, K), x.dtype)
+@kernel("mmMii")
+def _conv2d(x, W, y, at, looks, first, last):
+    patches = np.empty((at.size, looks.size), x.dtype)
     for n in range(first, last):
-        _cut_patches(x[n], numbers, patches, False)
-        of_y = y[n].reshape(M, pixels)
-        for m in range(M):
-            of_y[m, :] = b[m]
-        _add_dots(W, patches, of_y)
+        _cut_patches(x[n], at, looks, patches)
+        _add_dots(W, patches, y[n].reshape(len(W), at.size))
 
 
-@kernel("mmvMi")
-def _conv2d_transpose(y, W, b, x, plan, first, last):
-    numbers = _plan(plan)
-    M, K = W.shape
-    pixels, plane = y.shape[1] // M, x.shape[1] // len(b)
-    W, patches = np.ascontiguousarray(W.T), np.empty((pixels, K), y.dtype)
+@kernel("mmMii")
+def _conv2d_transpose(y, W, x, at, looks, first, last):
+    by_look, patches = np.ascontiguousarray(W.T), np.empty((at.size, looks.size), y.dtype)
     for n in range(first, last):
         patches[:, :] = 0
-        _add_dots(np.ascontiguousarray(y[n].reshape(M, pixels).T), W, patches)
-        for c in range(len(b)):
-            x[n, c * plane : (c + 1) * plane] = b[c]
-        _add_patches(patches, numbers, x[n])
+        _add_dots(np.ascontiguousarray(y[n].reshape(len(W), at.size).T), by_look, patches)
+        _add_patches(patches, at, looks, x[n])
 
 
-@kernel("Mmmi")
-def _add_conv2d_weights(dW, x, dy, plan, first, last):
-    numbers = _plan(plan)
-    pixels = dy.shape[1] // dW.shape[0]
-    patches = np.empty((dW.shape[1], pixels), x.dtype)
-    for n in range(x.shape[0]):
-        _cut_patches(x[n], numbers, patches, True)
-        _add_dots(dy[n, first * pixels : last * pixels].reshape(last - first, pixels), patches, dW[first:last])
-
-
-def plan(shape, kernel, stride, padding):
-    """C H W kh kw sh sw top left P Q: all sizes of a convolution."""
-    size = [(length + 2 * p - k) // s + 1 for length, k, s, p in zip(shape[1:], kernel, stride, padding, strict=True)]
-    return np.array([*shape, *kernel, *stride, *padding, *size], np.int64)
+@kernel("Mmmii")
+def _add_conv2d_weights(dW, x, dy, at, looks, first, last):
+    patches = np.empty((looks.size, at.size), x.dtype)
+    for n in range(len(x)):
+        _cut_patches(x[n], looks, at, patches)
+        of_dy = dy[n, first * at.size : last * at.size].reshape(last - first, at.size)
+        _add_dots(of_dy, patches, dW[first:last])
 
 
 def per_channel(b, channels: int, dtype: np.dtype) -> Array:
@@ -561,34 +462,35 @@ def per_channel(b, channels: int, dtype: np.dtype) -> Array:
 
 
 def conv2d(x, W, b, stride, padding):
-    M, C, kh, kw = W.shape
-    sizes = plan(x.shape[1:], (kh, kw), stride, padding)
-    y = empty((len(x), M, *sizes[-2:].tolist()), W.dtype)
-    _conv2d(len(x), y.size * C * kh * kw / 10, rows(x), rows(W), per_channel(b, M, W.dtype), rows(y), sizes)
+    x = _padded(x, padding)
+    size, at, looks = _places(x.shape[1:], W.shape[2:], stride)
+    y = empty((len(x), len(W), *size), W.dtype)
+    y[...] = per_channel(b, len(W), W.dtype)[:, None, None]
+    _conv2d(len(x), y.size * looks.size / 10, rows(x), rows(W), rows(y), at, looks)
     return y
 
 
 def conv2d_transpose(y, W, b, stride, padding, size):
-    _, C, kh, kw = W.shape
-    sizes = plan((C, *size), (kh, kw), stride, padding)
-    x = empty((len(y), C, *size), W.dtype)
-    work = y.size * C * kh * kw / 10
-    _conv2d_transpose(len(y), work, rows(y), rows(W), per_channel(b, C, W.dtype), rows(x), sizes)
-    return x
+    (H, B), (top, left), C = size, padding, W.shape[1]
+    x = empty((len(y), C, H + 2 * top, B + 2 * left), W.dtype)
+    x[...] = per_channel(b, C, W.dtype)[:, None, None]
+    _, at, looks = _places(x.shape[1:], W.shape[2:], stride)
+    _conv2d_transpose(len(y), y.size * looks.size / 10, rows(y), rows(W), rows(x), at, looks)
+    return np.ascontiguousarray(x[:, :, top : top + H, left : left + B])
 
 
 def add_conv2d_weights(dW, x, dy, stride, padding):
-    M, C, kh, kw = dW.shape
-    sums = np.zeros((M, C * kh * kw), dW.dtype)
-    sizes = plan(x.shape[1:], (kh, kw), stride, padding)
-    _add_conv2d_weights(M, dy.size * C * kh * kw / 10, sums, rows(x), rows(dy), sizes)
+    x, sums = _padded(x, padding), np.zeros_like(rows(dW))
+    _, at, looks = _places(x.shape[1:], dW.shape[2:], stride)
+    _add_conv2d_weights(len(dW), dy.size * looks.size / 10, sums, rows(x), rows(dy), at, looks)
     dW += sums.reshape(dW.shape)
 
 
-@kernel("mVn", fastmath=_SUMS)
-def _add_channel_sums(dy, db, pixels, first, last):
+@loop("Vm", 1 / 8, fastmath=_SUMS)
+def add_channel_sums(db, dy, first, last):
+    pixels = dy.shape[1] // db.size
     sums = np.zeros((last - first) * pixels, dy.dtype)
-    for n in range(dy.shape[0]):
+    for n in range(len(dy)):
         image = dy[n, first * pixels : last * pixels]
         for i in range(sums.size):
             sums[i] += image[i]
@@ -596,62 +498,51 @@ def _add_channel_sums(dy, db, pixels, first, last):
         total = 0.0
         for i in range((m - first) * pixels, (m - first + 1) * pixels):
             total += sums[i]
-        db[m] += total
+        db[m] += db.dtype.type(total)
 
 
-def add_channel_sums(db, dy):
-    sums = np.zeros(len(db), db.dtype)
-    _add_channel_sums(len(db), dy.size / 8, rows(dy), sums, math.prod(dy.shape[2:]))
-    db += sums
+@kernel("mMiinn")
+def _max_pool(x, y, at, looks, Q, across, first, last):
+    for n in range(first, last):
+        for r in range(0, at.size, Q):
+            largest = y[n, r : r + Q]  # a row of the result, for which each look is a row of the image
+            for look in looks:
+                row = x[n, at[r] + look :: across]
+                for q in range(Q):
+                    stays = look > 0 and (row[q] <= largest[q] or largest[q] != largest[q])
+                    largest[q] = largest[q] if stays else row[q]  # a NaN is larger than any number
 
 
-@kernel("mMi")
-def _max_pool(x, y, plan, first, last):
-    _, _, W, kh, kw, sh, sw, _, _, P, Q = _plan(plan)
-    for image in range(first, last):
-        for p in range(P):
-            largest = y[image, p * Q : (p + 1) * Q]
-            for i in range(kh):
-                for j in range(kw):
-                    row = x[image, (p * sh + i) * W + j : (p * sh + i + 1) * W : sw]
-                    for q in range(Q):
-                        stays = i + j > 0 and (row[q] <= largest[q] or largest[q] != largest[q])
-                        largest[q] = largest[q] if stays else row[q]  # a NaN is larger than any number
+@kernel("mmMii")
+def _max_pool_backward(dy, x, dx, at, looks, first, last):
+    for n in range(first, last):
+        pixels, slopes, of_dy = x[n], dx[n], dy[n]
+        slopes[:] = 0
+        for r in range(at.size):
+            first_place, largest = at[r], pixels[at[r]]
+            for k in range(1, looks.size):
+                place = at[r] + looks[k]
+                pixel = pixels[place]
+                stays = (pixel <= largest) | (largest != largest)
+                largest = largest if stays else pixel
+                first_place = first_place if stays else place
+            slopes[first_place] += of_dy[r]
+
+
+def _planes(x: Array) -> Array:
+    """Images as a matrix with one row for each channel of each."""
+    return np.ascontiguousarray(x).reshape(-1, math.prod(x.shape[2:]))
 
 
 def max_pool(x, size, stride):
-    N, C, H, W = x.shape
-    sizes = plan((C, H, W), size, stride, (0, 0))
-    P, Q = sizes[-2:].tolist()
-    y = empty((N, C, P, Q), x.dtype)
-    _max_pool(N * C, x.size / 4, rows(x).reshape(N * C, H * W), y.reshape(N * C, P * Q), sizes)
+    (P, Q), at, looks = _places((1, *x.shape[2:]), size, stride)
+    y = empty((*x.shape[:2], P, Q), x.dtype)
+    _max_pool(math.prod(x.shape[:2]), x.size / 4, _planes(x), _planes(y), at, looks, Q, stride[1])
     return y
 
 
-@kernel("mmMi")
-def _max_pool_backward(dy, x, dx, plan, first, last):
-    _, _, W, kh, kw, sh, sw, _, _, P, Q = _plan(plan)
-    for image in range(first, last):
-        pixels, slopes = x[image], dx[image]
-        slopes[:] = 0
-        for p in range(P):
-            for q in range(Q):
-                corner = p * sh * W + q * sw
-                first_place, largest = corner, pixels[corner]
-                for i in range(kh):
-                    for j in range(kw):
-                        place = corner + i * W + j
-                        v = pixels[place]
-                        stays = (v <= largest) | (largest != largest)
-                        largest = largest if stays else v
-                        first_place = first_place if stays else place
-                slopes[first_place] += dy[image, p * Q + q]
-
-
 def max_pool_backward(dy, x, size, stride):
-    N, C, H, W = x.shape
+    _, at, looks = _places((1, *x.shape[2:]), size, stride)
     dx = empty(x.shape, x.dtype)
-    pixels = math.prod(dy.shape[2:])
-    images = rows(dy).reshape(N * C, pixels), rows(x).reshape(N * C, H * W), dx.reshape(N * C, H * W)
-    _max_pool_backward(N * C, x.size, *images, plan((C, H, W), size, stride, (0, 0)))
+    _max_pool_backward(math.prod(x.shape[:2]), x.size, _planes(dy), _planes(x), _planes(dx), at, looks)
     return dx

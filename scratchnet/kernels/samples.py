@@ -62,7 +62,7 @@ def arguments(N: int, D: int, M: int, rng: np.random.Generator) -> dict[str, tup
 
 
 def run(kernel: Callable[..., Any], arguments: tuple[Any, ...], dtype: Any) -> list[Array]:
-    """What the kernel returns for these arguments in that type, and what they hold after it."""
+    """What the kernel returns for these arguments in that type, and what they hold afterwards."""
     own = [a.astype(dtype if a.dtype.kind == "f" else a.dtype) if isinstance(a, np.ndarray) else a for a in arguments]
     result = kernel(*own)
     returned = result if isinstance(result, tuple) else () if result is None else (result,)
@@ -71,14 +71,11 @@ def run(kernel: Callable[..., Any], arguments: tuple[Any, ...], dtype: Any) -> l
 
 @functools.cache
 def _samples() -> dict[str, list[tuple[tuple[Any, ...], list[Array]]]]:
-    """For each kernel its arguments on three inputs, and what the formula makes of them in double precision.
-
-    One is of sizes that fill no vector, one has a kernel twice as long as its stride, and one is images, mostly zeros.
-    """
+    """For each kernel some arguments, and what its formula returns for them in double precision."""
     rng = np.random.default_rng(0)
-    inputs = [arguments(19, 37, 70, rng), arguments(35, 33, 75, rng)]
+    inputs = [arguments(19, 37, 70, rng), arguments(35, 33, 75, rng)]  # no whole vectors; kernels of twice the stride
     images, dy, W = (rng.standard_normal(shape, np.float32) for shape in ((64, 784), (64, 84), (784, 84)))
-    images[rng.random(images.shape) < 0.8] = 0
+    images[rng.random(images.shape) < 0.8] = 0  # like digits, whose zeros the engine "vector" skips
     inputs.append({"affine": (images, W, W[0]), "add_matmul_tn": (W, images, dy)})
     return {
         name: [(each[name], run(getattr(formulas, name), each[name], np.float64)) for each in inputs if name in each]
@@ -91,12 +88,10 @@ def what_is_wrong(name: str, kernel: Callable[..., Any], dtype: np.dtype) -> str
     try:
         with np.errstate(all="ignore"):
             for given, exact in _samples()[name]:
-                found = run(kernel, given, dtype)
-                for one, expected in zip(found, exact, strict=True):
-                    error = np.abs(np.subtract(one, expected, dtype=np.float64)).max()
-                    if np.shape(one) != np.shape(expected) or not error <= TOLERANCE[dtype] * max(
-                        1, np.abs(expected).max()
-                    ):
+                for found, expected in zip(run(kernel, given, dtype), exact, strict=True):
+                    error = np.abs(np.subtract(found, expected, dtype=np.float64)).max()
+                    allowed = TOLERANCE[dtype] * max(1, np.abs(expected).max())
+                    if np.shape(found) != np.shape(expected) or not error <= allowed:
                         return f"it differs from its formula by {error:.3g}"
     except Exception as error:
         return f"{type(error).__name__}: {error}"
