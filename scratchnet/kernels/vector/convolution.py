@@ -39,8 +39,8 @@ HEIGHTS = (8, 4, 1) if SUMS == 24 else (4, 1)
 STEPS, COLUMNS = 160, 96
 """Pixels and columns at a time in a weight gradient, so that what its tiles share stays in the first-level cache."""
 
-FEW, PARTS = 16, 4
-"""With so few shares of a weight gradient the batch is cut into parts too, whose sums are added up."""
+PARTS = 4
+"""Parts of the batch in a weight gradient, so that threads have enough to share; their sums are added up."""
 
 LEAST = VECTOR // 4
 """The least numbers in a row of images: as many as a vector of float32 holds."""
@@ -365,15 +365,15 @@ def _lay_out(a, b, A, B, a_places, b_places, of_a, of_b, strips, vectors, first,
             B[n * of_b + b_places[i]] = b[n, i]
 
 
-@kernel("vvViiiinnnnnn")
-def _sum_pairs(A, B, sums, a_looks, b_looks, taps, at, of_a, of_b, strips, vectors, parts, pixels, first, last):
+@kernel("vvViiiinnnnn")
+def _sum_pairs(A, B, sums, a_looks, b_looks, taps, at, of_a, of_b, strips, vectors, pixels, first, last):
     """Items from first to last: the sums over a part of the batch, for a strip of channels of a and some columns."""
     number, N, wide = A.itemsize, len(B) // of_b, vectors * VECTOR
     images = len(a_looks) // pixels
     for item in range(first, last):
-        part, strip, left = item % parts, item // parts % strips, item // parts // strips * COLUMNS
-        right, end = min(left + COLUMNS, len(at)), (part + 1) * N // parts
-        for n in range(part * N // parts, end, images):
+        part, strip, left = item % PARTS, item // PARTS % strips, item // PARTS // strips * COLUMNS
+        right, end = min(left + COLUMNS, len(at)), (part + 1) * N // PARTS
+        for n in range(part * N // PARTS, end, images):
             of_image, steps = address(B) + n * of_b * number, min(images, end - n) * pixels
             for k in range(0, steps, STEPS):
                 in_a, in_b = (address(a_looks) + 8 * k, wide), (address(b_looks) + 8 * k, number)
@@ -400,14 +400,13 @@ def add_conv2d_weights(dW, x, dy, stride, padding):
     N, channels, lanes, pixels = len(x), a.shape[1], VECTOR // dW.itemsize, math.prod(dy.shape[2:])
     vectors = 1 if channels <= lanes else 2
     strips, chunks = -(-channels // (vectors * lanes)), -(-len(at) // COLUMNS)
-    parts = PARTS if strips * chunks < FEW else 1
     A, B = empty((strips * N * of_a * vectors * lanes,), dW.dtype), empty((N * of_b,), dW.dtype)
     sums, sizes = (
-        np.zeros((parts, strips, len(taps) * len(at), vectors * lanes), dW.dtype),
+        np.zeros((PARTS, strips, len(taps) * len(at), vectors * lanes), dW.dtype),
         (of_a, of_b, strips, vectors),
     )
     a, work = _wide(a, math.prod(a.shape[2:])), dW.size * N * pixels / 80
     _lay_out(N, (A.size + B.size) / 4, a, rows(b), A, B, a_places, b_places, *sizes)
-    _sum_pairs(parts * strips * chunks, work, A, B, vector(sums), *looks, *sizes, parts, pixels)
+    _sum_pairs(PARTS * strips * chunks, work, A, B, vector(sums), *looks, *sizes, pixels)
     total = sums.sum(axis=0).transpose(0, 2, 1).reshape(-1, len(taps) * len(at))[:channels]
     dW += total.reshape(dW.shape) if M >= C else total.reshape(C, *kernel, M).transpose(3, 0, 1, 2)

@@ -55,15 +55,16 @@ def pack(panel, B, k, steps, j, across):
         panel[r * across + columns : (r + 1) * across] = 0
 
 
-@njit(error_model="numpy")
-def _compute(A, B, start, C, first, last, begin, end):
-    """C = start + A B for pieces of rows from begin to end; of these, for the vectors of columns from first to last.
+@kernel("aaaAn")
+def _multiply_panels(A, B, start, C, by_rows, first, last):
+    """C = start + A B, for A (M, K), B (K, N), C (M, N) and start (M, N) or (1, N).
 
-    Vectors are counted panel by panel, piece by piece.
+    The range counts pieces of rows, or else pieces of vectors of columns, panel by panel.
     """
-    M, K = A.shape
-    N, size = B.shape[1], C.itemsize
-    lanes, pieces = VECTOR // size, end - begin
+    (M, K), N, size = A.shape, B.shape[1], C.itemsize
+    lanes, begin, pieces = VECTOR // size, 0, (M + PIECE - 1) // PIECE
+    if by_rows:
+        begin, pieces, first, last = first, last - first, 0, (N + lanes - 1) // lanes * (last - first)
     a_row, a_k = A.strides
     start_row = start.strides[0] if len(start) == M else 0
     panel = aligned_vector(min(max(K, 1), DEPTH) * WIDEST * lanes, C)
@@ -106,16 +107,6 @@ def _compute(A, B, start, C, first, last, begin, end):
     edge[0] = panel[0]  # both must live until here: an address alone does not keep an array alive
 
 
-@kernel("aaaAn")
-def _product(A, B, start, C, by_rows, first, last):
-    """C = start + A B, for A (M, K), B (K, N), C (M, N) and start (M, N) or (1, N), in shares as `multiply` counts."""
-    lanes = VECTOR // C.itemsize
-    if by_rows:
-        _compute(A, B, start, C, 0, (C.shape[1] + lanes - 1) // lanes * (last - first), first, last)
-    else:
-        _compute(A, B, start, C, first, last, 0, (C.shape[0] + PIECE - 1) // PIECE)
-
-
 def multiply(A: Array, B: Array, start: Array, C: Array) -> None:
     """C = start + A B, where the rows of start, (M, N) or (1, N), and of C are contiguous.
 
@@ -124,4 +115,4 @@ def multiply(A: Array, B: Array, start: Array, C: Array) -> None:
     M, N = C.shape
     pieces, vectors = -(-M // PIECE), -(-N * C.itemsize // VECTOR)
     by_rows = 2 * B.size < A.size + C.size
-    _product(pieces if by_rows else pieces * vectors, A.size * N / 80, A, B, start, C, int(by_rows))
+    _multiply_panels(pieces if by_rows else pieces * vectors, A.size * N / 80, A, B, start, C, int(by_rows))
