@@ -11,6 +11,9 @@ from one lane to another. Four ideas carry it.
 - The tile. A few channels by a few pixels of the output stay in registers while k runs.
 - The shared product. A kernel twice as long as its stride takes three products for four (`_sums`).
 
+On one thread of an AMD EPYC Zen 4 with AVX-512, batch 32, a training step is 7 times as fast as with plain loops for
+the denoiser, 5 times for Udacity's network and 2.7 times for dl4g's, of whose convolutions sharing products saves 9 %.
+
 A weight gradient sums over the images, which would leave the lanes to be added up. So there the lanes hold channels,
 those of x or of dy, whichever has more; the other is read number by number, each for all lanes.
 
@@ -190,9 +193,7 @@ class Tables(NamedTuple):
     places: Array  # of the numbers of an image, (D,); the rest is padding
     at: Array  # where each sum looks, up to `offsets`, (T,)
     offsets: Array  # how much further step k looks, for the steps of all phases, (K,)
-    phases: (
-        Array  # of each, (5 F,): its begin and end in `at`, its begin in `offsets`, its steps, whether it has the bias
-    )
+    phases: Array  # five numbers each: begin and end in `at`, begin in `offsets`, steps, 1 if biased
     steps: Array  # from a pixel to the one that is subtracted from it, for each axis that shares products
     results: Array  # the first sum of each number of an output image, (D,)
     joined: Array  # the other sums of each pixel, in channel 0
