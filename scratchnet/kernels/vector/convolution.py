@@ -29,7 +29,6 @@ import numpy as np
 from numba import njit
 
 from scratchnet.arrays import Array
-from scratchnet.kernels import loops
 from scratchnet.kernels.compile import VECTOR
 from scratchnet.kernels.loops import per_channel, rows, vector
 from scratchnet.kernels.memory import empty
@@ -48,9 +47,6 @@ PARTS = 4
 LEAST = VECTOR // 4
 """The least numbers in a row of images: as many as a vector of float32 holds."""
 
-MOST_PHASES = 64
-"""Pixels of a stride, each with tables of its own, up to which an adjoint is worth them."""
-
 
 def _halved(width):
     """The widths of tiles, each half of the one before."""
@@ -58,7 +54,7 @@ def _halved(width):
 
 
 _weigh = tile([(height, width) for height in HEIGHTS for width in _halved(SUMS // height)])
-_add = tile([(1, 1)])
+_join = tile([(1, 1)])
 _correlate = tile([(height, vectors) for vectors in (2, 1) for height in _halved(SUMS // 3)])
 
 
@@ -98,7 +94,7 @@ def _wide(x: Array, D: int) -> Array:
     return wide
 
 
-def _places(places: Array, spare: int) -> Array:
+def _padded_places(places: Array, spare: int) -> Array:
     """The places of a row's numbers, and a spare one for the zeros behind it."""
     return np.concatenate([places, np.full(max(0, LEAST - len(places)), spare)])
 
@@ -146,7 +142,7 @@ def _convolve(x, w, b, y, places, at, offsets, phases, steps, results, joined, s
             for i in range(pixels):
                 total = Grid(of_y + results[i] * VECTOR, 0, 0)
                 addends = Grid(of_y, (address(joined) + 8 * others * i, VECTOR), 0)
-                _add(x, 1, 1, others, Grid(address(one), 0, 0), addends, total, total)
+                _join(x, 1, 1, others, Grid(address(one), 0, 0), addends, total, total)
         _exchange(y, block * lanes, spare, address(Y), results, VECTOR, True)
 
 
@@ -178,8 +174,6 @@ def conv2d(x, W, b, stride, padding):
 
 
 def conv2d_transpose(y, W, b, stride, padding, size):
-    if math.prod(stride) > MOST_PHASES:
-        return loops.conv2d_transpose(y, W, b, stride, padding, size)
     return _convolved(y, W.transpose(2, 3, 0, 1), b, tuple(size), stride, padding, True)
 
 
@@ -287,12 +281,12 @@ def _tables(shape, C, M, kernel, stride, padding, adjoint) -> Tables:
     first, *joined = results.reshape(-1, down.outputs * across.outputs)
     steps = [axis.step * way for axis, way in ((down, row), (across, right)) if axis.saves]
     return Tables(
-        _places(_grid(np.arange(C), down.places * row, across.places * right), size << len(steps)),
+        _padded_places(_grid(np.arange(C), down.places * row, across.places * right), size << len(steps)),
         np.concatenate(at),
         np.concatenate(offsets),
         np.array(phases, np.int64),
         np.array(steps, np.int64),
-        _places(_grid(np.arange(M) * pixels, first), 0),
+        _padded_places(_grid(np.arange(M) * pixels, first), 0),
         np.array(joined, np.int64).T.ravel(),
         size,
         next(height for height in HEIGHTS if height <= max(M, 1)),
@@ -340,11 +334,11 @@ def _pairs(shape, C, M, kernel, stride, padding) -> Pairs:
         of_a, of_b, channels = max(P * Q, LEAST), C * plane, np.arange(C) * plane
         looks = _grid(images * of_a, pixels), _grid(images * of_b, seen)
         return Pairs(
-            _places(pixels, of_a - 1), _grid(channels, inside), *looks, none, _grid(channels, taps), of_a, of_b
+            _padded_places(pixels, of_a - 1), _grid(channels, inside), *looks, none, _grid(channels, taps), of_a, of_b
         )
     of_a, of_b = plane + LEAST, M * P * Q
     looks = _grid(images * of_a, seen), _grid(images * of_b, pixels)
-    return Pairs(_places(inside, plane), np.arange(of_b), *looks, taps, np.arange(M) * P * Q, of_a, of_b)
+    return Pairs(_padded_places(inside, plane), np.arange(of_b), *looks, taps, np.arange(M) * P * Q, of_a, of_b)
 
 
 @kernel("mmVViinnnn")

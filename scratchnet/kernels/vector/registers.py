@@ -1,22 +1,18 @@
 """The instructions on vector registers that all kernels here share: the register tile and the transposed square.
 
 A product in plain loops, compiled, loads both factors from the cache for each multiplication. Here a tile of C stays in
-registers while k runs, so that each loaded number is used several times. On 960³ that is 3.5 times as fast as the best plain loop (two
-cores with AVX-512, chapter 16).
+registers while k runs, and each loaded number is used several times. Products of 960³ are
+3.5 times as fast as with the best plain loop (one core with AVX-512, chapter 16).
 
 An address is an int64, in bytes. An array must be kept alive for as long as its address is used.
 """
-
-# numba passes an intrinsic its first argument:
-# pyright: reportCallIssue=false
 
 from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
-from numba.extending import intrinsic, register_jitable
+from numba import extending, njit, types
 
 from scratchnet.kernels.compile import FUSES, REGISTERS, VECTOR
 from scratchnet.kernels.memory import LINE
@@ -25,6 +21,8 @@ SUMS = REGISTERS // 4 * 3
 """Vector registers for the sums of a tile; the others hold what is loaded."""
 
 I64, I32 = ir.IntType(64), ir.IntType(32)
+
+intrinsic: Any = extending.intrinsic  # it passes a function its first argument, which type checkers miss
 
 
 class Grid(NamedTuple):
@@ -145,7 +143,7 @@ def summed(builder, steps, before, add):
     return results
 
 
-def tile(sizes):
+def tile(sizes) -> Any:
     """The function that computes tiles of a product, emitted for each of these sizes, (rows, vectors of columns).
 
     tile(like, height, width, steps, A, B, start, C): C = start + A B, in numbers of the type of the array `like`. All
@@ -232,7 +230,7 @@ def _exchanged(builder, square):
     return square
 
 
-@register_jitable
+@extending.register_jitable
 def address(array):
     """Where an array begins."""
     return np.int64(array.ctypes.data)
