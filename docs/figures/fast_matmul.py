@@ -25,7 +25,9 @@ from numba.extending import intrinsic
 
 import scratchnet as sn
 from scratchnet.kernels import threads as library_threads
-from scratchnet.kernels.vector import product, registers, sparse
+from scratchnet.kernels.compile import VECTOR
+from scratchnet.kernels.vector import product, sparse
+from scratchnet.kernels.vector.registers import SUMS, Grid, address, aligned_vector
 from scratchnet.training.storage import write_whole
 
 HERE = Path(__file__).parent
@@ -121,7 +123,7 @@ def register_tile(A, B, C, threads=1):
 
 def fma_loop(chains: int) -> Callable[[int, np.float32, int], Any]:
     """A loop whose every turn lengthens so many chains sᵥ ← a a + sᵥ of vectors of float32, all in registers."""
-    lanes = product.VECTOR // 4
+    lanes = VECTOR // 4
     vector = ir.VectorType(ir.FloatType(), lanes)
 
     @intrinsic
@@ -161,7 +163,7 @@ def fma_rate(chains: int, threads: int = 1) -> float:
         2e-9
         * turns
         * chains
-        * (product.VECTOR // 4)
+        * (VECTOR // 4)
         * threads
         / best([partial(loops, turns, np.float32(0.5), threads)], 300)[0]
     )
@@ -169,7 +171,7 @@ def fma_rate(chains: int, threads: int = 1) -> float:
 
 def limit(threads: int = 1) -> float:
     """GFLOP/s of float32 that no product can pass here: as many chains as the library's largest tile has."""
-    return fma_rate(product.SUMS, threads)
+    return fma_rate(SUMS, threads)
 
 
 def best(calls: list[Callable[[], Any]], rounds: int) -> list[float]:
@@ -204,29 +206,30 @@ def rung_rates(rng: np.random.Generator) -> dict[str, float]:
 
 def aligned(shape, dtype):
     """An array that begins at a cache line, as a panel does."""
-    return registers.aligned_vector(math.prod(shape), np.empty(1, dtype)).reshape(shape)
+    return aligned_vector(math.prod(shape), np.empty(1, dtype)).reshape(shape)
 
 
 @njit
-def _tiles(rows, halves, panel, A, C, steps, count):
-    a, b, c, c_row = A.ctypes.data, panel.ctypes.data, C.ctypes.data, C.strides[0]
+def _tiles(rows, vectors, panel, A, C, steps, count):
     a_row, a_k = A.strides
+    of_a = Grid(address(A), a_row, a_k)
+    of_b, of_c = Grid(address(panel), vectors * VECTOR, VECTOR), Grid(address(C), vectors * VECTOR, VECTOR)
     for _ in range(count):
-        product._tile(panel, rows, halves, b, a, a_row, a_k, c, c_row, c, c_row, steps)
+        product._tile(panel, rows, vectors, steps, of_a, of_b, of_c, of_c)
 
 
 def tile_rates(size: int, rng: np.random.Generator, transposed: bool = False) -> dict[str, float]:
     """GFLOP/s of the tiles of the library, rows × vectors, over a panel of so many bytes; of A, or of one like Aᵀ."""
     calls, flop = {}, {}
-    for halves in sorted({4, product.WIDEST}):
-        across = product.VECTOR // 8 * halves
+    for vectors in sorted({2, product.WIDEST}):
+        across = VECTOR // 4 * vectors
         steps = size // (4 * across)
         panel, C = aligned((steps * across,), np.float32), np.zeros((product.HEIGHTS[0], across), np.float32)
         A = aligned((steps, 400) if transposed else (product.HEIGHTS[0], steps), np.float32)
         panel[...], A[...] = rng.standard_normal(panel.shape), rng.standard_normal(A.shape)
-        for rows in sorted(height for height in product.HEIGHTS if height <= product._tallest(halves)):
-            name, count = f"{rows} × {halves // 2}", 200_000 // steps
-            calls[name] = partial(_tiles, rows, halves, panel, A.T if transposed else A, C, steps, count)
+        for rows in sorted(height for height in product.HEIGHTS if height * vectors <= SUMS):
+            name, count = f"{rows} × {vectors}", 200_000 // steps
+            calls[name] = partial(_tiles, rows, vectors, panel, A.T if transposed else A, C, steps, count)
             flop[name] = 2e-9 * rows * across * steps * count
     return {name: flop[name] / t for name, t in zip(calls, best(list(calls.values()), 15), strict=True)}
 
@@ -323,7 +326,7 @@ def measure(seed: int = SEED) -> dict[str, Any]:
         "seed": seed,
         "side": SIDE,
         "threads": THREADS,
-        "vector in bytes": product.VECTOR,
+        "vector in bytes": VECTOR,
         "unit": "GFLOP/s of float32, the best of several rounds, unless said otherwise",
         "limit": {"1": limit(), str(THREADS): limit(THREADS)},
         "rungs": rung_rates(rng),

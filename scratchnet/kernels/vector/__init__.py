@@ -11,11 +11,11 @@ from scratchnet.kernels.vector.sparse import multiply_skipping
 __all__ = ["add_conv2d_weights", "add_matmul_tn", "affine", "conv2d", "conv2d_transpose", "matmul_nt"]
 
 MANY = 2**22
-"""Multiplications from which on it is worth while to look whether they are needed."""
+"""Multiplications from which on it pays to check how many of them are by zero."""
 
 
 def _multiply_images(x, transposed, B, start, C):
-    """C = start + A B, where A is x or xᵀ, and x perhaps a batch of images, most of whose pixels are zero."""
+    """C = start + A B, where A is x or xᵀ; x may be a batch of images, most of whose pixels are zero."""
     in_order = x.flags.c_contiguous and B.flags.c_contiguous and C.flags.c_contiguous
     if in_order and x.size * C.shape[1] >= MANY and multiply_skipping(x, transposed, B, start, C):
         return
@@ -37,5 +37,5 @@ def matmul_nt(dy, W):
 def add_matmul_tn(dW, x, dy):
     if dW.strides[1] == dW.itemsize:
         _multiply_images(x, True, dy, dW, dW)
-    else:  # its rows have gaps, and a tile is written by vectors
+    else:  # its rows have gaps, but tiles are written by vectors
         dW += matmul_nt(x.T, dy.T)
