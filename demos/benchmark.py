@@ -20,9 +20,9 @@ import scratchnet as sn
 from lib.benchmark_kernels import compare_kernels
 from lib.benchmark_networks import compare_networks
 from lib.common import Number, Run, options, run
+from lib.figures import Bars, bar_panels
 from lib.peers import LATENT, PEERS, Here, Peer, Products, beginning
 from lib.workers import Worker, in_turn, times_as_fast
-from scratchnet import plots
 
 CLOSE = 2e-5  # of the loss, or of the gradient's length: what float32 may round away
 ALIKE = 0.05  # by how much a peer's loss may differ from another's after the same training with other noise
@@ -62,10 +62,10 @@ def main() -> None:
     print(
         f'\nChoose sn.kernels.use("{engine}") here for this model, or SCRATCHNET_KERNELS={engine} in the environment.'
     )
-    panels.append(plots.Bars(f"{steps} steps of the VAE", seconds, "seconds, median", marked=ours))
+    panels.append(Bars(f"{steps} steps of the VAE", seconds, "seconds, median", marked=ours))
     others = ", ".join(f"{times[name]:.2f} × as fast as {name}" for name in seconds if name not in ours)
     title = f"{steps} steps of the VAE take {seconds[fastest]:.2f} s by {fastest}: {others}"
-    demo.figure("benchmark.png", plots.bar_panels(panels, title))
+    demo.figure("benchmark.png", bar_panels(panels, title))
     demo.finish(results, sn.History(interrupted=interrupted))
 
 

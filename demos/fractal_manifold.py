@@ -24,6 +24,7 @@ from lib.common import (
     watched,
     whole_number,
 )
+from lib.figures import error_curves, latent_maps
 from lib.fractals import julia
 from scratchnet import plots
 
@@ -121,11 +122,11 @@ def draw(demo: Run, model: sn.Autoencoder, z, z_test, x_test, c_test, rebuilt, b
     """Every figure."""
     sizes = sorted(rebuilt)
     courses = {method: [found[L] for L in sizes] for method, found in errors.items()}
-    demo.figure("errors.png", plots.error_curves(sizes, courses, conclusion(errors), unit=UNIT))
+    demo.figure("errors.png", error_curves(sizes, courses, conclusion(errors), unit=UNIT))
 
     title = "The code knows c, which the network never saw. Read from the nearest codes of training pictures, "
     title += f"R² = {shares[0]:.4f} (Re c) and {shares[1]:.4f} (Im c) on test pictures"
-    demo.figure("codes.png", plots.latent_maps(z_test, {"Re c": c_test[:, 0], "Im c": c_test[:, 1]}, title))
+    demo.figure("codes.png", latent_maps(z_test, {"Re c": c_test[:, 0], "Im c": c_test[:, 1]}, title))
 
     shown = {"picture": x_test, **{f"{L} code{'s' * (L > 1)}": rebuilt[L] for L in sizes[:3]}, "PCA, 2": by_pca[2]}
     title = f"Test pictures through 2 numbers and back: squared error {errors['autoencoder'][2]:.5f}/pixel"

@@ -12,6 +12,7 @@ import numpy as np
 
 import scratchnet as sn
 from lib.common import Number, Run, chunks, options, perceptron, run, squared_distances, watched, whole_number
+from lib.figures import image_grids, latent_scatters
 from lib.judge import Judge
 from scratchnet import plots
 from scratchnet.core.gaussian import noise_like, sample_gaussian
@@ -197,7 +198,7 @@ def draw(demo: Run, spaces: dict[str, Space], results: dict[str, Number], rng: n
     title += each(results, spaces, "between digits' centres")
     codes, paths = {name: space.z for name, space in spaces.items()}, {name: path for name, (_, path) in walks.items()}
     labels = next(iter(spaces.values())).labels
-    demo.figure("codes.png", plots.latent_scatters(codes, labels, title, paths=paths))
+    demo.figure("codes.png", latent_scatters(codes, labels, title, paths=paths))
 
     rows = {f"{name}, {pair}": spaces[name].veiled(path) for name, (pair, path) in walks.items()}
     title = "The straight walk between two digits' centres that leads farthest from known codes. How far, in distances "
@@ -212,7 +213,7 @@ def draw(demo: Run, spaces: dict[str, Space], results: dict[str, Number], rng: n
         empty.append(f"{np.mean(space.distance(places) > space.far):.0%} ({name})")
     title = "What the plane decodes to, between the 1st and the 99th percentile of the codes.\n"
     title += f"Grey where it is empty: {', '.join(empty)}"
-    demo.figure("planes.png", plots.image_grids(grids, title, columns=SIDE))
+    demo.figure("planes.png", image_grids(grids, title, columns=SIDE))
 
     places = rng.standard_normal((STEPS, 2))
     title = "The same draws from N(0, I), decoded. Kinds of digits among all that are digit-like: "

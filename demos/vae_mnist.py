@@ -25,6 +25,7 @@ from lib.common import (
     watched,
     whole_number,
 )
+from lib.figures import latent_bars
 from scratchnet import plots
 from scratchnet.core.gaussian import noise_like, sample_gaussian
 from scratchnet.core.likelihood import Bernoulli
@@ -172,7 +173,7 @@ def draw(demo: Run, vae: sn.VAE, x, x_test, labels, elbo: float, history: sn.His
 
     kl, active = kl_per_latent(mu, logvar), active_units(mu)
     title = f"{active.sum()} of {L} latent dimensions are active; together they carry {kl.sum():.1f} nats/image"
-    demo.figure("latent_kl.png", plots.latent_bars(kl, active, title))
+    demo.figure("latent_kl.png", latent_bars(kl, active, title))
 
     if history.epochs:
         courses = {"reconstruction": history["val_reconstruction"], "KL": history["val_kl"]}

@@ -3,29 +3,12 @@
 Derivations, and what such numbers do and do not mean: docs/11-vae.md, docs/13-is-my-number-good.md.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from scratchnet import kernels
+from scratchnet import checks, kernels
 from scratchnet.arrays import Array
-from scratchnet.checks import (
-    check_batch,
-    check_count,
-    check_finite,
-    check_flag,
-    check_floats,
-    check_number,
-    check_pixels,
-    check_points,
-    check_rng,
-    check_rows,
-    check_same,
-    describe,
-    listed,
-    named,
-)
 from scratchnet.core.gaussian import noise_like, sample_gaussian
 from scratchnet.core.vae import VAE
 from scratchnet.errors import DataError, ShapeError
@@ -36,28 +19,15 @@ _ROWS = 1000  # images or samples evaluated at once, so that memory does not gro
 def elbo(vae: Any, x: Array, rng: np.random.Generator, *, per_image: bool = False) -> dict[str, Any]:
     """ELBO = E_q[log p(x|z)] − KL(q(z|x) ‖ N(0, I)), in nats per image, with one sample z from each image's q(z|x).
 
-    β is 1 here, whatever the model was trained with. At z = μ in place of a sample, the first term would come out
-    several nats too high, and the number would not be a bound. See docs/11-vae.md, docs/13-is-my-number-good.md; Kingma
-    & Welling, Auto-Encoding Variational Bayes, 2013, equation 8.
+    β is 1, whatever the model was trained with. At z = μ instead of a sample, the first term would be several nats too
+    high, and the result would not be a bound. `vae` may be any model with `encode(x)` → (mu, logvar), a layer `decoder`
+    and a `likelihood`; x is (N, D). See docs/11-vae.md, docs/13-is-my-number-good.md; Kingma & Welling, Auto-Encoding
+    Variational Bayes, 2013, equation 8.
 
-    Parameters
-    ----------
-    vae : VAE
-        Or any model with `encode(x)` → (mu, logvar), a layer `decoder` and a `likelihood`.
-    x : (N, D)
-    rng : numpy.random.Generator
-        Draws ε.
-    per_image : bool
-        Adds "per_image" to the result: the first three of its numbers for each image, by name, (N,) in float64.
+    The result has "elbo" = −("reconstruction" + "kl"), where "reconstruction" is the mean of −log p(x|z), and "stderr",
+    the standard error of "elbo" as a mean over images, NaN for one image. With `per_image` it also has "per_image": the
+    first three of these for each image, by name, (N,) in float64.
 
-    Returns
-    -------
-    dict
-        "elbo" = −("reconstruction" + "kl"), where "reconstruction" is the mean of −log p(x|z); and "stderr", the
-        standard error of "elbo" as a mean over images, NaN for one image.
-
-    Examples
-    --------
     >>> import numpy as np, scratchnet as sn
     >>> rng = np.random.default_rng(0)
     >>> vae = sn.VAE(sn.Dense(4, 2, rng=rng), sn.Dense(1, 4, rng=rng))
@@ -81,7 +51,7 @@ def log_likelihood(vae: Any, x: Array, k: int, rng: np.random.Generator, *, per_
     """L_k = (1/N) Σₙ log (1/k) Σᵢ p(xₙ|zᵢ) p(zᵢ) / q(zᵢ|xₙ),  i = 1 … k, a bound on log p(x) in nats per image.
 
     Each image has k samples z from its own q(z|x). At k = 1 this is the ELBO, with log q(z|x) − log p(z) at the sample
-    in place of the KL. The expectation of L_k never falls as k grows, and tends to log p(x). For "bernoulli" pixels
+    instead of the KL. The expectation of L_k never falls as k grows, and tends to log p(x). For "bernoulli", pixels
     should be black or white: with grey ones L_k is a bound on a cost, not on a likelihood.
 
     Arguments and result are those of `elbo`, with "log_likelihood" in place of the three numbers there. ε is drawn
@@ -89,8 +59,6 @@ def log_likelihood(vae: Any, x: Array, k: int, rng: np.random.Generator, *, per_
     docs/15-beta-and-importance-weighting.md, docs/13-is-my-number-good.md; Burda, Grosse & Salakhutdinov, Importance
     Weighted Autoencoders, 2015, section 3.
 
-    Examples
-    --------
     >>> import numpy as np, scratchnet as sn
     >>> rng = np.random.default_rng(0)
     >>> vae = sn.VAE(sn.Dense(4, 2, rng=rng), sn.Dense(1, 4, rng=rng))
@@ -101,7 +69,7 @@ def log_likelihood(vae: Any, x: Array, k: int, rng: np.random.Generator, *, per_
     """
     where = "log_likelihood"
     _check_arguments(where, vae, x, rng, per_image)
-    k = check_count(where, "k", k)
+    k = checks.check_count(where, "k", k)
     codes = [_encoded(where, vae, rows) for rows in _chunks(x)]
     mu, logvar = (np.concatenate(part) for part in zip(*codes, strict=True))  # (N, L) each
     log_sum = np.full(len(x), -np.inf)  # log Σᵢ wᵢ over the samples so far, (N,)
@@ -130,11 +98,11 @@ def bce_scale(train: Array, test: Array) -> dict[str, float]:
     >>> round(scale["mean_image"], 4), round(scale["floor"], 4)
     (0.6931, 0.6931)
     """
-    check_floats("bce_scale", "train", train)
+    checks.check_floats("bce_scale", "train", train)
     for name, x in {"train": train, "test": test}.items():
-        check_rows("bce_scale", name, x, train.shape[-1] if train.ndim else None, train.dtype)
-        check_batch("bce_scale", x)
-        check_pixels("bce_scale", name, x)
+        checks.check_rows("bce_scale", name, x, train.shape[-1] if train.ndim else None, train.dtype)
+        checks.check_batch("bce_scale", x)
+        checks.check_pixels("bce_scale", name, x)
     mean_image = train.mean(axis=0, dtype=np.float64).clip(1e-6, 1 - 1e-6)
     costs = [(_cross_entropy(x, mean_image), _cross_entropy(x, x.astype(np.float64))) for x in _chunks(test)]
     mean, floor = np.sum(costs, axis=0) / len(test)
@@ -150,8 +118,8 @@ def kl_per_latent(mu: Array, logvar: Array) -> Array:
     array([2., 0.])
     """
     _check_codes("kl_per_latent", mu)
-    check_same("kl_per_latent", "logvar", logvar, "mu", mu)
-    check_finite("kl_per_latent", "logvar", logvar)
+    checks.check_same("kl_per_latent", "logvar", logvar, "mu", mu)
+    checks.check_finite("kl_per_latent", "logvar", logvar)
     return kernels.kl_standard_normal(mu.T, logvar.T)[0] / len(mu)  # a row of the transpose is a latent dimension
 
 
@@ -164,26 +132,27 @@ def active_units(mu: Array, threshold: float = 0.01) -> Array:
     array([ True, False])
     """
     _check_codes("active_units", mu)
-    threshold = check_number("active_units", "threshold", threshold, 0)
+    threshold = checks.check_number("active_units", "threshold", threshold, 0)
     return mu.var(axis=0) > threshold
 
 
 def _check_arguments(where: str, vae: Any, x: Array, rng: np.random.Generator, per_image: bool) -> None:
     if lacks := [name for name in ("encode", "decoder", "likelihood") if not hasattr(vae, name)]:
-        raise TypeError(f"{where} expects a VAE, got {named(vae)}, which lacks {listed(lacks)}.")
-    check_rng(where, rng)
-    check_flag(where, "per_image", per_image)
-    check_floats(where, "x", x)
-    check_rows(where, "x", x, getattr(getattr(vae, "encoder", None), "n_in", None), getattr(vae, "dtype", x.dtype))
-    check_batch(where, x)
+        raise TypeError(f"{where} expects a VAE, got {checks.named(vae)}, which lacks {checks.listed(lacks)}.")
+    checks.check_rng(where, rng)
+    checks.check_flag(where, "per_image", per_image)
+    checks.check_floats(where, "x", x)
+    width = getattr(getattr(vae, "encoder", None), "n_in", None)
+    checks.check_rows(where, "x", x, width, getattr(vae, "dtype", x.dtype))
+    checks.check_batch(where, x)
     probabilities = getattr(vae.likelihood, "pixels_are_probabilities", False)
-    (check_pixels if probabilities else check_finite)(where, "x", x)
+    (checks.check_pixels if probabilities else checks.check_finite)(where, "x", x)
 
 
 def _check_codes(where: str, mu: Array) -> None:
-    check_points(where, "mu", mu)
-    check_batch(where, mu)
-    check_finite(where, "mu", mu)
+    checks.check_points(where, "mu", mu)
+    checks.check_batch(where, mu)
+    checks.check_finite(where, "mu", mu)
 
 
 def _encoded(where: str, vae: Any, x: Array) -> tuple[Array, Array]:
@@ -208,7 +177,7 @@ def _nll_per_image(where: str, vae: Any, z: Array, x: Array) -> Array:
 
 def _check_sound(where: str, name: str, numbers: Array, sound: Array) -> None:
     if not sound.all():
-        came = f"{describe(numbers)} for {name}"
+        came = f"{checks.describe(numbers)} for {name}"
         raise DataError(f"{where} expects numbers from the model, got {came}: look for NaN in its parameters.")
 
 
@@ -227,6 +196,5 @@ def _cross_entropy(x: Array, p: Array) -> float:
     return nats.sum().item()
 
 
-def _chunks(x: Array) -> Iterator[Array]:
-    for start in range(0, len(x), _ROWS):
-        yield x[start : start + _ROWS]
+def _chunks(x: Array) -> list[Array]:
+    return np.split(x, range(_ROWS, len(x), _ROWS))

@@ -73,7 +73,8 @@ def test_sizes_of_a_small_type_do_not_overflow_within_it(whole):
 @pytest.mark.parametrize("whole", WHOLE_TYPES)
 def test_plots_take_whole_numbers_of_any_type(whole):
     plots.image_grid(X, "title", columns=whole(2), shape=(whole(2), whole(4)))
-    plots.image_grids({"a": X[:, :4]}, "title", columns=whole(2))
+    plots.mosaic(X[:, :4], columns=whole(2))
+    plots.panels("title", ["a", "b"], columns=whole(2))
     plots.bars({"a": np.ones(1)}, "title", ticks=["a"], x_label="", y_label="", digits=whole(1))
     plots.latent_plane(lambda z: np.zeros((len(z), 4), z.dtype), "title", side=whole(20))
 
@@ -142,6 +143,7 @@ TAKE_COUNTS: dict[str, Callable[[Any], Any]] = {
     "check_gradients directions": lambda n: sn.check_gradients(sn.Tanh(), X, rng=rng(), directions=n),
     "image_grid columns": lambda n: plots.image_grid(X[:, :4], "title", columns=n),
     "image_grid shape": lambda n: plots.image_grid(X, "title", shape=(n, 1)),
+    "panels columns": lambda n: plots.panels("title", columns=n),
     "latent_plane side": lambda n: plots.latent_plane(lambda z: z, "title", side=n),
     "bars digits": lambda n: plots.bars({"a": np.ones(1)}, "", ticks=["a"], x_label="", y_label="", digits=n),
 }
@@ -238,7 +240,6 @@ TAKE_ARRAYS: dict[str, Callable[[Any], Any]] = {
     "kl's p": lambda x: sn.probability.kl(x, P),
     "kl's q": lambda x: sn.probability.kl(P, x),
     "bars": lambda x: plots.bars({"a": x}, "title", ticks=["a", "b"], x_label="", y_label=""),
-    "latent_bars": lambda x: plots.latent_bars(x, np.array([True, False]), "title"),
     "lines": lambda x: plots.lines({"a": (P, x)}, "title", x_label="", y_label=""),
 }
 
@@ -280,15 +281,7 @@ def test_a_masked_table_is_refused_too(take):
 BAD = [np.nan, np.inf, -np.inf]
 DRAW: dict[str, Callable[[float], Any]] = {
     "bars": lambda bad: plots.bars({"a": [1.0, bad]}, "title", ticks=["a", "b"], x_label="", y_label=""),
-    "latent_bars": lambda bad: plots.latent_bars([1.0, bad], np.array([True, False]), "title"),
     "latent_scatter": lambda bad: plots.latent_scatter(np.array([[1.0, bad]]), np.array([1]), "title"),
-    "latent_scatters": lambda bad: plots.latent_scatters(
-        {"a": np.array([[1.0, bad]])}, [1], "title", paths={"a": np.ones((2, 2))}
-    ),
-    "latent_scatters' path": lambda bad: plots.latent_scatters(
-        {"a": np.ones((1, 2))}, [1], "title", paths={"a": np.array([[1.0, bad]])}
-    ),
-    "latent_maps": lambda bad: plots.latent_maps(np.array([[1.0, bad]]), {"a": np.ones(1)}, "title"),
     "image_grid": lambda bad: plots.image_grid(np.array([[1.0, bad, 0.0, 0.0]]), "title"),
 }
 

@@ -266,26 +266,20 @@ TABLE: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "probability.bayes": (sn.probability.bayes, {"p_y_given_x": np.full((2, 2), 0.5), "p_x": [0.5, 0.5]}),
     "probability.binomial": (sn.probability.binomial, {"n": 2, "p": 0.5}),
     "kernels.use": (sn.kernels.use, {"engine": active}),
+    "plots.panels": (
+        plots.panels,
+        {"title": "t", "names": ["a", "b"], "width": 6.4, "height": 4.0, "columns": 2},
+    ),
+    "plots.mosaic": (plots.mosaic, {"images": X, "columns": 2, "shape": (2, 2)}),
     "plots.image_grid": (plots.image_grid, {"images": X, "title": "t", "columns": 2, "names": ["a"], "shape": (2, 2)}),
     "plots.image_rows": (plots.image_rows, {"rows": {"a": X}, "title": "t", "shape": (2, 2)}),
     "plots.image_rows, a row": (lambda row: plots.image_rows({"a": row}, "t"), {"row": X}),
-    "plots.image_grids": (plots.image_grids, {"grids": {"a": X}, "title": "t", "columns": 2}),
     "plots.history_curves": (plots.history_curves, {"history": history, "title": "t"}),
-    "plots.latent_bars": (plots.latent_bars, {"kl": X[0], "active": np.array([True] * 4), "title": "t"}),
     "plots.latent_plane": (
         plots.latent_plane,
         {"decode": lambda: vae().decode, "title": "t", "side": 2, "dtype": np.float32},
     ),
     "plots.latent_scatter": (plots.latent_scatter, {"z": Z, "labels": np.arange(3), "title": "t"}),
-    "plots.latent_scatters": (
-        plots.latent_scatters,
-        {"codes": {"a": Z}, "labels": np.arange(3), "title": "t", "paths": {"a": Z}},
-    ),
-    "plots.latent_maps": (plots.latent_maps, {"z": Z, "values": {"a": X[:, 0]}, "title": "t"}),
-    "plots.error_curves": (
-        plots.error_curves,
-        {"sizes": [1, 2], "errors": {"a": [1.0, 0.5]}, "title": "t", "unit": "u"},
-    ),
     "plots.v_curve": (plots.v_curve, {"gradients": {"a": (X[0], X[0], X[0])}, "title": "t", "step": 1e-5}),
     "plots.lines": (
         plots.lines,
@@ -295,14 +289,13 @@ TABLE: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
         plots.bars,
         {"groups": {"a": X[0]}, "title": "t", "ticks": list("abcd"), "x_label": "x", "y_label": "y", "digits": 2},
     ),
-    "plots.bar_panels": (plots.bar_panels, {"panels": [plots.Bars("n", {"a": 1.0}, "u")], "title": "t"}),
     "plots.save_figure": (
         plots.save_figure,
         {"path": lambda: Path(tempfile.mkdtemp()) / "f.png", "figure": lambda: plots.image_grid(X, "t")},
     ),
 }
 
-RECORDS = {"History", "Loss", "GradientReport", "Layer", "Bars", "Callback"}
+RECORDS = {"History", "Loss", "GradientReport", "Layer", "Callback"}
 """Public names that hold what they are given, or are there to be derived from."""
 
 

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
@@ -34,6 +33,14 @@ def test_images_that_are_not_square_are_drawn_in_their_shape():
 def test_images_of_another_shape_are_refused():
     with pytest.raises(sn.ShapeError, match="expects images of 2 × 2 pixels, got an array of shape"):
         plots.image_grid(np.ones((1, 6)), "t")
+
+
+def test_panels_have_their_names_and_fill_row_after_row():
+    figure, panels = plots.panels("a title", ["a", "b", "c"], width=7, height=2, columns=2)
+    assert [axes.get_title() for axes in panels] == ["a", "b", "c"]
+    middles = [figure.transFigure.inverted().transform(axes.bbox.corners().mean(axis=0)) for axes in panels]
+    assert [(x > 0.5, y > 0.5) for x, y in middles] == [(False, True), (True, True), (False, False)]
+    assert figure.get_size_inches() == pytest.approx([7, 2 * 2 + 0.2 + 0.2])  # two rows and a title of one line
 
 
 def test_a_grid_names_its_columns():
@@ -67,14 +74,6 @@ def test_history_curves_do_without_validation():
     assert len(figure.axes[0].lines) == 1
 
 
-def test_latent_bars_fall_and_show_idle_dimensions_in_grey():
-    figure = plots.latent_bars(np.array([0.0, 2.0]), np.array([False, True]), "t")
-    bars = figure.axes[0].patches
-    assert [bar.get_bbox().height for bar in bars if isinstance(bar, Rectangle)] == [2.0, 0.0]
-    assert bars[0].get_facecolor() != bars[1].get_facecolor()
-    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["1", "0"]
-
-
 def test_latent_scatter_draws_each_code_once():
     z = np.array([[0.0, 1.0], [2.0, 3.0]])
     points = plots.latent_scatter(z, np.array([3, 8]), "t").axes[0].collections[0]
@@ -84,29 +83,6 @@ def test_latent_scatter_draws_each_code_once():
 def test_latent_scatter_refuses_codes_that_are_not_points_of_a_plane():
     with pytest.raises(sn.ShapeError, match="expects z of shape \\(N, 2\\)"):
         plots.latent_scatter(np.zeros((3, 5)), np.zeros(3), "t")
-
-
-def test_error_curves_draw_each_method_over_the_sizes():
-    figure = plots.error_curves([1, 2, 8], {"network": [4.0, 2.0, 1.0], "PCA": [8.0, 6.0, 5.0]}, "t", unit="squares")
-    lines = [(line.get_label(), np.asarray(line.get_ydata()).tolist()) for line in figure.axes[0].lines]
-    assert lines == [("network", [4.0, 2.0, 1.0]), ("PCA", [8.0, 6.0, 5.0])]
-    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["1", "2", "8"]
-    assert figure.axes[0].get_ylabel() == "squares"
-
-
-def test_latent_maps_colour_the_same_codes_by_each_quantity():
-    z, values = np.array([[0.0, 1.0], [2.0, 3.0]]), {"Re c": np.array([5.0, 6.0]), "Im c": np.array([8.0, 7.0])}
-    figure = plots.latent_maps(z, values, "t")
-    for axes, bar, (name, value) in zip(figure.axes[:2], figure.axes[2:], values.items(), strict=True):
-        points = axes.collections[0]
-        np.testing.assert_array_equal(np.asarray(points.get_offsets()), z)
-        np.testing.assert_array_equal(np.asarray(points.get_array()), value)
-        assert bar.get_ylabel() == name
-
-
-def test_latent_maps_refuse_codes_that_are_not_points_of_a_plane():
-    with pytest.raises(sn.ShapeError, match="expects z of shape \\(N, 2\\)"):
-        plots.latent_maps(np.zeros((3, 5)), {"c": np.zeros(3)}, "t")
 
 
 def test_the_latent_plane_is_decoded_at_equal_shares_of_the_prior():
@@ -203,48 +179,3 @@ def test_a_v_curve_of_what_is_not_analytic_has_no_complex_step():
 
     report = sn.check_gradients(modulus, np.array([1.0, -2.0]), rng=np.random.default_rng(0))
     assert names_in_legend(report.plot()) == ["dx"]
-
-
-def test_bars_stand_in_their_panels_from_the_top_with_their_limits():
-    panels = [
-        plots.Bars("a", {"one": 1.0, "two": 4.0}, "s"),
-        plots.Bars("b", {"x": 2.0}, "GFLOP/s", limits={"all": 3.0}),
-    ]
-    first, second = plots.bar_panels(panels, "t").axes
-    assert [bar.get_bbox().width for bar in first.patches if isinstance(bar, Rectangle)] == [1.0, 4.0]
-    assert first.yaxis_inverted()
-    assert [label.get_text() for label in first.get_yticklabels()] == ["one", "two"]
-    assert list(np.asarray(second.lines[0].get_xdata())) == [3.0, 3.0]
-    assert (first.get_xlabel(), second.get_xlabel()) == ("s", "GFLOP/s")
-
-
-def test_bars_that_are_not_marked_are_grey_where_some_are():
-    panel = plots.Bars("a", {"ours": 1.0, "theirs": 4.0}, "s", marked=["ours"])
-    ours, theirs = plots.bar_panels([panel], "t").axes[0].patches
-    assert theirs.get_facecolor() == to_rgba(plots.SOFT) != ours.get_facecolor()
-
-
-def test_bars_on_a_logarithmic_axis():
-    assert plots.bar_panels([plots.Bars("a", {"x": 2.0}, "s", logarithmic=True)], "t").axes[0].get_xscale() == "log"
-
-
-def test_latent_scatters_draw_each_space_in_its_panel_with_its_path():
-    codes = {name: np.arange(6.0).reshape(3, 2) + i for i, name in enumerate("abc")}
-    paths = {name: z[:2] for name, z in codes.items()}
-    figure = plots.latent_scatters(codes, np.array([3, 8, 0]), "t", paths=paths)
-    for axes, (name, z) in zip(figure.axes, codes.items(), strict=False):
-        assert axes.get_title() == name
-        np.testing.assert_array_equal(np.asarray(axes.collections[0].get_offsets()), z)
-        np.testing.assert_array_equal(np.asarray(axes.lines[0].get_xydata()), z[:2])
-    assert not figure.axes[3].axison  # two in a row: the fourth panel is empty
-
-
-def test_latent_scatters_refuse_codes_that_are_not_points_of_a_plane():
-    with pytest.raises(sn.ShapeError, match="expects the codes of a of shape \\(N, 2\\)"):
-        plots.latent_scatters({"a": np.zeros((3, 5))}, np.zeros(3), "t", paths={"a": np.zeros((2, 2))})
-
-
-def test_image_grids_hold_each_grid_in_its_panel():
-    figure = plots.image_grids({"ink": np.repeat(BLACK, 4, axis=0), "paper": WHITE}, "t", columns=2)
-    assert [axes.get_title() for axes in figure.axes] == ["ink", "paper"]
-    assert [np.asarray(axes.images[0].get_array()).sum() for axes in figure.axes] == [16, 0]

@@ -6,15 +6,15 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from lib.common import Number
+from lib.figures import Bars
 from lib.peers import BEST
 from lib.workers import ONE_THREAD, Worker, in_turn, times_as_fast
-from scratchnet import plots
 from scratchnet.kernels import formulas
 
 CLOSE = 2e-5  # of the largest number: what float32 may round away
 
 
-def compare_kernels(folder: Path, rounds: int, quick: bool, results: dict[str, Number]) -> list[plots.Bars]:
+def compare_kernels(folder: Path, rounds: int, quick: bool, results: dict[str, Number]) -> list[Bars]:
     """Each kernel against its twin; products on all threads and, if not quick, on one, under the machine's limit."""
     environments = {"all threads": {}} if quick else {"1 thread": ONE_THREAD, "all threads": {}}
     print(
@@ -62,6 +62,6 @@ def compare_kernels(folder: Path, rounds: int, quick: bool, results: dict[str, N
         results[name] = Number(limit, "GFLOP/s")
     marked = [name for name in products if "compiled" in name]
     return [
-        plots.Bars("Compiled kernels against NumPy's", speedups, "× as fast", limits={"NumPy": 1}, logarithmic=True),
-        plots.Bars("Matrix products", products, "GFLOP/s, median", limits=limits, marked=marked),
+        Bars("Compiled kernels against NumPy's", speedups, "× as fast", limits={"NumPy": 1}, logarithmic=True),
+        Bars("Matrix products", products, "GFLOP/s, median", limits=limits, marked=marked),
     ]

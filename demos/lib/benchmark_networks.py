@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 
 from lib.common import Number
+from lib.figures import Bars
 from lib.image_peers import ENGINES, NETWORKS
 from lib.peers import BEST
 from lib.workers import Worker, in_turn, times_as_fast
-from scratchnet import plots
 
 CLOSE = 2e-5  # of the loss, or of the gradient's length: what float32 may round away
 
 
-def compare_networks(folder: Path, rounds: int, quick: bool, results: dict[str, Number]) -> list[plots.Bars]:
+def compare_networks(folder: Path, rounds: int, quick: bool, results: dict[str, Number]) -> list[Bars]:
     """Each network in both engines, first whether they agree, then in turn; none if one of the engines is missing."""
     if missing := [package for package in ENGINES.values() if importlib.util.find_spec(package) is None]:
         print(f"\nThe convolutional networks take no part: {' and '.join(missing)} not installed")
@@ -43,7 +43,7 @@ def compare_networks(folder: Path, rounds: int, quick: bool, results: dict[str, 
         for name, milliseconds in each.items():
             results[f"step of {network}, {name}"] = Number(milliseconds / 1e3, "s", digits=5)
         results[f"{network}, scratchnet against PyTorch"] = Number(times[network], "× as fast")
-    return [plots.Bars("A step of convolutional networks", times, "× as fast as PyTorch", limits={"PyTorch": 1})]
+    return [Bars("A step of convolutional networks", times, "× as fast as PyTorch", limits={"PyTorch": 1})]
 
 
 def verify(network: str, what: str, error: float) -> None:

@@ -102,7 +102,7 @@ def measure_circle(models: dict[float, sn.Autoencoder], rng: np.random.Generator
 def draw_circle(models: dict[float, sn.Autoencoder]) -> Figure:
     """Left the network's steps in the plane, right their length against the exact one."""
     title = "A denoiser finds the exact answer where noise takes it, and guesses where noise never does"
-    figure, (plane, course) = plots._figure(title, 9, 4.2, panels=("", ""))
+    figure, (plane, course) = plots.panels(title, ("", ""), width=9, height=4.2)
     tau = TAUS[1]
     axis = np.linspace(-1.6, 1.6, 10)
     seen = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)

@@ -397,7 +397,9 @@ def rewritten(page: str, found: dict[str, Any]) -> str:
 
 def draw(found: dict[str, Any]) -> None:
     """fast_matmul.png."""
-    from scratchnet import plots  # here, so that who asks for the limit does not wait for matplotlib
+    sys.path.insert(0, str(HERE.parent.parent / "demos"))
+    from lib.figures import Bars, bar_panels  # here, so that measuring a limit does not wait for matplotlib
+    from scratchnet.plots import save_figure
 
     one, every = found["limit"].values()
     rungs, blas = found["rungs"], found["BLAS"]
@@ -410,11 +412,11 @@ def draw(found: dict[str, Any]) -> None:
     title += "the large steps are compiling, running along rows, and keeping sums in registers"
     chains = {f"{count}": rate for count, rate in found["chains"].items()}
     panels = [
-        plots.Bars(f"The rungs, {SIDE}³", bars, "GFLOP/s", limits=limits, logarithmic=True),
-        plots.Bars("Sums in flight", chains, "GFLOP/s", limits={"limit": one}),
-        plots.Bars("Rows × vectors of a tile", found["tile, panel of 64 KiB"], "GFLOP/s", limits={"limit": one}),
+        Bars(f"The rungs, {SIDE}³", bars, "GFLOP/s", limits=limits, logarithmic=True),
+        Bars("Sums in flight", chains, "GFLOP/s", limits={"limit": one}),
+        Bars("Rows × vectors of a tile", found["tile, panel of 64 KiB"], "GFLOP/s", limits={"limit": one}),
     ]
-    plots.save_figure(HERE / "fast_matmul.png", plots.bar_panels(panels, title))
+    save_figure(HERE / "fast_matmul.png", bar_panels(panels, title))
 
 
 def main() -> None:
