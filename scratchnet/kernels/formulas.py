@@ -200,5 +200,4 @@ def _magnitude(x):
 
 
 def _sum_per_example(x):
-    """Σ over every axis but the first, (N, …) → (N,), added up in double precision."""
-    return x.sum(axis=tuple(range(1, x.ndim)), dtype=np.result_type(x, np.float64))
+    return x.sum(axis=tuple(range(1, x.ndim)), dtype=np.result_type(x, np.float64))  # (N, …) → (N,)

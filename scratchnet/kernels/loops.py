@@ -39,11 +39,8 @@ def rows(x: Array) -> Array:
     return x if x.ndim == 2 else x.reshape(math.prod(x.shape[:1]), math.prod(x.shape[1:]))
 
 
-def _integers(x: Array) -> Array:
-    return np.ascontiguousarray(x, np.int64)
-
-
-_READY = {"v": vector, "m": rows, "d": vector, "i": _integers, "s": float}
+_READY: dict[str, Callable[[Any], Any]] = {"v": vector, "m": rows, "d": vector, "s": float}
+_READY["i"] = functools.partial(np.ascontiguousarray, dtype=np.int64)
 """How an argument is prepared for a loop, by its letter in the `kinds` of threads.Kernel."""
 
 
@@ -59,7 +56,8 @@ def loop(kinds: str, nanoseconds: float, **options: Any) -> Callable[[Callable[.
     measured = max(i for i, kind in enumerate(kinds) if kind != "s") if written else 0
 
     def decorate(function: Callable[..., None]) -> Callable[..., Any]:
-        run, formula = Kernel(function, kinds, **options), getattr(formulas, function.__name__)
+        run = Kernel(function, kinds, **options)
+        formula: Any = getattr(formulas, function.__name__, None)
 
         def call(*given):
             for i in written:
@@ -77,8 +75,6 @@ def loop(kinds: str, nanoseconds: float, **options: Any) -> Callable[[Callable[.
 
 
 # ---- matrix products: docs/16-fast-matmul.md
-
-
 @njit(error_model="numpy", fastmath=_SUMS)
 def _add_dots(A, B, C):
     """C += A Bᵀ, for A (M, K) and B (N, K) with contiguous rows: sixteen dot products at a time.
@@ -175,7 +171,7 @@ def _summed(y, target, value, dy, first, last):  # pragma: no cover  (runs as ma
         of_y, of_target, of_dy = y[n], target[n], dy[n]
         for i in range(terms.size):
             terms[i], of_dy[i] = formula(of_y[i], of_target[i])
-        total = 0.0  # in a loop of its own: a vector holds half as many doubles
+        total = 0.0  # in a loop without writes: how it is vectorized must not depend on where the arrays lie
         for i in range(terms.size):
             total += terms[i]
         value[n] = total
@@ -234,8 +230,6 @@ def tanh_backward(dy, y):
 
 
 # ---- losses: the term of one number of y, and its derivative
-
-
 @elementwise("mmDM", 0.2)
 def squared_error(y, target):
     difference = y - target
@@ -245,10 +239,8 @@ def squared_error(y, target):
 @elementwise("mmDM", 1)
 def bce(p, target):
     one = type(p)(1)
-    return (
-        -target * elementary.log(p) - (one - target) * elementary.log1m(p),
-        (p - target) / (p * (one - p)),
-    )
+    nll = -target * elementary.log(p) - (one - target) * elementary.log1m(p)
+    return nll, (p - target) / (p * (one - p))
 
 
 @elementwise("mmDM", 1)
@@ -292,20 +284,15 @@ def divide(x, divisor, first, last):
 
 
 # ---- Gaussians: docs/12-vae-gradients.md
+@elementwise("mmDM", 1)
+def _kl(mu, logvar):
+    half, variance_less_one = type(mu)(0.5), elementary.expm1(logvar)
+    return half * (mu * mu + variance_less_one - logvar), half * variance_less_one
 
 
-@loop("mmDMM", 1, fastmath=_SUMS)
-def kl_standard_normal(mu, logvar, value, dmu, dlogvar, first, last):
-    half = mu.dtype.type(0.5)
-    for n in range(first, last):
-        total = 0.0
-        of_mu, of_logvar, of_dmu, of_dlogvar = mu[n], logvar[n], dmu[n], dlogvar[n]
-        for i in range(of_mu.size):
-            variance_less_one = elementary.expm1(of_logvar[i])
-            total += of_mu[i] * of_mu[i] + variance_less_one - of_logvar[i]
-            of_dmu[i] = of_mu[i]
-            of_dlogvar[i] = half * variance_less_one
-        value[n] = total / 2
+def kl_standard_normal(mu, logvar):
+    value, dlogvar = _kl(mu, logvar)
+    return value, mu.copy(), dlogvar
 
 
 @elementwise("vvvVV", 0.5)
@@ -320,8 +307,6 @@ def sample_gaussian_backward(dz, sigma, eps):
 
 
 # ---- optimizers: docs/05-optimizers.md
-
-
 @kernel("vI", fastmath=_SUMS)
 def _look_for_bad(x, bad, first, last):
     zero = x.dtype.type(0)
@@ -370,8 +355,6 @@ def adam_step(theta, dtheta, m, v, t, learning_rate, beta1, beta2, epsilon, weig
 
 
 # ---- data
-
-
 @kernel("miMI")
 def _gather(x, chosen, y, outside, first, last):
     for n in range(first, last):
@@ -395,8 +378,6 @@ def gather(x, rows):
 # ---- images: docs/06-convolution.md
 #      A convolution is a product with the patches of an image x̃, which is padded; its adjoint adds patches up; the
 #      gradient of the weights is a product with patches again. Number k of patch r lies at x̃[at[r] + looks[k]].
-
-
 def _padded(x, padding):
     """x̃: the images with `padding` zeros above and below, and left and right."""
     (N, C, H, B), (top, left) = x.shape, padding
