@@ -48,11 +48,12 @@ def pack(panel, B, k, steps, j, across):
             b = address(B) + (k + r) * b_k + (j + v) * b_j
             to = address(panel) + (r * across + v) * size
             copy_square(panel, Grid(b, b_k if b_j == size else b_j, 0), Grid(to, across * size, 0), b_j != size)
-    for r in range(steps):
+    for r in range(deep if whole == across else 0, steps):
         row = B[k + r, j : j + columns]
         for i in range(whole if r < deep else 0, columns):
             panel[r * across + i] = row[i]
-        panel[r * across + columns : (r + 1) * across] = 0
+        for i in range(columns, across):
+            panel[r * across + i] = 0
 
 
 @kernel("aaaAn")

@@ -164,13 +164,11 @@ def tile(sizes) -> Any:
                 rows = [of_a.row(r) for r in range(R)]
 
                 def add(k, sums):
-                    row, after = of_b.row(k), []
-                    vectors = [load(builder, of_b.column(row, v), vector, size) for v in range(V)]
-                    for r in range(R):
-                        number = load(builder, of_a.column(rows[r], k), vector.element, size)
-                        number = spread(builder, vector, number)
-                        after += [multiply_add(builder, number, vectors[v], sums[r * V + v]) for v in range(V)]
-                    return after
+                    of_k = of_b.row(k)
+                    vectors = [load(builder, of_b.column(of_k, v), vector, size) for v in range(V)]
+                    numbers = [load(builder, of_a.column(row, k), vector.element, size) for row in rows]
+                    spreads = [spread(builder, vector, number) for number in numbers]
+                    return [multiply_add(builder, spreads[r], vectors[v], sums[r * V + v]) for r, v in cells]
 
                 def add_two(pair, sums):
                     k = builder.mul(pair, constant(2))
