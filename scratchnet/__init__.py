@@ -7,6 +7,7 @@ parameters, optim, model, vae; then training.fit and kernels.formulas. The chapt
 """
 
 import importlib
+from typing import TYPE_CHECKING
 
 from scratchnet import callbacks, corruption, data, kernels, probability, schedules
 from scratchnet.core.activations import ReLU, Sigmoid, Tanh
@@ -33,6 +34,9 @@ from scratchnet.training.callback import Callback
 from scratchnet.training.fit import fit
 from scratchnet.training.run import History
 from scratchnet.training.storage import load, save
+
+if TYPE_CHECKING:
+    from scratchnet import testing
 
 __version__ = "0.1.0"
 
