@@ -303,7 +303,7 @@ def _mismatch(here: dict[str, Evidence], elsewhere: dict[str, Evidence], rng: np
         unit = np.zeros(e.x.shape)
         unit[index] = 1
         claimed, measured, digits = float(e.gradient[index]), e.slope(unit, steadiest=True).value, 6
-        if e.agrees(e.claimed):
+        if not e.wrong.any():
             digits, rest = 12, "The first six digits agree: a constant may be cut short"
         at = f"at {list(index)} " if index else ""
         told = f"{at}backward gives {claimed:.{digits}g}, but the slope is {measured:.{digits}g}; "

@@ -110,6 +110,19 @@ class Subject:
             f"check_gradients expects {self.name} to return (y, backward), (value, dy) or a Loss, got {came}."
         )
 
+    def with_another_row(self, point: Point) -> tuple["Subject", Point]:
+        """f with its first example twice in each input that holds the batch, and the point for it."""
+
+        def longer(x: Any) -> Any:
+            has_rows = isinstance(x, np.ndarray) and x.ndim and len(x) == self.batch_size
+            return np.concatenate([x, x[:1]]) if has_rows else x
+
+        more = copy.copy(self)
+        more.inputs, more._y_shape = {name: longer(x) for name, x in self.inputs.items()}, None
+        if self._in_complex is not None:
+            more._in_complex, _ = self._in_complex.with_another_row(point)
+        return more, point | {name: longer(point[name]) for name in self.inputs if name in point}
+
     def y(self, point: Point) -> Array:
         """The outputs at a point."""
         return self.run(point).y
