@@ -280,9 +280,10 @@ class Evidence:
         error, own = np.abs(claimed - self.measured), np.fmax(np.abs(claimed), np.abs(self.measured)) + UNDERFLOW
         excess = np.where(self.lost, 0, np.abs(claimed - central) / (tolerance * own + doubt))
         if self.exact is not None:
-            excess = np.maximum(excess, self.exact_errors / EXACT)
+            excess = np.maximum(excess, self.exact_errors / (EXACT + 10 * self.scene.relative_noise))
         self.excess = np.where(np.isfinite(claimed), excess, np.inf)
-        self.unmeasured = ~self.lost & (self.excess <= 1) & (error > 1e-2 * own)
+        hidden = (doubt > own) & (claimed != 0) & (self.exact is None)
+        self.unmeasured = ~self.lost & (self.excess <= 1) & ((error > 1e-2 * own) | hidden)
         self.wrong = ~self.lost & ~(error <= 1e-6 * own) & (self.excess > 1)
         is_zero = np.abs(claimed) <= 1e-6 * np.abs(claimed).max(initial=0)
         self.where = "" if np.all(self.wrong | self.lost | is_zero) else ", where it is wrong"

@@ -177,7 +177,7 @@ def _own_copy(f: Any, parameters: Parameters | None, dtype: type) -> tuple[Any, 
                 f"layers with dtype=np.{np.dtype(dtype)}."
             )
         return None, f, parameters.slots
-    owner = getattr(f, "__self__", f)
+    owner: Any = getattr(f, "__self__", f)
     if not isinstance(owner, Layer) and not isinstance(getattr(owner, "parameters", None), Parameters):
         return None, f, []
     owner = copy.deepcopy(owner)
