@@ -381,11 +381,11 @@ AFFINE = {
     "it is half what it should be": (with_weight_gradient(lambda x, y, dy: x.T @ dy / 2), "W"),
     "it is 0.3 times what it should be": (with_weight_gradient(lambda x, y, dy: 0.3 * x.T @ dy), "W"),
     "it is N = 5 times too small, so it is divided by the batch once too often": (
-        with_weight_gradient(lambda x, y, dy: x.T @ dy / 5),
+        with_weight_gradient(lambda x, y, dy: x.T @ dy / len(dy)),
         "W",
     ),
     "it is N = 5 times too large, so the 1/N of the mean over the batch": (
-        with_weight_gradient(lambda x, y, dy: 5 * x.T @ dy),
+        with_weight_gradient(lambda x, y, dy: len(dy) * x.T @ dy),
         "W",
     ),
     "dW is transposed": (with_weight_gradient(lambda x, y, dy: dy.T @ x), "W"),
@@ -513,11 +513,23 @@ def test_a_layer_with_an_input_that_is_always_zero_is_still_explained():
     assert "the sign is flipped" in refusal(Affine(3, 2, backward), x).cause
 
 
-def test_a_batch_of_two_leaves_the_factor_in_doubt():
-    def loss(y, target):
+def test_a_batch_of_two_leaves_no_doubt_whether_the_factor_is_2_or_N():
+    def without_two(y, target):
         return ((y - target) ** 2).sum() / len(y), (y - target) / len(y)
 
-    assert "check a batch of another size" in str(refusal(loss, normal(2, 3), normal(2, 3, seed=1)))
+    def divided_twice(y, target):
+        return ((y - target) ** 2).sum() / len(y), 2 * (y - target) / len(y) ** 2
+
+    y, target = normal(2, 3), normal(2, 3, seed=1)
+    assert "it is half what it should be" in str(refusal(without_two, y, target))
+    assert "it is N = 2 times too small" in str(refusal(divided_twice, y, target))
+
+
+def test_a_factor_that_happens_to_be_N_is_not_laid_at_the_batch():
+    def cube(x):
+        return x**5 / 5, lambda dy: 5 * x**4 * dy
+
+    assert "it is 5 times what it should be, so a constant factor is wrong" in str(refusal(cube, normal(5, 3)))
 
 
 def test_a_mistake_is_named_at_a_point_that_cannot_be_moved_far():

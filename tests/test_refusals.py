@@ -1484,9 +1484,9 @@ ARGUMENTS = [
         id="check_gradients: a function without a way back",
     ),
     pytest.param(
-        lambda: sn.check_gradients(zip, X, rng=rng()),
+        lambda: sn.check_gradients(iter, X, rng=rng()),
         TypeError,
-        r"check_gradients expects zip to return \(y, backward\), .* got zip",
+        r"check_gradients expects iter to return \(y, backward\), .* got iterator",
         id="check_gradients: a function that does not tell its arguments",
     ),
     pytest.param(

@@ -33,8 +33,9 @@ class Trial(NamedTuple):
 
 def likeliest(here: Evidence, elsewhere: Evidence) -> str:
     """The first mistake that explains the gradient at both points; "" if none does."""
-    only_digits_are_wrong = here.agrees(here.claimed)
-    for trials in (of_precision,) if only_digits_are_wrong else TRIALS:
+    if here.gradient.shape == here.x.shape and not np.isfinite(here.gradient).all():
+        return ""
+    for trials in TRIALS if here.wrong.any() else (of_precision,):
         for sentence in _explanations(here, trials):
             if sentence in _explanations(elsewhere, trials):
                 return sentence
@@ -42,7 +43,8 @@ def likeliest(here: Evidence, elsewhere: Evidence) -> str:
 
 
 def _explanations(e: Evidence, trials: Callable[[Evidence], Iterator[Trial]]) -> list[str]:
-    found, near = [], 1e-12 * np.abs(e.claimed).max(initial=0)
+    found = []
+    near = 1e-7 * np.abs(e.claimed) + 1e-9 * np.abs(e.claimed).max(initial=0) + (e.exact is None) * e.slopes["doubt"]
     with np.errstate(all="ignore"), contextlib.suppress(ValueError, ArithmeticError):  # f is not defined everywhere
         for _, sentence, undone, mistaken in trials(e):
             is_claimed = mistaken is None or np.all(np.abs(mistaken - e.claimed) <= near)
@@ -51,10 +53,16 @@ def _explanations(e: Evidence, trials: Callable[[Evidence], Iterator[Trial]]) ->
     return found
 
 
+def _times(a: Array, b: Array) -> float:
+    """How many times a is b."""
+    return (np.vdot(a, b) / np.vdot(b, b)).item()
+
+
 def of_precision(e: Evidence) -> Iterator[Trial]:
     """A detour through float32."""
-    told = f"{e.dx} is right to the digits of float32: something in the backward pass is in single precision"
-    yield Trial("single_precision", told, e.claimed, e.along(e.gradient.astype(np.float32)))
+    if np.allclose(e.gradient, e.gradient.astype(np.float32), rtol=1e-12, atol=0):
+        told = f"{e.dx} is right to the digits of float32: something in the backward pass is in single precision"
+        yield Trial("single_precision", told, e.claimed)
 
 
 def of_the_gradient(e: Evidence) -> Iterator[Trial]:
@@ -65,8 +73,16 @@ def of_the_gradient(e: Evidence) -> Iterator[Trial]:
     for other in e.scene.evidence.values():
         if other is not e and other.agrees(other.along(g)):
             yield Trial("swapped", f"{dx} and {other.dx} are swapped", e.along(other.gradient))
+            told = f"{dx} is what {other.dx} should be: it is the gradient of the other input"
+            yield Trial("swapped", told, None, e.along(g))
+    extra = g.ndim - e.x.ndim
+    axes = tuple(i for i in range(g.ndim) if i < extra or e.x.shape[i - extra] == 1 < g.shape[i])
     told = f"{dx} is not summed over the batch: its sum over axis 0 is the derivative"
-    yield Trial("not_summed", told, e.along(g.sum(axis=tuple(range(g.ndim - e.x.ndim)))))
+    if axes != (0,):
+        told = f"{dx} is not summed over axes {axes}, along which {e.name} is broadcast: its sum is the derivative"
+    total = g.sum(axis=axes)
+    if axes and total.size == e.x.size:
+        yield Trial("not_summed", told, e.along(total.reshape(e.x.shape)))
     if not e.scene.outcome.is_loss and e.name not in subject.inputs and e.y.ndim and len(e.y) > 1:
         shares = e.slopes_of(lambda point: (e.dy * subject.y(point)).reshape(len(e.y), -1).sum(axis=1))  # (K, N)
         for n, which in ((0, "first"), (-1, "last")):
@@ -79,39 +95,65 @@ def of_the_gradient(e: Evidence) -> Iterator[Trial]:
 
 
 def of_a_product(e: Evidence) -> Iterator[Trial]:
-    """Mistakes in the gradients of y = x W."""
+    """Mistakes in the gradients of y = x W, and of other products with a Jacobian."""
     dx, dy, y = e.dx, e.dy, e.y
     for name, W in e.scene.point.items():
-        if W.ndim == dy.ndim == 2 and W.shape[1] == dy.shape[1]:
+        if W.ndim == dy.ndim == 2 and W.shape[1] == dy.shape[1] and e.x.shape == (len(dy), len(W)):
             right, wrong = e.along(dy @ W.T), e.along(dy @ W.reshape(W.shape[::-1]))
             told = f"{name} is reshaped in {dx} = dy {name}ᵀ, where it should be transposed"
             if W.shape[0] == W.shape[1]:  # a reshape does not change W
                 told = f"{dx} is dy {name}, where dy {name}ᵀ is meant"
-            yield Trial("weights_not_transposed", told, right, wrong)
+            unit = _times(e.measured, right)
+            yield Trial("weights_not_transposed", told, unit * right, unit * wrong)
     for name, x in e.scene.point.items():
         if x.ndim == y.ndim == 2 and len(x) == len(y):
             told = f"{dx} is yᵀ dy, where {name}ᵀ dy is meant: taken from the output, not from the input"
-            yield Trial("from_the_output", told, e.along(x.T @ dy), e.along(y.T @ dy))
+            right = e.along(x.T @ dy)
+            yield Trial("from_the_output", told, _times(e.measured, right) * right, e.along(y.T @ dy))
+    if e.random or e.scene.outcome.is_loss or len(e.claimed) * y.size > 1e5:
+        return
+    J, dy = e.slopes_of_y().reshape(len(e.claimed), -1), np.ravel(dy)  # (K, K'): ∂y / ∂x
+    copies = np.abs(J) > 0.5 * np.abs(J).max()
+    is_copy = np.all(copies.sum(axis=0) == 1) and np.allclose(np.ravel(y), J.T @ np.ravel(e.x))
+    if is_copy and np.allclose(J[copies], J.max()) and np.any(copies.sum(axis=1) > 1):
+        last = J.shape[1] - 1 - np.argmax(copies[:, ::-1], axis=1)
+        told = f"an index that is repeated counts once: write np.add.at({dx}, i, dy) in place of {dx}[i] += dy"
+        yield Trial("repeated_index", told, J @ dy, np.where(copies.any(axis=1), dy[last] * J.max(), 0))
+    if e.x.shape == y.shape:
+        told = f"{dx} is dy J, where dy Jᵀ is meant, with the Jacobian J of y, as if W stands in the place of Wᵀ"
+        yield Trial("weights_not_transposed", told, J @ dy, J.T @ dy)
+        told = f"{dx} has the diagonal of the Jacobian alone: as in a softmax, each number moves other outputs too"
+        yield Trial("diagonal_alone", told, J @ dy, np.diag(J) * dy)
 
 
 def of_scale(e: Evidence) -> Iterator[Trial]:
     """A constant factor, everywhere or wherever the gradient is wrong."""
-    claimed, measured = e.claimed[e.wrong], e.measured[e.wrong]
-    factor, N = (claimed @ measured / (measured @ measured)).item(), e.scene.subject.batch_size
-    doubt = "; but N is 2, and it may be any factor of 2: check a batch of another size" if N == 2 else ""
+    factor, size, N = _factor(e), 0.0, e.scene.subject.batch_size
     known = {
         1: "the sign is flipped",
         2: "it is twice what it should be, so a factor of 2, as from a square, is wrong",
         0.5: "it is half what it should be, so a factor of 2, as from a square, is wrong",
     }
-    if N > 1:
-        known[N] = f"it is N = {N} times too large, so the 1/N of the mean over the batch is left out{doubt}"
-        known[1 / N] = f"it is N = {N} times too small, so it is divided by the batch once too often{doubt}"
-    size = next((size for size in known if np.isclose(abs(factor), size, rtol=1e-5)), abs(factor))
+    by_batch = {
+        N: f"it is N = {N} times too large, so the 1/N of the mean over the batch is left out",
+        e.x.size / e.y.size: f"it is the average over {e.y.size // e.x.size} outputs, where their sum is meant",
+        1 / N: f"it is N = {N} times too small, so it is divided by the batch once too often",
+    }
+    for one, told in by_batch.items():
+        if N > 1 and np.isclose(abs(factor), one, rtol=1e-5):
+            with contextlib.suppress(Exception):  # f may take no other batch
+                more = e.with_another_row()
+                if np.isclose(abs(_factor(more)), one * (N / (N + 1) if one < 1 else (N + 1) / N), rtol=1e-4):
+                    known, size = {one: told}, one
+    size = size or next((size for size in known if np.isclose(abs(factor), size, rtol=1e-5)), abs(factor))
     told = known.get(size, f"it is {size:.6g} times what it should be, so a constant factor is wrong")
     sign = ", and the sign is flipped" if factor < 0 and size != 1 else ""
     told = f"{e.dx} differs by one factor{e.where}: {told}{sign}"
     yield Trial("constant_factor", told, np.where(e.wrong, e.claimed / factor, e.claimed))
+
+
+def _factor(e: Evidence) -> float:
+    return _times(e.claimed[e.wrong], e.measured[e.wrong])
 
 
 def of_a_loss(e: Evidence) -> Iterator[Trial]:
@@ -131,6 +173,10 @@ def of_a_loss(e: Evidence) -> Iterator[Trial]:
             told = "the path through the noise is missing: "
             told += "log σ² moves z = μ + σ ⊙ ε too, and gets ½ dz ⊙ σ ⊙ ε from there"
             yield Trial("path_through_the_noise", told, e.claimed + e.measured - e.slopes_of(loss_with_that_step))
+    if not names and e.scene.outcome.is_loss and len(e.claimed) > 1 and not e.random:
+        c = np.mean(e.claimed - e.measured)
+        told = f"{e.dx} is {abs(c):.5g} too {'large' if c > 0 else 'small'} everywhere: a constant term, such as a 1, "
+        yield Trial("constant_term", f"{told}is left out or added", e.claimed - c)
     if not names:
         return
     of_terms = e.slopes_of(lambda point: subject.y(point)[1:])  # (K, T)
@@ -146,42 +192,117 @@ def of_a_loss(e: Evidence) -> Iterator[Trial]:
         yield Trial("terms", f"{told}{e.where}; the rest is right", undone)
 
 
-SLOPES: dict[str, Callable[[Array], Array]] = {
-    "sigmoid": lambda y: y * (1 - y),
-    "tanh": lambda y: 1 - y**2,
-    "ReLU": lambda y: (y > 0).astype(float),
-    "exponential": lambda y: y,
+class Activation(NamedTuple):
+    """y = f(x), x = inverse(y), and the derivative from y."""
+
+    f: Callable[[Array], Array]
+    inverse: Callable[[Array], Array]
+    slope: Callable[[Array], Array]
+
+
+ACTIVATIONS = {
+    "sigmoid": Activation(lambda x: 1 / (1 + np.exp(-x)), lambda y: np.log(y / (1 - y)), lambda y: y * (1 - y)),
+    "tanh": Activation(np.tanh, np.arctanh, lambda y: 1 - y**2),
+    "ReLU": Activation(
+        lambda x: np.maximum(x, 0), lambda y: np.where(np.any(y == 0), y, np.nan), lambda y: (y > 0).astype(float)
+    ),
+    "exponential": Activation(np.exp, np.log, lambda y: y),
 }
-"""The derivatives of activations, from their outputs."""
 
 
 def of_each_element(e: Evidence) -> Iterator[Trial]:
     """Mistakes in an activation."""
-    name, x, y, dy = e.name, e.x, e.y, e.dy
+    name, x, y, dy, units = e.name, e.x, e.y, e.dy, {}
     if x.shape == y.shape:
-        for function, slope in SLOPES.items():
+        for function, (f, _, slope) in ACTIVATIONS.items():
+            unit = _times(y, f(x))
+            if not np.allclose(y, unit * f(x), rtol=1e-9, atol=0):
+                continue
+            units[function], right = unit, e.along(unit * dy * slope(f(x)))
             told = f"the derivative of the {function} is written for its output y, but is taken at its input {name}"
-            yield Trial("slope_taken_at_x", told, e.along(dy * slope(y)), e.along(dy * slope(x)))
-        right = e.along(dy * (x > 0))
-        told = f"the mask is taken from dy: it should say where {name} > 0"
-        yield Trial("wrong_mask", told, right, e.along(dy * (dy > 0)))
-        told = f"the mask is inverted: dy should pass where {name} > 0"
-        yield Trial("wrong_mask", told, right, e.along(dy * (x <= 0)))
-    for right, slope in SLOPES.items():
+            yield Trial("slope_taken_elsewhere", told, right, e.along(unit * dy * slope(x)))
+            told = f"the derivative of the {function} is taken at its output y, but is meant at its input {name}"
+            yield Trial("slope_taken_elsewhere", told, right, e.along(unit * dy * slope(f(y / unit))))
+            if function == "ReLU":
+                told = f"the mask is taken from dy: it should say where {name} > 0"
+                yield Trial("wrong_mask", told, right, e.along(unit * dy * (dy > 0)))
+                told = f"the mask is inverted: dy should pass where {name} > 0"
+                yield Trial("wrong_mask", told, right, e.along(unit * dy * (x <= 0)))
+        above, below = (_times(y[side], x[side]) for side in (x > 0, x < 0))
+        if np.allclose(y, x * np.where(x > 0, above, below), rtol=1e-9, atol=0) and below != 0:
+            told = f"the slope {below / above:.6g} where {name} < 0 is left out"
+            yield Trial("leak", told, e.along(dy * np.where(x > 0, above, below)), e.along(dy * above * (x > 0)))
+    way = np.random.default_rng(0).standard_normal(x.shape)
+    ys = [e.line(e.scene.subject.y, way)(t) for t in (0, 1e-3, -1e-3)]
+    for right, (_, inverse, slope) in ACTIVATIONS.items():
+        before, after_one, after_other = map(inverse, ys)
+        if right not in units and not np.allclose(after_one + after_other, 2 * before, rtol=1e-9):
+            continue  # neither y = unit f(x) nor y = f(x W + b)
+        u = y / units.get(right, 1)
         missing = f"the derivative of the {right} is missing in the backward pass"
-        yield Trial("activation", missing, e.claims(dy * slope(y)))
-        yield Trial("activation", f"the derivative of the {right} is applied twice", e.claims(dy / slope(y)))
-        for used in SLOPES:
+        yield Trial("activation", missing, e.claims(dy * slope(u)))
+        yield Trial("activation", f"the derivative of the {right} is applied twice", e.claims(dy / slope(u)))
+        for used, other in ACTIVATIONS.items():
+            told = f"{missing}: that of the {used} stands in its place"
             if used != right:
-                told = f"{missing}: that of the {used} stands in its place"
-                yield Trial("activation", told, e.claims(dy * slope(y) / SLOPES[used](y)))
-    if not e.scene.outcome.is_loss and not np.allclose(e.claims(-dy), -e.claimed, rtol=1e-6, equal_nan=True):
-        told = "backward is not linear in dy, as every derivative is: something in it, such as a mask, comes from dy"
-        yield Trial("not_linear_in_dy", told, None)
+                yield Trial("activation", told, e.claims(dy * slope(u) / other.slope(u)))
+    if e.scene.outcome.is_loss:
+        return
     if x.shape == y.shape:
-        told = f"{e.dx} + dy is the derivative: the path on which {name} is passed on unchanged is missing"
-        yield Trial("residual", told, e.along(e.gradient + dy))
-        yield Trial("residual", f"{e.dx} − dy is the derivative: dy is added once too often", e.along(e.gradient - dy))
+        held = ((y == y.min()) & ((y == y.min()).sum() > 1)) | ((y == y.max()) & ((y == y.max()).sum() > 1))
+        unit = _times(y[~held], x[~held])
+        if np.allclose(y[~held], unit * x[~held], rtol=1e-9, atol=0):
+            told = f"the mask of the clip is missing: {e.dx} is 0 where y is held at a bound"
+            yield Trial("clip", told, e.along(e.gradient * ~held), e.along(unit * dy))
+        passed = e.along(dy)
+        c = _times(e.measured - e.claimed, passed)
+        times, but = ("", "") if np.isclose(abs(c), 1, 1e-5) else (f"{abs(c):.5g} ", ", but for that factor,")
+        told = f"{e.dx} + {times}dy is the derivative: the path on which {name} is passed on unchanged{but} is missing"
+        if c < 0:
+            told = f"{e.dx} − {times}dy is the derivative: {times}dy is added once too often"
+        yield Trial("residual", told, e.claimed + c * passed)
+    if not np.isfinite(e.claimed).all():  # it has another shape than x
+        return
+    if e.claimed.any() and np.array_equal(e.claims(0.5 * np.flip(dy)), e.claimed):
+        yield Trial("dy_is_missing", f"{e.dx} does not depend on dy: every gradient is dy times a derivative", None)
+    elif not np.allclose(e.claims(-dy), -e.claimed, rtol=1e-6, atol=1e-9 * np.abs(e.claimed).max()):
+        told = "backward is not linear in dy, as every derivative is: −dy does not give the opposite"
+        yield Trial("not_linear_in_dy", told, None)
+
+
+def of_statistics(e: Evidence) -> Iterator[Trial]:
+    """Mistakes in a normalization y = c (x − x̄), with c and x̄ from x itself."""
+    x, y, dy, every = e.x, e.y, e.dy, range(e.x.ndim)
+    if e.random or x.shape != y.shape or x.ndim < 2:
+        return
+    groups = [*((axis,) for axis in every), tuple(i for i in every if i != 1), tuple(every[1:])]
+    for axes in groups:
+
+        def mean(a: Array, axes: tuple[int, ...] = axes) -> Array:
+            return a.mean(axis=axes, keepdims=True)
+
+        z, c = (x - mean(x)) / x.std(axis=axes, keepdims=True), y.std(axis=axes, keepdims=True)
+        c = c / x.std(axis=axes, keepdims=True)
+        if not np.allclose(y - mean(y), c * (x - mean(x)), rtol=0, atol=1e-9 * np.abs(y).max()):
+            continue
+        through_mean, through_std = c * (dy - mean(dy)), c * z * mean(dy * z)
+        shrunk = mean((through_mean - e.measured.reshape(x.shape)) * through_std) / mean(
+            through_std**2
+        )  # var / (var + eps)
+        right, z = e.along(through_mean - shrunk * through_std), np.sqrt(np.abs(shrunk)) * z
+        of = f"the {{}} of {e.name} over axis {', '.join(map(str, axes))}"
+        told = f"{of.format('mean and the variance')} change with {e.name}, but are held constant in the backward pass"
+        if np.abs(shrunk).max() < 1e-6:
+            told = f"{of.format('mean')} changes with {e.name}, but is held constant in the backward pass"
+        yield Trial("statistics", told, right, e.along(c * dy))
+        told = f"{of.format('variance')} changes with {e.name}, but is held constant in the backward pass"
+        yield Trial("statistics", told, right, e.along(through_mean))
+        for other in groups:
+            means = [a.mean(axis=other, keepdims=True) for a in (dy, dy * z)]
+            told = f"the backward pass averages over axis {', '.join(map(str, other))}, the forward pass over "
+            told += ", ".join(map(str, axes))
+            if other != axes:
+                yield Trial("statistics", told, right, e.along(c * (dy - means[0] - z * means[1])))
 
 
 def of_place(e: Evidence) -> Iterator[Trial]:
@@ -196,4 +317,4 @@ def of_place(e: Evidence) -> Iterator[Trial]:
         yield Trial("off_by_one", f"{dx} is off by one along axis {axis}", e.along(np.roll(g, by, axis)))
 
 
-TRIALS = (of_precision, of_the_gradient, of_a_product, of_scale, of_a_loss, of_each_element, of_place)
+TRIALS = (of_the_gradient, of_a_product, of_scale, of_a_loss, of_each_element, of_statistics, of_place)

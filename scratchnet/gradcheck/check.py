@@ -13,7 +13,7 @@ from scratchnet.core.layer import Layer
 from scratchnet.core.parameters import Parameters
 from scratchnet.errors import GradientError
 from scratchnet.gradcheck.causes import likeliest
-from scratchnet.gradcheck.numerical import LADDER, STEP, Evidence, Scene, random_direction
+from scratchnet.gradcheck.numerical import LADDER, NOISY, STEP, Evidence, Scene, random_direction
 from scratchnet.gradcheck.subject import Outcome, Point, Subject, d
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ class ArrayReport:
         The largest error of a complex step; None where f is not analytic as it is written.
     kinks : int
         How many of these directions have a kink at the point itself, and were checked nearby.
+    unmeasured : int
+        How many of their slopes are too small beside the noise of f to be compared.
     steps, errors, exact_errors : (S,)
         The V-curve: the error of either method by its step, along one random direction; NaN where f is not defined.
     """
@@ -45,6 +47,7 @@ class ArrayReport:
     step: float
     exact_error: float | None
     kinks: int
+    unmeasured: int
     steps: Array
     errors: Array
     exact_errors: Array
@@ -58,6 +61,8 @@ class GradientReport:
     ----------
     arrays : list of ArrayReport
         One for each gradient.
+    notes : list of str
+        What was not checked, or not to the usual number of digits.
 
     Examples
     --------
@@ -69,6 +74,7 @@ class GradientReport:
 
     name: str
     arrays: list[ArrayReport]
+    notes: list[str]
 
     def plot(self) -> "Figure":
         """The V-curve: how the error depends on the step."""
@@ -91,7 +97,9 @@ class GradientReport:
         lines += ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
         told = "meet a kink, where there is no slope; these were checked at a point nearby."
         lines += [f"{d(one.name)}: {one.kinks} of {one.checked} {told}" for one in self.arrays if one.kinks]
-        return "\n".join(lines)
+        told = "are too small beside the noise of f to be checked."
+        lines += [f"{d(one.name)}: {one.unmeasured} of {one.checked} {told}" for one in self.arrays if one.unmeasured]
+        return "\n".join(lines + self.notes)
 
 
 def check_gradients(
@@ -186,7 +194,8 @@ def check_gradients(
         for name in unknown():
             told = f"{subject.name} has no slope in {name} that can be measured, as at a kink: check other inputs."
             raise GradientError(told, array=name, cause="there is no slope")
-        return GradientReport(subject.name, [_array_report([one[name] for one in points], rng) for name in names])
+        arrays = [_array_report([one[name] for one in points], rng) for name in names]
+        return GradientReport(subject.name, arrays, _notes(subject, points[0][names[0]].scene))
     finally:
         subject.restore()
 
@@ -199,8 +208,26 @@ def _names(f: Any, subject: Subject, outcome: Outcome, dy: Array) -> list[str]:
         told = f"The backward pass of {subject.name} gives no gradient for {x}: let it return {d(x)}."
         raise GradientError(told, array=x, cause=f"{d(x)} is not returned")
     if not names:
-        raise ValueError(f"check_gradients expects inputs or parameters of floats, got none for {subject.name}.")
+        came = ", ".join(f"{name} of {getattr(x, 'dtype', type(x).__name__)}" for name, x in subject.inputs.items())
+        told = f"got none for {subject.name}, but {came}: x.astype(float) makes floats" if came else "got no input"
+        raise ValueError(f"check_gradients expects inputs or parameters of floats, {told}.")
     return names
+
+
+def _notes(subject: Subject, scene: Scene) -> list[str]:
+    """What a report says that its table does not show."""
+    notes = [
+        f"Not checked: {name}, {'of which backward returns no gradient' if name in subject.start else 'no floats'}."
+        for name in subject.inputs
+        if name not in scene.evidence
+    ]
+    if not subject.held() and not isinstance(subject.owner, Layer):
+        notes.append(f"Not checked: parameters. None of {subject.name} are known; pass parameters=… if it trains any.")
+    if scene.relative_noise > NOISY:
+        digits = -np.log10(scene.relative_noise)
+        told = f"rounds to {digits:.0f} digits, as in single precision: its slopes are known to about"
+        notes.append(f"{subject.name} {told} {digits * 2 / 3:.0f}.")
+    return notes
 
 
 def _check_conduct(subject: Subject, dy: Array) -> None:
@@ -220,17 +247,22 @@ def _check_conduct(subject: Subject, dy: Array) -> None:
 def _calls_as_in_training(subject: Subject, dy: Array) -> Iterator[tuple[str, str, Point, Point]]:
     """Forward and backward, in the orders that training may use: cause, message, the arrays found and expected."""
     point, own_dy = {name: x.copy() for name, x in subject.start.items()}, dy.copy()
-    y, outcome = subject.run(point).y.copy(), subject.run(point)
+    y = subject.run(point).y.copy()
+    in_place = "an array is changed that others may still need: compute into a new array"
+    yield "an array is changed in place", in_place, point | subject.held(), subject.start
+    outcome = subject.run(point)
 
     def backward(from_zero: bool = True) -> Point:
         return {d(name): gradient for name, gradient in outcome.gradients(own_dy, from_zero).items()}
 
-    told = "forward gives another y when called again: pass noise as an argument, or let f take rng after its inputs"
+    told = (
+        "forward gives another y when called again: it remembers something, or draws noise, which should come from an "
+    )
+    told += "argument, or from an rng after the inputs"
     yield "forward is not repeatable", told, {"y": outcome.y}, {"y": y}
     first, second = backward(), backward()
-    told = "an array is changed that others may still need: compute into a new array"
     arrays = point | subject.held() | {"dy": own_dy, "y": outcome.y}
-    yield "an array is changed in place", told, arrays, subject.start | {"dy": dy, "y": y}
+    yield "an array is changed in place", in_place, arrays, subject.start | {"dy": dy, "y": y}
     told = "backward gives another gradient when it is called again: it draws random numbers, or changes what it needs"
     yield "backward is not repeatable", told, second, first
     another_batch = {name: 0.5 * (x[::-1] if x.ndim else x) for name, x in point.items() if name in subject.inputs}
@@ -271,7 +303,7 @@ def _mismatch(here: dict[str, Evidence], elsewhere: dict[str, Evidence], rng: np
         unit = np.zeros(e.x.shape)
         unit[index] = 1
         claimed, measured, digits = float(e.gradient[index]), e.slope(unit, steadiest=True).value, 6
-        if e.agrees(e.claimed):
+        if not e.wrong.any():
             digits, rest = 12, "The first six digits agree: a constant may be cut short"
         at = f"at {list(index)} " if index else ""
         told = f"{at}backward gives {claimed:.{digits}g}, but the slope is {measured:.{digits}g}; "
@@ -319,6 +351,7 @@ def _array_report(evidence: list[Evidence], rng: np.random.Generator) -> ArrayRe
         step=steps[np.argmax(errors)].item() if errors.size else 0.0,
         exact_error=max(exact) if len(exact) == len(evidence) else None,
         kinks=int(first.lost.sum()),
+        unmeasured=int(np.all([e.lost | e.unmeasured for e in evidence], axis=0).sum()),
         steps=LADDER,
         errors=central_curve,
         exact_errors=exact_curve,

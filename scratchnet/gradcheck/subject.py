@@ -9,6 +9,7 @@ import inspect
 import warnings
 from collections.abc import Callable
 from functools import partial
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -51,8 +52,9 @@ class Subject:
     """f as a function of a point, computed in `dtype`.
 
     `start` is the point at which f was given: its inputs of floats and its parameters. Other inputs reach f as they
-    are. If f takes an `rng`, it gets one with the same `seed` at each call. `owner` is the copy of the layer or model
-    that f belongs to. `parameters` that the caller passes are not copied, so they cannot become complex.
+    are; a tuple counts as its parts. If f takes an `rng`, it gets one with the same `seed` at each call. `owner` is the
+    copy of the object that f belongs to. `parameters` that the caller passes are not copied, so they cannot become
+    complex.
     """
 
     def __init__(self, f: Any, inputs: tuple, seed: int, parameters: Parameters | None, dtype: type = np.float64):
@@ -62,7 +64,10 @@ class Subject:
         arguments = _argument_names(self._call)
         self._draws = "rng" in arguments[len(inputs) :]
         names = arguments[: len(inputs)] + [f"input {i + 1}" for i in range(len(arguments), len(inputs))]
-        self.inputs = dict(zip(names, inputs, strict=True))
+        self._given, self._y_shape = inputs, None
+        self.inputs: dict[str, Any] = {}
+        for name, x in zip(names, inputs, strict=True):
+            self.inputs |= {f"{name}[{i}]": one for i, one in enumerate(x)} if isinstance(x, tuple) else {name: x}
         for name, x in self.inputs.items():
             if isinstance(x, np.ndarray) and (x.dtype.kind == "c" or x.size == 0):
                 came = "an empty array" if x.size == 0 else x.dtype
@@ -81,9 +86,17 @@ class Subject:
         """The forward pass at a point."""
         for name, value in self.held().items():
             value[...] = point[name]
-        inputs = [point[name].astype(self.dtype, copy=False) if name in point else x for name, x in self.inputs.items()]
+        flat = (point[name].astype(self.dtype, copy=False) if name in point else x for name, x in self.inputs.items())
+        inputs = [tuple(islice(flat, len(x))) if isinstance(x, tuple) else next(flat) for x in self._given]
         rng = {"rng": np.random.default_rng(self.seed)} if self._draws else {}
-        result = self._call(*inputs, **rng)
+        outcome = self._outcome(self._call(*inputs, **rng))
+        self._y_shape = self._y_shape or outcome.y.shape
+        if outcome.y.shape != self._y_shape:
+            came = f"{self._y_shape}, then {outcome.y.shape}"
+            raise ValueError(f"check_gradients expects {self.name} to give y the same shape at each call, got {came}.")
+        return outcome
+
+    def _outcome(self, result: Any) -> Outcome:
         match result:
             case Loss():
                 y = np.array([result.value, *result.terms.values()])
@@ -97,6 +110,19 @@ class Subject:
             f"check_gradients expects {self.name} to return (y, backward), (value, dy) or a Loss, got {came}."
         )
 
+    def with_another_row(self, point: Point) -> tuple["Subject", Point]:
+        """f with its first example twice in each input that holds the batch, and the point for it."""
+
+        def longer(x: Any) -> Any:
+            has_rows = isinstance(x, np.ndarray) and x.ndim and len(x) == self.batch_size
+            return np.concatenate([x, x[:1]]) if has_rows else x
+
+        more = copy.copy(self)
+        more.inputs, more._y_shape = {name: longer(x) for name, x in self.inputs.items()}, None
+        if self._in_complex is not None:
+            more._in_complex, _ = self._in_complex.with_another_row(point)
+        return more, point | {name: longer(point[name]) for name in self.inputs if name in point}
+
     def y(self, point: Point) -> Array:
         """The outputs at a point."""
         return self.run(point).y
@@ -105,7 +131,7 @@ class Subject:
         """The outputs off the real line, where only the NumPy kernels can compute."""
         assert self._in_complex is not None
         with kernels.use("numpy"), np.errstate(all="ignore"), warnings.catch_warnings():
-            warnings.simplefilter("ignore", np.exceptions.ComplexWarning)
+            warnings.simplefilter("error", np.exceptions.ComplexWarning)  # such as x.astype(np.float32)
             return self._in_complex.y(point)
 
     def restore(self) -> None:
@@ -126,15 +152,18 @@ class Subject:
         if from_zero:
             self._zero_grad()
         returned = backward(dy)
-        of_inputs = zip(self.inputs, returned if isinstance(returned, tuple) else (returned,), strict=False)
+        returned = returned if isinstance(returned, tuple) else (returned,)
+        flat = chain.from_iterable(one if isinstance(one, tuple) else (one,) for one in returned)
+        of_inputs = zip(self.inputs, flat, strict=False)
         found = {name: dx for name, dx in of_inputs if dx is not None and name in self.start} | self.held("d")
         return {name: np.array(gradient) for name, gradient in found.items()}  # copies, as dW is added to later
 
 
-def _own_copy(f: Any, parameters: Parameters | None, dtype: type) -> tuple[Layer | Model | None, Any, list[Slot]]:
-    """The owner of f, f, and the slots of its parameters; copies in `dtype` if the owner is a layer or a model."""
-    if isinstance(f, Model) or not isinstance(f, Layer | Callable):
+def _own_copy(f: Any, parameters: Parameters | None, dtype: type) -> tuple[Any, Any, list[Slot]]:
+    """The owner of f, f, and the slots of its parameters; copies in `dtype` if the owner has parameters."""
+    if isinstance(f, Model | type) or not isinstance(f, Layer | Callable):
         hint = ": pass its loss, model.loss" if isinstance(f, Model) else ""
+        hint = f": pass one of its instances, {f.__name__}(…)" if isinstance(f, type) else hint
         raise TypeError(f"check_gradients expects a layer or a function, got {named(f)}{hint}.")
     if parameters is not None:
         if isinstance(f, Layer) or not isinstance(parameters, Parameters):
@@ -148,11 +177,11 @@ def _own_copy(f: Any, parameters: Parameters | None, dtype: type) -> tuple[Layer
                 f"layers with dtype=np.{np.dtype(dtype)}."
             )
         return None, f, parameters.slots
-    owner = f if isinstance(f, Layer) else getattr(f, "__self__", None)
-    if not isinstance(owner, Layer | Model):
+    owner: Any = getattr(f, "__self__", f)
+    if not isinstance(owner, Layer) and not isinstance(getattr(owner, "parameters", None), Parameters):
         return None, f, []
     owner = copy.deepcopy(owner)
-    layers = owner.parameters.layers if isinstance(owner, Model) else {"": owner}
+    layers = {"": owner} if isinstance(owner, Layer) else owner.parameters.layers
     slots = slots_of(layers, "parameter_names")
     for name, part, attribute in slots:
         if not hasattr(part, f"d{attribute}"):
@@ -161,9 +190,14 @@ def _own_copy(f: Any, parameters: Parameters | None, dtype: type) -> tuple[Layer
             )
         setattr(part, attribute, getattr(part, attribute).astype(dtype))
         setattr(part, f"d{attribute}", np.zeros_like(getattr(part, attribute)))
-    if isinstance(owner, Model):
-        owner.parameters = Parameters(**layers)
-    return owner, getattr(owner, "forward" if isinstance(f, Layer) else f.__name__), slots
+    if not isinstance(owner, Layer):
+        for name, value in list(vars(owner).items()):
+            if isinstance(value, Parameters):
+                setattr(owner, name, Parameters(**layers))
+            elif name == "dtype":
+                owner.dtype = np.dtype(dtype)
+    method = "forward" if isinstance(f, Layer) else getattr(f, "__name__", "__call__")
+    return owner, getattr(owner, method), slots
 
 
 def _argument_names(function: Callable[..., Any]) -> list[str]:
