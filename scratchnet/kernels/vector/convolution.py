@@ -29,6 +29,7 @@ import numpy as np
 from numba import njit
 
 from scratchnet.arrays import Array
+from scratchnet.kernels import loops
 from scratchnet.kernels.compile import VECTOR
 from scratchnet.kernels.loops import per_channel, rows, vector
 from scratchnet.kernels.memory import empty
@@ -43,6 +44,9 @@ STEPS, COLUMNS = 160, 96
 
 PARTS = 4
 """Parts of the batch in a weight gradient, so that threads have enough to share; their sums are added up."""
+
+MOST_PHASES = 64
+"""The largest product of the strides for which an adjoint has tables of its own: one for each remainder of a place."""
 
 LEAST = VECTOR // 4
 """The least numbers in a row of images: as many as a vector of float32 holds."""
@@ -174,6 +178,8 @@ def conv2d(x, W, b, stride, padding):
 
 
 def conv2d_transpose(y, W, b, stride, padding, size):
+    if math.prod(stride) > MOST_PHASES:
+        return loops.conv2d_transpose(y, W, b, stride, padding, size)
     return _convolved(y, W.transpose(2, 3, 0, 1), b, tuple(size), stride, padding, True)
 
 
