@@ -112,7 +112,7 @@ def of_a_product(e: Evidence) -> Iterator[Trial]:
             yield Trial("from_the_output", told, _times(e.measured, right) * right, e.along(y.T @ dy))
     if e.random or e.scene.outcome.is_loss or len(e.claimed) * y.size > 1e5:
         return
-    J, dy = e.slopes_of_y().reshape(len(e.claimed), -1), np.ravel(dy)  # (K, K'): ∂y / ∂x
+    J, dy = e.slopes_of(e.scene.subject.y).reshape(len(e.claimed), -1), np.ravel(dy)  # (K, K'): ∂y / ∂x
     copies = np.abs(J) > 0.5 * np.abs(J).max()
     is_copy = np.all(copies.sum(axis=0) == 1) and np.allclose(np.ravel(y), J.T @ np.ravel(e.x))
     if is_copy and np.allclose(J[copies], J.max()) and np.any(copies.sum(axis=1) > 1):
@@ -134,9 +134,10 @@ def of_scale(e: Evidence) -> Iterator[Trial]:
         2: "it is twice what it should be, so a factor of 2, as from a square, is wrong",
         0.5: "it is half what it should be, so a factor of 2, as from a square, is wrong",
     }
+    outputs = max(1, e.y.size // e.x.size)
     by_batch = {
+        1 / outputs: f"it is the average over {outputs} outputs, where their sum is meant",
         N: f"it is N = {N} times too large, so the 1/N of the mean over the batch is left out",
-        e.x.size / e.y.size: f"it is the average over {e.y.size // e.x.size} outputs, where their sum is meant",
         1 / N: f"it is N = {N} times too small, so it is divided by the batch once too often",
     }
     for one, told in by_batch.items():
@@ -281,14 +282,13 @@ def of_statistics(e: Evidence) -> Iterator[Trial]:
         def mean(a: Array, axes: tuple[int, ...] = axes) -> Array:
             return a.mean(axis=axes, keepdims=True)
 
-        z, c = (x - mean(x)) / x.std(axis=axes, keepdims=True), y.std(axis=axes, keepdims=True)
-        c = c / x.std(axis=axes, keepdims=True)
+        std = x.std(axis=axes, keepdims=True)
+        z, c = (x - mean(x)) / std, y.std(axis=axes, keepdims=True) / std
         if not np.allclose(y - mean(y), c * (x - mean(x)), rtol=0, atol=1e-9 * np.abs(y).max()):
             continue
         through_mean, through_std = c * (dy - mean(dy)), c * z * mean(dy * z)
-        shrunk = mean((through_mean - e.measured.reshape(x.shape)) * through_std) / mean(
-            through_std**2
-        )  # var / (var + eps)
+        missing = through_mean - e.measured.reshape(x.shape)
+        shrunk = mean(missing * through_std) / mean(through_std**2)  # var / (var + eps)
         right, z = e.along(through_mean - shrunk * through_std), np.sqrt(np.abs(shrunk)) * z
         of = f"the {{}} of {e.name} over axis {', '.join(map(str, axes))}"
         told = f"{of.format('mean and the variance')} change with {e.name}, but are held constant in the backward pass"
