@@ -121,17 +121,20 @@ def check_gradients(
     Parameters
     ----------
     f : Layer or function
-        A layer; a loss, (y, target) → value, dy; a model's `loss`; or any forward(*inputs) → y, backward, with
-        backward(dy) → the gradients of the first inputs, a tuple if there are several. A layer or a model is copied
-        into float64, and does not change. If f takes an `rng` after the inputs, it gets an equal one at each call.
+        A layer; a loss, (y, target) → value, dy; the `loss` of anything that `fit` trains; or any forward(*inputs) → y,
+        backward, with backward(dy) → the gradients of the first inputs, a tuple if there are several. The layer, or the
+        object with `parameters` that f is a method of, is copied into float64, and does not change. If f takes an `rng`
+        after the inputs, it gets an equal one at each call.
     *inputs : arrays
-        The arguments of f. Arrays of floats are converted to float64, all else reaches f as it is.
+        The arguments of f. Arrays of floats are converted to float64, also within a tuple such as (x, labels); all else
+        reaches f as it is.
     rng : numpy.random.Generator
         Draws dy, the random directions, and the points nearby.
     parameters : Parameters, optional
-        What f trains, where f is neither a layer nor a model's loss. In float64; its gradients are zero afterwards.
+        What f trains, where f is a plain function. In float64; its gradients are zero afterwards.
     tolerance : float
-        For the central difference, relative to the array's largest slope. The complex step must agree to 1e-12.
+        For the central difference, relative to each slope; its noise is allowed for. The complex step must agree to
+        1e-12 of the array's largest slope.
     coordinates, directions : int
         The size up to which an array is checked in all coordinates, and the number of random directions of length 1
         along which a larger array is checked.

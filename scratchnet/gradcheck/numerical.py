@@ -222,13 +222,6 @@ class Evidence:
         steps = [_scale(self.x[d != 0]) * self.scene.step for d in directions]
         return np.array([central_difference(self.line(function, d), h) for d, h in zip(directions, steps, strict=True)])
 
-    def slopes_of_y(self) -> Array:
-        """The slopes (K, …) of each output, by the better method."""
-        if self.exact is None:
-            return self.slopes_of(self.scene.subject.y)
-        complex_y, K = self.scene.subject.complex_y, range(len(self.claimed))
-        return np.array([complex_slope(self.line(complex_y, self.direction(k))) for k in K])
-
     def with_another_row(self) -> "Evidence":
         """The same array, once the batch has its first example twice."""
         subject, point = self.scene.subject.with_another_row(self.scene.point)

@@ -64,7 +64,7 @@ class Subject:
         arguments = _argument_names(self._call)
         self._draws = "rng" in arguments[len(inputs) :]
         names = arguments[: len(inputs)] + [f"input {i + 1}" for i in range(len(arguments), len(inputs))]
-        self._given, self._y_shape = inputs, None
+        self._made_of, self._y_shape = (f, inputs, seed, parameters), None
         self.inputs: dict[str, Any] = {}
         for name, x in zip(names, inputs, strict=True):
             self.inputs |= {f"{name}[{i}]": one for i, one in enumerate(x)} if isinstance(x, tuple) else {name: x}
@@ -87,7 +87,7 @@ class Subject:
         for name, value in self.held().items():
             value[...] = point[name]
         flat = (point[name].astype(self.dtype, copy=False) if name in point else x for name, x in self.inputs.items())
-        inputs = [tuple(islice(flat, len(x))) if isinstance(x, tuple) else next(flat) for x in self._given]
+        inputs = [tuple(islice(flat, len(x))) if isinstance(x, tuple) else next(flat) for x in self._made_of[1]]
         rng = {"rng": np.random.default_rng(self.seed)} if self._draws else {}
         outcome = self._outcome(self._call(*inputs, **rng))
         self._y_shape = self._y_shape or outcome.y.shape
@@ -117,10 +117,9 @@ class Subject:
             has_rows = isinstance(x, np.ndarray) and x.ndim and len(x) == self.batch_size
             return np.concatenate([x, x[:1]]) if has_rows else x
 
-        more = copy.copy(self)
-        more.inputs, more._y_shape = {name: longer(x) for name, x in self.inputs.items()}, None
-        if self._in_complex is not None:
-            more._in_complex, _ = self._in_complex.with_another_row(point)
+        f, inputs, seed, parameters = self._made_of
+        inputs = [tuple(map(longer, x)) if isinstance(x, tuple) else longer(x) for x in inputs]
+        more = Subject(f, tuple(inputs), seed, parameters)
         return more, point | {name: longer(point[name]) for name in self.inputs if name in point}
 
     def y(self, point: Point) -> Array:
