@@ -513,7 +513,7 @@ def test_a_layer_with_an_input_that_is_always_zero_is_still_explained():
     assert "the sign is flipped" in refusal(Affine(3, 2, backward), x).cause
 
 
-def test_a_batch_of_two_leaves_no_doubt_whether_the_factor_is_2_or_N():
+def test_a_batch_of_two_leaves_no_doubt_whether_the_factor_is_2_or_n():
     def without_two(y, target):
         return ((y - target) ** 2).sum() / len(y), (y - target) / len(y)
 
@@ -525,7 +525,7 @@ def test_a_batch_of_two_leaves_no_doubt_whether_the_factor_is_2_or_N():
     assert "it is N = 2 times too small" in str(refusal(divided_twice, y, target))
 
 
-def test_a_factor_that_happens_to_be_N_is_not_laid_at_the_batch():
+def test_a_factor_that_happens_to_be_n_is_not_laid_at_the_batch():
     def cube(x):
         return x**5 / 5, lambda dy: 5 * x**4 * dy
 
