@@ -95,7 +95,7 @@ def reverse_kl(mu: Array, logvar: Array) -> tuple[float, Array, Array]:
 
 def fit(demo: Run) -> dict[str, Number]:
     """One Gaussian for two humps: D(p‖q) wants both of them, D(q‖p) is content with one."""
-    curves, results, step = {"target p": (SEEN, np.exp(two_humps(SEEN)[0]))}, {}, Z[1] - Z[0]
+    curves, results, step = {"target p": (SEEN[:, 0], np.exp(two_humps(SEEN)[0])[:, 0])}, {}, Z[1] - Z[0]
     p = np.exp(two_humps(Z)[0]) * step
     mean = expectation(p, Z)  # the least D(p‖q) has the mean and the variance of p
     fits = {"least D(p‖q)": (mean, expectation(p, (Z - mean) ** 2) ** 0.5)}
@@ -107,7 +107,7 @@ def fit(demo: Run) -> dict[str, Number]:
     for name, (mu, sigma) in fits.items():
         q = np.exp(log_gaussian(Z, mu, sigma)) * step
         there, back = kl(p, q), kl(q, p)
-        curves[f"{name}: {there:.2f} | {back:.2f}"] = SEEN, np.exp(log_gaussian(SEEN, mu, sigma))
+        curves[f"{name}: {there:.2f} | {back:.2f}"] = SEEN[:, 0], np.exp(log_gaussian(SEEN, mu, sigma))[:, 0]
         found = ("μ", mu, ""), ("σ", sigma, ""), ("D(p‖q)", there, "nats"), ("D(q‖p)", back, "nats")
         results |= {f"{name}: {one}": Number(value, unit, digits=4) for one, value, unit in found}
     title = "The Gaussian of least D(p‖q) covers both humps, that of least D(q‖p) sits on one (nats: D(p‖q) | D(q‖p))"
@@ -126,7 +126,7 @@ def misprint(demo: Run) -> dict[str, Number]:
     title = f"As printed the KL is least at σ = {best:.3f}, not 1, and negative there: {least:.4f} nats"
     demo.figure("misprint.png", plots.lines(curves, title, x_label="σ", y_label="nats a dimension", dots=[name]))
     widths = {"codes, N(0, ½)": math.sqrt(0.5), "samples, N(0, 1)": 1.0}
-    drawn = {name: (SEEN, np.exp(log_gaussian(SEEN, 0, width))) for name, width in widths.items()}
+    drawn = {name: (SEEN[:, 0], np.exp(log_gaussian(SEEN, 0, width))[:, 0]) for name, width in widths.items()}
     beyond = math.erfc(2**0.5), math.erfc(1)  # P(|z| > 2 · √½) of each
     title = f"Samples are √2 too wide: {beyond[1]:.1%} lie beyond two deviations of the codes, not {beyond[0]:.1%}"
     demo.figure("too_wide.png", plots.lines(drawn, title, x_label="z", y_label="density"))

@@ -183,7 +183,7 @@ class Checkpoint(Callback):
     def _settings(self, run: Run) -> dict[str, dict[str, Any]]:
         """By whose they are, the numbers and strings of the model, its parts and the optimizer, and what is fixed."""
         model = re.sub(r" at 0x[0-9a-f]+", "", repr(run.model))  # without the addresses of objects
-        settings = {"": self._fixed | {"the model": model, _RATE: _rate(run, 0)}}
+        settings = {"": {"the model": model} | self._fixed | {_RATE: _rate(run, 0)}}
         for whose, owner, others in _owners(run):
             settings[whose] = {
                 name: value
