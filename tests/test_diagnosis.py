@@ -406,7 +406,7 @@ def test_a_slope_below_the_noise_is_not_passed_but_reported():
 
 def test_a_precision_of_float32_is_reported():
     report = repr(sn.check_gradients(SinglePrecision(), x, rng=np.random.default_rng(1)))
-    assert "digits, as in single precision: its slopes are known to about 5." in report
+    assert "digits, so that its slopes are known to about 5." in report
 
 
 def test_a_wrong_layer_in_float32_is_still_found():

@@ -95,7 +95,7 @@ class GradientReport:
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = [f"{self.name}: every gradient agrees with the slope of forward."]
         lines += ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
-        told = "meet a kink, where there is no slope; these were checked at a point nearby."
+        told = "meet a kink, or a bend too sharp to measure; these were checked at a point nearby."
         lines += [f"{d(one.name)}: {one.kinks} of {one.checked} {told}" for one in self.arrays if one.kinks]
         told = "are too small beside the noise of f to be checked."
         lines += [f"{d(one.name)}: {one.unmeasured} of {one.checked} {told}" for one in self.arrays if one.unmeasured]
@@ -228,7 +228,7 @@ def _notes(subject: Subject, scene: Scene) -> list[str]:
         notes.append(f"Not checked: parameters. None of {subject.name} are known; pass parameters=… if it trains any.")
     if scene.relative_noise > NOISY:
         digits = -np.log10(scene.relative_noise)
-        told = f"rounds to {digits:.0f} digits, as in single precision: its slopes are known to about"
+        told = f"rounds to {digits:.0f} digits, so that its slopes are known to about"
         notes.append(f"{subject.name} {told} {digits * 2 / 3:.0f}.")
     return notes
 
