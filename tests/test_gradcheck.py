@@ -513,11 +513,7 @@ def test_a_layer_with_an_input_that_is_always_zero_is_still_explained():
     assert "the sign is flipped" in refusal(Affine(3, 2, backward), x).cause
 
 
-<<<<<<< HEAD
-def test_a_batch_of_two_leaves_no_doubt_whether_the_factor_is_2_or_n():
-=======
 def test_a_batch_of_two_leaves_no_doubt_about_a_factor_of_two():
->>>>>>> checker
     def without_two(y, target):
         return ((y - target) ** 2).sum() / len(y), (y - target) / len(y)
 
@@ -529,13 +525,8 @@ def test_a_batch_of_two_leaves_no_doubt_about_a_factor_of_two():
     assert "it is N = 2 times too small" in str(refusal(divided_twice, y, target))
 
 
-<<<<<<< HEAD
-def test_a_factor_that_happens_to_be_n_is_not_laid_at_the_batch():
-    def cube(x):
-=======
 def test_a_factor_that_happens_to_be_the_batch_size_is_not_laid_at_the_batch():
     def power(x):
->>>>>>> checker
         return x**5 / 5, lambda dy: 5 * x**4 * dy
 
     assert "it is 5 times what it should be, so a constant factor is wrong" in str(refusal(power, normal(5, 3)))
