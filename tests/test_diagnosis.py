@@ -53,7 +53,7 @@ def told(f: Any, inputs: tuple, scale: float, seed: int = 1) -> str:
 # ---- the mistakes
 
 
-def of(y_of: Callable[[Array], Array], dx_of: Callable[[Array, Array, Array], Array]) -> Callable:
+def of(y_of: Callable[[Array], Any], dx_of: Callable[[Array, Array, Array], Array]) -> Callable:
     def forward(x):
         y = y_of(x)
         return y, lambda dy: dx_of(x, y, dy)

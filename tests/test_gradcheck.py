@@ -13,6 +13,7 @@ import pytest
 
 import scratchnet as sn
 from scratchnet.arrays import Array
+from scratchnet.checks import check_rng
 from scratchnet.core.gaussian import noise_like
 from scratchnet.core.layer import without_dx
 from scratchnet.core.model import Loss
@@ -619,7 +620,7 @@ class Faulty(sn.VAE):
 
     def loss(self, x, rng=None, *, eps=None):
         mu, logvar, encoder_backward = self._posterior(x)
-        eps = noise_like(mu, rng) if eps is None else eps
+        eps = noise_like(mu, check_rng("Mixed.loss", rng)) if eps is None else eps
         kl, *of_kl = sn.kl_standard_normal(mu, logvar)
         z, sample_backward = sn.sample_gaussian(mu, logvar, eps)
         y, decoder_backward = self.decoder.forward(z)
