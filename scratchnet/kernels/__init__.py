@@ -139,9 +139,7 @@ def _default() -> SimpleNamespace:
         try:
             ladder = _ladder(_highest, falls=True)
             break
-        except (
-            Exception
-        ) as error:  # numba is missing, or fails in some way of its own; or this rung's folder is not there
+        except Exception as error:  # numba is missing or fails in some way of its own, or this rung's folder is missing
             if not (isinstance(error, ModuleNotFoundError) and error.name == f"{__name__}.{_RUNGS[_highest]}"):
                 why = f'the engine "{_highest}" can\'t be loaded here ({type(error).__name__}: {error})'
     if why:
