@@ -58,7 +58,8 @@ class Subject:
     """
 
     def __init__(self, f: Any, inputs: tuple, seed: int, parameters: Parameters | None, dtype: type = np.float64):
-        self.name = repr(f) if isinstance(f, Layer) else getattr(f, "__qualname__", type(f).__name__)
+        name = getattr(f, "__qualname__", getattr(f, "__name__", type(f).__name__))  # older ufuncs lack the first
+        self.name = repr(f) if isinstance(f, Layer) else name
         self.seed, self.dtype = seed, dtype
         self.owner, self._call, self._slots = _own_copy(f, parameters, dtype)
         arguments = _argument_names(self._call)
