@@ -274,7 +274,7 @@ def check_slopes(case: Case, subject: Subject, measured: Subject, slope, dtype: 
     point, places = inputs, list(range(len(gradients)))
     if subject.parameters is not None:
         point, places[-1] = [*inputs, subject.parameters.theta.copy()], len(inputs)
-    for place, gradient in zip(places, gradients, strict=True):
+    for place, gradient in zip(places, gradients.values(), strict=True):
 
         def loss(moved: Array, place=place):
             at = [x.astype(dtype) for x in point]

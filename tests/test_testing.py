@@ -80,6 +80,18 @@ def test_the_lowest_law_that_is_broken_is_named(mistake, rng):
     assert str(caught.value).endswith(".")
 
 
+def test_a_gradient_is_called_by_its_name_beside_parameters(rng):
+    class Shares(Scale):
+        """Passes dx back as the mean over the batch, while dw is right."""
+
+        def forward(self, x):
+            y, backward = super().forward(x)
+            return y, lambda dy: backward(dy) / len(dy)
+
+    with pytest.raises(sn.LawError, match=r"Law 5 .*: dx\[0, 0\] is .*: row 0 by itself"):
+        check_layer(lambda: Shares(3), (4, 3), rng=rng)
+
+
 def test_a_layer_that_mixes_rows_on_purpose_may_say_so(rng):
     class Centre(sn.Layer):
         """y = x − its mean over the batch."""

@@ -1,8 +1,7 @@
 """The laws of layers and losses, each a function that raises a LawError where it is broken.
 
 A subject is what a law looks at: a layer, a loss, or a whole model, each as a function of some inputs that returns y
-and a backward pass. A fault shows
-best on read-only arrays.
+and a backward pass. Faults show best on read-only arrays.
 """
 
 from collections.abc import Callable, Sequence
@@ -42,23 +41,21 @@ class Subject:
     parameters: Parameters | None = None
     names: tuple[str, ...] = ("x",)
 
-    def gradients(self, backward: Callable[[Array], tuple[Array, ...]], dy: Array) -> list[Array]:
-        """Copies of ∂L/∂input and, last, ∂L/∂θ, of this backward pass alone."""
-        if self.parameters is None:
-            return [np.array(d) for d in backward(dy)]
-        self.parameters.zero_grad()
-        found = [np.array(d) for d in backward(dy)]
-        return [*found, self.parameters.dtheta.copy()]
+    def gradients(self, backward: Callable[[Array], tuple[Array, ...]], dy: Array) -> dict[str, Array]:
+        """Copies of ∂L/∂input and, last, ∂L/∂θ, of this backward pass alone, by name: dx, dtheta."""
+        if self.parameters is not None:
+            self.parameters.zero_grad()
+        found = {f"d{name}": np.array(gradient) for name, gradient in zip(self.names, backward(dy), strict=False)}
+        return found if self.parameters is None else found | {"dtheta": self.parameters.dtheta.copy()}
 
     def broken(self, law: int, what: str) -> LawError:
         """The error that says so."""
         return LawError(law, self.name, what)
 
-    def compare(self, law: int, found: Sequence[Array], expected: Sequence[Array], why: str) -> None:
-        """Raise where two lists of gradients differ by more than rounding."""
-        names = [f"d{name}" for name in self.names][: len(found) - (self.parameters is not None)]
-        for name, one, other in zip([*names, "dtheta"], found, expected, strict=False):
-            if place := _difference(one, other):
+    def compare(self, law: int, found: dict[str, Array], expected: dict[str, Array], why: str) -> None:
+        """Raise where gradients differ from the expected ones by more than rounding."""
+        for name, one in expected.items():
+            if place := _difference(found[name], one):
                 raise self.broken(law, f"{name}{place} {why}")
 
 
@@ -128,7 +125,7 @@ def is_linear_in_dy(subject: Subject, inputs: Sequence[Array], u: Array, v: Arra
     _, backward = subject.forward(*inputs)
     whole = subject.gradients(backward, a * u + b * v)
     of_u, of_v = subject.gradients(backward, u), subject.gradients(backward, v)
-    expected = [a * du + b * dv for du, dv in zip(of_u, of_v, strict=True)]
+    expected = {name: a * of_u[name] + b * of_v[name] for name in whole}
     subject.compare(2, whole, expected, "backward(a·u + b·v) differs from a·backward(u) + b·backward(v).")
 
 
@@ -159,7 +156,7 @@ def accumulates(subject: Subject, batches: Sequence[Sequence[Array]], dys: DrawD
     for inputs in batches:
         y, backward = subject.forward(*inputs)
         passes.append((backward, dys(y)))
-        total += subject.gradients(*passes[-1])[-1]
+        total += subject.gradients(*passes[-1])["dtheta"]
     parameters.zero_grad()
     for backward, dy in passes:
         backward(dy)
@@ -172,17 +169,17 @@ def has_independent_rows(subject: Subject, inputs: Sequence[Array], dys: DrawDy)
     y, backward = subject.forward(*inputs)
     dy = dys(y)
     together = subject.gradients(backward, dy)
-    total: list[Array] = []
+    dtheta = together.pop("dtheta", None)
+    total = 0.0
     for n in range(len(dy)):
         y_alone, backward_alone = subject.forward(*(x[n : n + 1] for x in inputs))
         if place := _difference(y_alone, y[n : n + 1]):
             raise subject.broken(5, f"row {n} by itself: y{place} it depends on the other rows of its batch.")
         alone = subject.gradients(backward_alone, dy[n : n + 1])
-        if subject.parameters is not None:
-            total.append(alone.pop())
-        rows = [d[n : n + 1] for d in together[: len(alone)]]
+        total = total + alone.pop("dtheta", 0.0)
+        rows = {name: gradient[n : n + 1] for name, gradient in together.items()}
         subject.compare(5, alone, rows, f"row {n} by itself: only losses divide by the batch size.")
-    if total and (place := _difference(together[-1], np.sum(total, axis=0))):
+    if dtheta is not None and (place := _difference(dtheta, np.asarray(total))):
         raise subject.broken(5, f"dtheta{place} it is not the sum over the rows; only losses divide by the batch size.")
 
 
@@ -193,13 +190,10 @@ def averages_over_the_batch(subject: Subject, inputs: Sequence[Array], k: int = 
     value_of_k, backward_of_k = subject.forward(*(np.concatenate([x] * k) for x in inputs))
     if place := _difference(np.asarray(value_of_k), np.asarray(value)):
         raise subject.broken(5, f"with every example {k} times, the value{place} divide by the batch size.")
-    gradients, of_k = subject.gradients(backward, one), subject.gradients(backward_of_k, one)
-    if subject.parameters is not None:
-        subject.compare(5, [of_k.pop()], [gradients.pop()], "with every example twice.")
-    expected = [np.concatenate([d / k] * k) for d in gradients]
-    subject.compare(
-        5, of_k, expected, f"with every example {k} times: the derivative is not divided by the batch size."
-    )
+    expected, of_k = subject.gradients(backward, one), subject.gradients(backward_of_k, one)
+    for name in expected.keys() - {"dtheta"}:
+        expected[name] = np.concatenate([expected[name] / k] * k)
+    subject.compare(5, of_k, expected, f"with every example {k} times: divide the derivative by the batch size.")
 
 
 def is_the_same_under_every_engine(subject: Subject, inputs: Sequence[Array], dys: DrawDy) -> None:
