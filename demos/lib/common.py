@@ -163,7 +163,10 @@ def agreement(results: dict[str, Number], most: float = 4.0) -> str:
 def squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """‖aᵢ − bⱼ‖² of rows a (N, D) and b (M, D): (N, M)."""
     of_a, of_b = (np.einsum("nd,nd->n", x, x) for x in (a, b))  # no array of squares, which may be large
-    return of_a[:, None] - 2 * a @ b.T + of_b
+    distances = (-2 * a) @ b.T
+    distances += of_a[:, None]
+    distances += of_b
+    return distances
 
 
 def principal_components(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
