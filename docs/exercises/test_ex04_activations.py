@@ -26,6 +26,14 @@ def test_sigmoid(ex, check, rng):
     far = np.array([[-1000.0, 1000.0]])
     told = "e^1000 overflows: for x > 0 use 1 / (1 + e^−x), and else e^x / (1 + e^x)."
     check.same(ex.Sigmoid().forward(far)[0], [[0.0, 1.0]], {}, "at x = ±1000, y", not_finite=told)
+    y, backward = ex.Sigmoid().forward(x)
+    dy = rng.normal(size=x.shape)
+    mistakes = {
+        "The factor y is missing: y′ = y (1 − y).": dy * (1 - y),
+        "The factor 1 − y is missing: y′ = y (1 − y).": dy * y,
+        "The square does not belong there: y′ = y (1 − y).": dy * (1 - y**2),
+    }
+    check.none_of(backward(dy), mistakes, "dx")
     check.layer(ex.Sigmoid, (5, 3))
 
 

@@ -50,6 +50,12 @@ def test_softmax_cross_entropy(ex, check, rng):
         "It is the sum of all logarithms, where that of the label alone is meant.": -np.log(p).sum() / 5,
     }
     value_of(check, ex.softmax_cross_entropy(logits, labels), right, 5, 4, mistakes)
+    mistakes = {
+        "The 1 at the label is not subtracted: ∂c/∂l = p − [k = label].": p / 5,
+        "The 1 is subtracted at every class: ∂c/∂l = p − [k = label].": (p - 1) / 5,
+        "It is not divided by N = 5, and the 1 at the label is not subtracted.": p,
+    }
+    check.none_of(ex.softmax_cross_entropy(logits, labels)[1], mistakes, "dlogits")
     check.loss(ex.softmax_cross_entropy, (5, 4), labels)
     value, dlogits = ex.softmax_cross_entropy(np.array([[1000.0, 0.0, -1000.0]]), np.array([1]))
     told = "It overflows: subtract the largest logit of the row first."

@@ -70,20 +70,24 @@ def test_adam_step(ex, check, rng):
         "The sign is flipped: θ must move against the gradient.": 2 * start - right,
         "ε is left out.": adam(start, gradients, epsilon=0),
     }
-    check.same(theta, right, mistakes, "theta after the second step")
+    told = "v is negative, because dθ is not squared."
+    check.same(theta, right, mistakes, "theta after the second step", not_finite=told)
 
 
 def test_cosine(ex, check, rng):
     peak, steps = rng.uniform(0.1, 1), int(rng.integers(50, 100))
     rate = ex.cosine(peak, steps)
     check.that(callable(rate), "cosine returns a function of the step: write lambda t: … or def.")
-    check.same(rate(0), peak, {"The ½ is missing.": 2 * peak, "It begins at 0: the sine is no cosine.": 0}, "at step 0")
+    check.same(
+        rate(0), peak, {"The ½ is missing.": 2 * peak, "It is the sine, which begins at 0.": 0}, "the first rate"
+    )
     third = np.cos(np.pi / 3)
     mistakes = {
         "It falls along a straight line.": peak * 2 / 3,
+        "The 1 + is missing: the cosine itself goes down to −1.": peak * third,
         "The angle goes only to π/2: it is a quarter of a wave.": peak * np.cos(np.pi / 6),
         "The angle goes to 2π: it is a whole wave.": 0.5 * peak * (1 + np.cos(2 * np.pi / 3)),
     }
-    check.same(rate(steps / 3), 0.5 * peak * (1 + third), mistakes, "after a third of the steps")
+    check.same(rate(steps / 3), 0.5 * peak * (1 + third), mistakes, "the rate after a third of the steps")
     again = {"It rises again: hold it at 0 from the last step on.": 0.5 * peak * (1 + np.cos(1.5 * np.pi))}
-    check.same(rate(1.5 * steps), 0.0, again, "after the last step")
+    check.same(rate(1.5 * steps), 0.0, again, "the rate after the last step")

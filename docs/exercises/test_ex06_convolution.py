@@ -24,7 +24,12 @@ def test_conv2d(ex, check, rng):
             "The kernel's rows and columns are exchanged.": layer.forward(x)[0],
             "The bias is left out.": y - b[:, None, None],
         }
-        check.same(ex.conv2d(x, W, b, stride), y, mistakes, f"with stride {stride}, y")
+        found = np.asarray(ex.conv2d(x, W, b, stride))
+        told = (
+            f"with stride {stride}, y has the shape {found.shape}, where P = ⌊(H − kh) / s⌋ + 1 and Q make {y.shape}."
+        )
+        check.that(found.shape == y.shape, told)
+        check.same(found, y, mistakes, f"with stride {stride}, y")
 
 
 def test_conv2d_weights(ex, check, rng):
@@ -69,10 +74,14 @@ def test_maxpool(ex, check, rng):
     check.that(isinstance(found, tuple) and len(found) == 2, "forward returns two things, y and backward.")
     mistakes = {
         "It is the mean of each window.": windows.mean(axis=(3, 5)),
+        "It is the smallest of each window.": windows.min(axis=(3, 5)),
         "It is one corner.": windows[:, :, :, 0, :, 0],
     }
     check.same(found[0], windows.max(axis=(3, 5)), mistakes, "y")
-    check.layer(ex.MaxPool, (2, 3, 4, 6))
+    dx = found[1](np.ones(found[0].shape))
+    equal = {"dy is spread over the window: it goes to the largest pixel alone.": np.full(x.shape, 0.25)}
+    check.none_of(dx, equal | {"All pixels of the window get dy.": np.ones(x.shape)}, "dx")
+    check.layer(ex.MaxPool, (2, 2, 4, 4))
     dx = ex.MaxPool().forward(np.array([[[[1.0, 5.0], [5.0, 5.0]]]]))[1](np.array([[[[8.0]]]]))
     told = "where pixels are equal, dy goes to the first of them alone, row by row."
     check.that(np.array_equal(dx, [[[[0.0, 8.0], [0.0, 0.0]]]]), told)

@@ -4,12 +4,9 @@ import scratchnet as sn
 
 
 def parts(rng):
-    """An encoder and a decoder of two layers each."""
-    encoder = sn.Sequential(sn.Dense(6, 4, rng=rng, dtype=np.float64), sn.Tanh())
-    decoder = sn.Sequential(
-        sn.Dense(4, 5, rng=rng, dtype=np.float64), sn.Tanh(), sn.Dense(5, 6, rng=rng, dtype=np.float64)
-    )
-    return encoder, decoder
+    """An encoder and a decoder."""
+    encoder = sn.Sequential(sn.Dense(4, 3, rng=rng, dtype=np.float64), sn.Tanh())
+    return encoder, sn.Dense(3, 4, rng=rng, dtype=np.float64)
 
 
 def is_a_loss(check, found):
@@ -18,13 +15,13 @@ def is_a_loss(check, found):
 
 def test_autoencoder(ex, check, rng):
     encoder, decoder = parts(rng)
-    x = rng.random((5, 6))
+    x = rng.random((5, 4))
     model = ex.Autoencoder(encoder, decoder)
     found = model.loss(x)
     is_a_loss(check, found)
     right = sn.Autoencoder(encoder, decoder).loss(x).value
     mistakes = {
-        "It is the error per pixel, where that per image is meant.": right / 6,
+        "It is the error per pixel, where that per image is meant.": right / 4,
         "The decoder's output is compared with 0, and not with x.": (
             model.decoder.forward(encoder.forward(x)[0])[0] ** 2
         ).sum()
@@ -36,7 +33,7 @@ def test_autoencoder(ex, check, rng):
 
 def test_denoiser(ex, check, rng):
     encoder, decoder = parts(rng)
-    x, noise = rng.random((5, 6)), rng.normal(size=(5, 6))
+    x, noise = rng.random((5, 4)), rng.normal(size=(5, 4))
 
     def corrupt(x, rng):
         return x + noise[: len(x)]
@@ -57,20 +54,21 @@ def test_denoiser(ex, check, rng):
 
 def test_two_layers(ex, check, rng):
     x, U, V = rng.random((5, 4)), rng.normal(size=(4, 3)), rng.normal(size=(3, 4))
-    right = sn.mse(x @ U @ V, x)[0]
-    mistakes = {
-        "It is the mean over all numbers.": right / 4,
-        "It is the sum over the batch: divide by N = 5.": right * 5,
-    }
-    found = ex.two_layers(x, U, V)
-    check.that(isinstance(found, tuple) and len(found) == 3, "return three things, R, dU and dV.")
-    check.same(found[0], right, mistakes, "R")
+    R, dy = sn.mse(x @ U @ V, x)
 
-    def two_layers(U, V):
-        R, dU, dV = ex.two_layers(x, U, V)
-        return np.asarray(R), lambda dR: (dR * dU, dR * dV)
+    def mistakes(right):
+        return {
+            "The sign is flipped: dy = 2 (y − x) / N.": -right,
+            "It is N = 5 times too small: dy has its 1/N already.": right / 5,
+            "It is N = 5 times too large: dy = 2 (y − x) / N.": right * 5,
+            "The factor 2, the slope of the square, is missing: dy = 2 (y − x) / N.": right / 2,
+        }
 
-    check.gradients(two_layers, U, V)
+    dU, dV = x.T @ dy @ V.T, (x @ U).T @ dy
+    of_R = {"It is the mean over all numbers.": R / 4, "It is the sum over the batch: divide by N = 5.": R * 5}
+    of_dV = {"It is xᵀ dy without U: the input of the second layer is z = x U.": (x[:, :3]).T @ dy}
+    right = {"R": (R, of_R), "dU": (dU, mistakes(dU)), "dV": (dV, mistakes(dV) | of_dV)}
+    check.same_each(ex.two_layers(x, U, V), **right)
 
 
 def test_shrinkage(ex, check, rng):

@@ -20,6 +20,7 @@ def test_pca(ex, check, rng):
     check.same(found[0], mean, {"It is the mean over the pixels.": x.mean(axis=1)}, "the mean")
     mistakes = {
         "They are the singular values: square them, and divide by N.": S[:2],
+        "The singular values are not squared: λᵢ = Sᵢ² / N.": S[:2] / 20,
         "They are the squares of the singular values, which are not divided by N.": S[:2] ** 2,
         "They are divided by N − 1, where N is meant.": S[:2] ** 2 / 19,
         "x is not centred: subtract the mean first.": raw[:2] ** 2 / 20,

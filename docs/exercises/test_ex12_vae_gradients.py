@@ -18,12 +18,7 @@ def test_kl_standard_normal(ex, check, rng):
         "The sign is flipped: a KL is never negative.": -right,
     }
     check.same(found[0], right, mistakes, "the KL")
-
-    def kl(mu, logvar):
-        value, dmu, dlogvar = ex.kl_standard_normal(mu, logvar)
-        return np.asarray(value), lambda dvalue: (dvalue * dmu, dvalue * dlogvar)
-
-    check.gradients(kl, mu, logvar)
+    check.gradients(ex.kl_standard_normal, mu, logvar)
 
 
 def test_sample_gaussian(ex, check, rng):
@@ -46,6 +41,6 @@ def test_sample_gaussian(ex, check, rng):
 
 
 def test_vae(ex, check, rng):
-    encoder = sn.Sequential(sn.Dense(6, 5, rng=rng), sn.Tanh(), sn.Dense(5, 4, rng=rng))
-    decoder = sn.Sequential(sn.Dense(2, 5, rng=rng), sn.Tanh(), sn.Dense(5, 6, rng=rng))
-    check.gradients(ex.VAE(encoder, decoder, beta=2.5).loss, rng.random((5, 6)))
+    encoder = sn.Sequential(sn.Dense(4, 3, rng=rng), sn.Tanh(), sn.Dense(3, 4, rng=rng))
+    decoder = sn.Dense(2, 4, rng=rng)
+    check.gradients(ex.VAE(encoder, decoder, beta=2.5).loss, rng.random((5, 4)))

@@ -85,7 +85,7 @@ def test_gradient_error(ex, check, rng):
 
     def softmax(x):
         y = np.exp(x) / np.exp(x).sum(axis=1, keepdims=True)
-        return y, lambda dy: dy - dy.mean(axis=1, keepdims=True)  # wrong, but right for a dy of ones
+        return x + y, lambda dy: 2 * dy - dy.mean(axis=1, keepdims=True)  # wrong, but right for a dy of ones
 
     found = ex.gradient_error(Layer(right), x, rng)
     check.that(np.ndim(found) == 0, "return one number, the largest of the errors.")
@@ -93,7 +93,7 @@ def test_gradient_error(ex, check, rng):
     told = f"a right backward pass has the error {found:.2g}, where one below 1e-6 is meant: compare dx with slopes of "
     check.that(found < 1e-6, told + "L = Σ dy ⊙ y, for the same dy.")
     found = ex.gradient_error(Layer(softmax), x, rng)
-    told = f"a wrong softmax has the error {found:.2g}: it is right for a dy of ones, so draw dy at random."
+    told = f"a wrong backward pass has the error {found:.2g}: it is right for a dy of ones, so draw dy at random."
     check.that(found > 1e-3, told)
     for _ in range(3):
         found = ex.gradient_error(Layer(one_wrong), x, rng)

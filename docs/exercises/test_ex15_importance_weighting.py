@@ -12,7 +12,11 @@ def test_normalized_weights(ex, check, rng):
         "The logarithms are divided by their sum: take np.exp first.": log_w / log_w.sum(axis=1, keepdims=True),
         "They are divided by their mean, so each row has the sum k.": 4 * right,
     }
-    check.same(ex.normalized_weights(log_w), right, mistakes, "w̃")
+    found = ex.normalized_weights(log_w)
+    check.same(np.shape(found), (5, 4), {}, "the shape of w̃")
+    told = "the columns of w̃ have the sum 1, and not its rows: divide by the sum over the draws of each image."
+    check.that(not np.allclose(np.sum(found, axis=0), 1), told)
+    check.same(found, right, mistakes, "w̃")
     told = "It underflows: subtract the largest of each row before np.exp."
     check.same(ex.normalized_weights(log_w - 1000), right, {}, "with logarithms of −1000, w̃", not_finite=told)
 

@@ -46,7 +46,7 @@ def test_blocked_product(ex, check, rng):
 
 
 def test_tallest_tile(ex, check, rng):
-    for V, right in {1: 30, 2: 14, 3: 9, 4: 6, 5: 5}.items():
+    for V, right in {2: 14, 1: 30, 3: 9, 4: 6, 5: 5}.items():
         mistakes = {
             "The vectors of B need V registers too.": 31 // V,
             "One register is needed for a number of A.": (32 - V) // V,

@@ -9,6 +9,14 @@ def test_softplus(ex, check, rng):
     check.that(isinstance(found, tuple) and len(found) == 2, "forward returns two things, y and backward.")
     mistakes = {"It is log(1 + e^−x).": np.log1p(np.exp(-x)), "It is the sigmoid, the slope.": 1 / (1 + np.exp(-x))}
     check.same(found[0], np.log1p(np.exp(x)), mistakes, "y")
+    dy, slope = rng.normal(size=x.shape), 1 / (1 + np.exp(-x))
+    mistakes = {
+        "It is dy itself: multiply it by the slope.": dy,
+        "It is the slope at −x: that of softplus is e^x / (1 + e^x), the sigmoid.": dy * (1 - slope),
+        "It has the slope of the ReLU: that of softplus is the sigmoid.": dy * (x > 0),
+        "The derivative of the logarithm is 1 / (1 + e^x); the inner one, e^x, is missing.": dy / (1 + np.exp(x)),
+    }
+    check.none_of(found[1](dy), mistakes, "dx")
     check.layer(ex.Softplus, (5, 3))
     far = np.array([[-1000.0, 1000.0]])
     told = "e^1000 overflows: log(1 + e^x) = max(x, 0) + log(1 + e^−|x|)."
@@ -32,6 +40,12 @@ def test_huber(ex, check, rng):
         "The two branches are exchanged.": np.where(np.abs(d) > 1, 0.5 * d**2, np.abs(d) - 0.5).sum() / 5,
     }
     check.same(found[0], right, mistakes, "the loss")
+    mistakes = {
+        "Beyond 1 the slope is ±1: hold it there.": d / 5,
+        "Beyond 1 the slope is the sign of d, and not 1.": np.minimum(d, 1) / 5,
+        "It is the sign of d everywhere.": np.sign(d) / 5,
+    }
+    check.none_of(found[1], mistakes, "dy")
     check.loss(ex.huber, (5, 3), target)
 
 
