@@ -1,4 +1,4 @@
-"""The exercises of docs/exercises: solutions pass, blanks say what is to do, and a mistake is told by its cause."""
+"""The exercises of docs/exercises: solutions pass, blanks say what to do, and the message for a mistake names it."""
 
 import ast
 import inspect
@@ -14,6 +14,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+import scratchnet as sn
 from docs.exercises import conftest as exercises
 from docs.exercises.conftest import SOLUTIONS, Blank
 from tests.test_docs import _LINK, ROOT, _anchors, _text
@@ -22,7 +23,7 @@ HERE = ROOT / "docs" / "exercises"
 BLANKS = exercises.blanks()
 FILES = sorted({blank.file for blank in BLANKS})
 
-# Wrong solutions: a blank, code of its reference solution, what stands in its place, and words of the message.
+# Planted mistakes: the blank, code of its reference solution, what replaces it, and words of the message.
 PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
     "ex01_probability": [
         (
@@ -402,6 +403,12 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "exercises"
 
 
+@pytest.fixture(autouse=True)
+def nothing_is_compiled():
+    with sn.kernels.use("numpy"):
+        yield
+
+
 every_file = pytest.mark.parametrize("file", FILES)
 
 
@@ -447,7 +454,7 @@ def test_the_reference_solutions_pass(file, seed):
 
 
 @pytest.mark.parametrize("blank", BLANKS, ids=lambda blank: blank.name)
-def test_a_blank_says_what_is_to_do(blank):
+def test_a_blank_says_what_to_do(blank):
     assert _told(blank, _source(HERE, blank.file)).startswith(f"{blank.name}: TODO: ")
 
 
@@ -458,7 +465,7 @@ def _rows() -> list:
 
 
 @pytest.mark.parametrize(("blank", "right", "wrong", "words"), _rows())
-def test_a_mistake_is_told_by_its_cause(blank, right, wrong, words):
+def test_the_message_for_a_planted_mistake_names_it(blank, right, wrong, words):
     source = _source(SOLUTIONS, blank.file)
     body = _body(source, blank.name)
     assert body.count(right) == 1
@@ -471,7 +478,7 @@ def test_every_blank_has_a_planted_mistake():
     }
 
 
-def test_code_that_fails_is_told_by_its_line():
+def test_an_exception_comes_with_its_line():
     blank = _blank("ex01_probability", "conditional")
     source = _source(SOLUTIONS, blank.file)
     told = _told(blank, source.replace("p_xy.sum(axis=0)", "p_xy[0, 0, 0]"))
@@ -479,7 +486,7 @@ def test_code_that_fails_is_told_by_its_line():
     assert told.startswith(f"conditional: IndexError in line {line} of ex01_probability.py: ")
 
 
-def test_a_result_that_is_not_returned_is_told():
+def test_a_missing_return_is_named():
     blank = _blank("ex01_probability", "conditional")
     told = _told(
         blank, _source(SOLUTIONS, blank.file).replace("return p_xy / p_xy.sum(axis=0)", "p_xy / p_xy.sum(axis=0)", 1)
@@ -537,6 +544,16 @@ def test_the_readme_lists_the_files_with_their_blanks():
         numbers = len(found), sum(one.stars for one in found), sum(one.minutes for one in found)
         counted.append((file, *map(str, numbers)))
     assert rows == counted
+
+
+def test_the_readme_quotes_a_message():
+    def without_numbers(text: str) -> str:
+        return re.sub(r"-?\d+\.\d+", "…", " ".join(text.split()))
+
+    blank = _blank("ex03_dense", "Dense")
+    told = _told(blank, _source(SOLUTIONS, blank.file).replace("dy.sum(axis=0)", "dy.mean(axis=0)"))
+    message = f"{told}\n  formula: {blank.formula}\n  chapter: {blank.chapter}"
+    assert without_numbers(message) in without_numbers(_text(HERE / "README.md"))
 
 
 def test_links_of_the_readme_lead_somewhere():

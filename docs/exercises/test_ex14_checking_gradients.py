@@ -53,7 +53,7 @@ def test_numerical_dx(ex, check, rng):
         check.that(not wrong, " ".join(["dx is wrong.", *wrong]))
         off = np.abs(found - right).max()
         told = f"dx is off by {off:.1g}: move one number at a time, by h up and down, and take the central difference."
-        check.that(off < 1e-8, told)
+        check.that(off < 1e-7, told)
     else:
         check.same(found, right, {}, "dx")
 

@@ -28,6 +28,7 @@ def test_softplus(ex, check, rng):
 
 def test_huber(ex, check, rng):
     y, target = 2 * rng.normal(size=(2, 5, 3))
+    y[0] = target[0] + [0.5, 2, -3]  # some near, some far, on both sides
     d = y - target
     right = np.where(np.abs(d) > 1, np.abs(d) - 0.5, 0.5 * d**2).sum() / 5
     found = ex.huber(y, target)
