@@ -509,8 +509,11 @@ def test_stars_are_counted_for_what_was_handed_in(folder, tmp_path):
     handed_in.mkdir()
     source = _source(SOLUTIONS, "ex01_probability").replace(" * p_x[:, None]", "")
     (handed_in / "ex01_probability.py").write_text(source, encoding="utf-8")
-    run = _run(folder, "test_ex01_probability.py", "--from", str(handed_in), "--seed", "7")
+    tests = ("test_ex01_probability.py", "test_ex02_entropy.py")
+    run = _run(folder, *tests, "--from", str(handed_in), "--seed", "7")
     assert re.search(r"^ex01_probability +4 of 6$", run.stdout, re.M)
+    assert re.search(r"^ex02_entropy +0 of 6$", run.stdout, re.M)
+    assert "entropy: " + str(handed_in) + " has no ex02_entropy.py." in run.stdout
     assert "The prior p(x) is left out." in run.stdout
 
 

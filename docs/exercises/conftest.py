@@ -178,7 +178,10 @@ def generator(seed: int, test: str) -> np.random.Generator:
 @pytest.fixture
 def ex(request: pytest.FixtureRequest) -> ModuleType:
     """The file that is tested."""
-    return module(request.path.stem.removeprefix("test_"), _folder(request.config))
+    name, folder = request.path.stem.removeprefix("test_"), _folder(request.config)
+    if not (folder / f"{name}.py").exists():
+        raise AssertionError(f"{folder} has no {name}.py.")
+    return module(name, folder)
 
 
 @pytest.fixture
@@ -223,7 +226,11 @@ def pytest_configure(config: pytest.Config) -> None:
     sn.kernels.use("numpy")  # nothing is compiled
     folder = _folder(config)
     if not folder.is_dir():
-        whose = "the reference solutions, which your instructor may have left out" if folder == SOLUTIONS else "them"
+        whose = (
+            "the reference solutions, which your instructor may have left out"
+            if folder == SOLUTIONS
+            else "the files that were handed in"
+        )
         raise pytest.UsageError(f"The folder {folder} does not exist: it should hold {whose}.")
 
 
@@ -232,7 +239,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Itera
     """A sentence in the place of a traceback, and the stars that a test is worth."""
     report = yield
     blank = next((one for one in _blanks_of(HERE / f"{item.path.stem[5:]}.py") if one.test == item.name), None)
-    if blank and call.when == "call":
+    if blank and (call.when == "call" or call.excinfo):  # also where the file itself fails
         report.user_properties.append(("stars", (blank.file, blank.stars)))
     if blank and call.excinfo and not isinstance(call.excinfo.value, pytest.skip.Exception | KeyboardInterrupt):
         report.longrepr = explain(call.excinfo.value, blank, _folder(item.config))
@@ -242,7 +249,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Itera
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """How many stars each file has earned."""
     earned: dict[str, list[int]] = {}
-    for outcome in ("passed", "failed"):
+    for outcome in ("passed", "failed", "error"):
         for report in terminalreporter.getreports(outcome):
             for file, stars in (value for name, value in report.user_properties if name == "stars"):
                 one = earned.setdefault(file, [0, 0])
