@@ -23,8 +23,6 @@ class Optimizer(ABC):
     memory in `memory_names`, and defines `move`. `fit` saves the memory with a run; numbers among the attributes are
     settings of the run. docs/18-your-own.md.
 
-    Examples
-    --------
     >>> import numpy as np, scratchnet as sn
     >>> class SignDescent(sn.Optimizer):
     ...     def move(self, theta, dtheta, learning_rate):
@@ -94,8 +92,6 @@ class SGD(Optimizer):
     momentum, in [0, 1), is the share of the last step's velocity that is kept; zero is plain gradient descent.
     Derivation: docs/05-optimizers.md. Polyak, Some methods of speeding up the convergence of iteration methods, 1964.
 
-    Examples
-    --------
     >>> import numpy as np, scratchnet as sn
     >>> theta, sgd = np.array([1.0]), sn.SGD(0.1, momentum=0.5)
     >>> sgd.step(theta, np.array([2.0]))            # v = 2,      θ = 1 − 0.1·2

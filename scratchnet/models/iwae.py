@@ -3,8 +3,8 @@
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.checks import check_count, check_rng, check_same
-from scratchnet.core.gaussian import noise_like, sample_gaussian
+from scratchnet.checks import check_count, check_rng
+from scratchnet.core.gaussian import log_p_over_q, noise_like, sample_gaussian
 from scratchnet.core.layer import Layer, without_dx
 from scratchnet.core.likelihood import Likelihood
 from scratchnet.core.model import Loss
@@ -15,7 +15,8 @@ class IWAE(VAE):
     """Minimises −(1/N) Σₙ log (1/k) Σᵢ wₙᵢ with weights wₙᵢ = p(xₙ|zₙᵢ) p(zₙᵢ) / q(zₙᵢ|xₙ), in nats per image.
 
     The k codes zₙᵢ of image n are drawn from q(z|xₙ). At k = 1 this is the VAE's bound, with its KL sampled; the bound
-    rises with k towards log p(x).
+    rises with k towards log p(x). Derivation: docs/15-beta-and-importance-weighting.md. Burda, Grosse & Salakhutdinov,
+    Importance Weighted Autoencoders, 2015.
 
     Parameters
     ----------
@@ -23,11 +24,6 @@ class IWAE(VAE):
         As for `VAE`. There is no β: the weights need the true p(z).
     k : int
         Codes drawn per image, at least 1. A step costs the decoder k times as much.
-
-    Notes
-    -----
-    Derivation: docs/15-beta-and-importance-weighting.md. Burda, Grosse & Salakhutdinov, Importance Weighted
-    Autoencoders, 2015.
 
     Examples
     --------
@@ -61,15 +57,11 @@ class IWAE(VAE):
         mu, logvar, x = (np.repeat(each, k, axis=0) for each in (mu, logvar, x))  # N·k rows each, from here on
         if eps is None:
             eps = noise_like(mu, check_rng("IWAE.loss without eps", rng))
-        check_same("IWAE.loss", "eps", eps, "the repeated mu", mu)
         z, sample_backward = sample_gaussian(mu, logvar, eps)
         y, decoder_backward = self.decoder.forward(z)
         self.check_decoded(y, x)
         _, dy = self.likelihood.nll(y, x)  # dy is the slope of the mean over N·k rows
-        nll = np.asarray(self.likelihood.nll_per_image(y, x), np.float64)
-
-        # log p(z) − log q(z|x) = ½ Σ (ε² + log σ² − z²), as ε = (z − μ)/σ
-        log_w = 0.5 * (eps**2 + logvar - z**2).sum(axis=1, dtype=np.float64) - nll
+        log_w = log_p_over_q(z, logvar, eps) - np.asarray(self.likelihood.nll_per_image(y, x), np.float64)
         log_w = log_w.reshape(N, k)
         highest = log_w.max(axis=1, keepdims=True)  # log Σ w = highest + log Σ w/exp(highest) can't overflow
         w = np.exp(log_w - highest)
