@@ -52,7 +52,7 @@ def check_rows(where: object, name: str, x: Any, width: int | None, dtype: np.dt
     _check_dtype(where, name, x, dtype)
 
 
-def check_points(where: object, name: str, x: Any, width: int | None = None) -> None:
+def check_points(where: str, name: str, x: Any, width: int | None = None) -> None:
     """`x` is (N, width) of finite real floats of any precision; a width of None allows any."""
     check_floats(where, name, x)
     if x.dtype.kind == "c":

@@ -127,14 +127,14 @@ def lines(
     _check_curves("plots.lines", "curves", curves, 2)
     _check_texts("plots.lines", "dots", dots)
     checks.check_type("plots.lines", "log", log, bool | np.bool, "True or False")
-    figure, axes = _panel("plots.lines", title, x_label, y_label)
+    figure, (axes,) = panels(title)
     axes.set_prop_cycle(color=[*COLORS, INK] if len(curves) <= 7 else DIGITS(range(10)))
     for name, (x, y) in curves.items():
         line, order = ("o", 3) if name in dots else ("-", 2)
         axes.plot(x, y, line, label=name, linewidth=1.8, markersize=5, zorder=order)
-    if log:
-        axes.set(xscale="log", yscale="log")
-    elif all(np.asarray(x).dtype.kind in "iu" for x, _ in curves.values()):  # such as epochs
+    scale = "log" if log else "linear"
+    axes.set(xlabel=x_label, ylabel=y_label, xscale=scale, yscale=scale)
+    if not log and all(np.asarray(x).dtype.kind in "iu" for x, _ in curves.values()):  # such as epochs
         axes.locator_params("x", integer=True, min_n_ticks=1)
     axes.legend(frameon=False, fontsize=9)
     return figure
@@ -172,8 +172,7 @@ def bars(
     digits = checks.check_count("plots.bars", "digits", digits, 0, most=17)
     if len(groups) > len(COLORS):
         raise ShapeError(f"plots.bars expects at most {len(COLORS)} groups, a colour for each, got {len(groups)}.")
-    inches = max(6.4, 0.3 * len(ticks) * len(groups) + 1.5)
-    figure, axes = _panel("plots.bars", title, x_label, y_label, width=inches, height=3.4)
+    figure, (axes,) = panels(title, width=max(6.4, 0.3 * len(ticks) * len(groups) + 1.5), height=3.4)
     width = 0.8 / len(groups)
     for i, (name, heights) in enumerate(groups.items()):
         checks.check_finite("plots.bars", name, checks.check_real("plots.bars", name, heights, len(ticks)))
@@ -181,7 +180,7 @@ def bars(
         drawn = axes.bar(at, heights, width, color=COLORS[i], label=name)
         axes.bar_label(drawn, [f"{height:.{digits}f}" for height in heights], fontsize=8, color=INK, padding=1)
     axes.axhline(0, color=INK, linewidth=0.8)
-    axes.set(xticks=range(len(ticks)), xticklabels=ticks, ymargin=0.12)
+    axes.set(xlabel=x_label, ylabel=y_label, xticks=range(len(ticks)), xticklabels=ticks, ymargin=0.12)
     if len(groups) > 1:
         axes.legend(frameon=False, fontsize=9)
     return figure
@@ -193,8 +192,7 @@ def latent_plane(decode: Callable[..., Array], title: str, *, side: int = 20, dt
     Each image represents an equal share of the prior. z₁ grows to the right, z₂ upwards.
     """
     side = checks.check_count("plots.latent_plane", "side", side, most=1000)
-    if not callable(decode):
-        raise TypeError(f"plots.latent_plane expects decode to be a function, got {checks.named(decode)}.")
+    checks.check_type("plots.latent_plane", "decode", decode, Callable, "a function")
     dtype = checks.check_float_type("plots.latent_plane", dtype)
     quantiles = np.array([NormalDist().inv_cdf((i + 0.5) / side) for i in range(side)], dtype)
     z = np.stack(np.meshgrid(quantiles, quantiles[::-1]), axis=-1).reshape(-1, 2)
@@ -205,9 +203,9 @@ def latent_scatter(z: Array, labels: Array, title: str) -> Figure:
     """Points z (N, 2) of a two-dimensional latent space, coloured by label 0 to 9."""
     checks.check_points("plots.latent_scatter", "z", z, 2)
     labels = checks.check_real("plots.latent_scatter", "labels", labels, len(z))
-    figure, axes = _panel("plots.latent_scatter", title, "z₁", "z₂", height=5.2)
+    figure, (axes,) = panels(title, height=5.2)
     points = axes.scatter(*z.T, c=labels, s=4, linewidths=0, cmap=DIGITS, vmin=-0.5, vmax=9.5)
-    axes.set_aspect("equal")
+    axes.set(xlabel="z₁", ylabel="z₂", aspect="equal")
     bar = figure.colorbar(points, ax=axes, label="digit", ticks=range(10))
     bar.outline.set_visible(False)  # type: ignore[operator]  (matplotlib declares it as a string)
     points.set_alpha(0.7)  # only now, so that the colour bar is opaque
@@ -216,20 +214,10 @@ def latent_scatter(z: Array, labels: Array, title: str) -> Figure:
 
 def save_figure(path: str | PathLike[str], figure: Figure) -> None:
     """Write the figure to `path` as PNG, whole or not at all."""
-    checks.check_path("plots.save_figure", "path", path)
-    if not isinstance(figure, Figure):
-        raise TypeError(f"plots.save_figure expects a Figure, got {checks.named(figure)}.")
+    path = checks.check_path("plots.save_figure", "path", path)
+    checks.check_type("plots.save_figure", "figure", figure, Figure, "a Figure")
     with write_whole(path) as file:
         figure.savefig(file, format="png")
-
-
-def _panel(where: str, title: str, x_label: str, y_label: str, **size: float) -> tuple[Figure, Axes]:
-    """A figure with one panel, whose axes have labels."""
-    for name, label in {"x_label": x_label, "y_label": y_label}.items():
-        checks.check_type(where, name, label, str, "a text")
-    figure, (axes,) = panels(title, **size)
-    axes.set(xlabel=x_label, ylabel=y_label)
-    return figure, axes
 
 
 def _check_texts(where: str, name: str, texts: Any) -> None:

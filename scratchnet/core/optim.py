@@ -33,10 +33,8 @@ class Optimizer(ABC):
     array([1.25, 0.75])
     """
 
-    memory_names: tuple[str, ...] = ()
-    """The arrays that the optimizer keeps from step to step: like θ, and zero before the first step."""
-    steps: int = 0
-    """Steps taken so far."""
+    memory_names: tuple[str, ...] = ()  # arrays kept from step to step: like θ, and zero before the first step
+    steps: int = 0  # taken so far
 
     def __init__(self, learning_rate: float | Schedule):
         if not callable(learning_rate):
@@ -117,20 +115,10 @@ class Adam(Optimizer):
     g = dθ + weight_decay·θ,  m ← β₁m + (1 − β₁)g,  v ← β₂v + (1 − β₂)g²,
     θ ← θ − learning_rate · m/(1 − β₁ᵗ) / (√(v/(1 − β₂ᵗ)) + ε)   at step t = 1, 2, ….
 
+    β₁ and β₂, in [0, 1), are the shares of the two running means that are kept; ε, above zero, is outside the root;
+    weight_decay is λ of a penalty ½ λ‖θ‖², as in PyTorch's Adam, and not the decoupled decay of AdamW.
     Derivation: docs/05-optimizers.md. Kingma & Ba, Adam: A Method for Stochastic Optimization, 2014.
 
-    Parameters
-    ----------
-    learning_rate : float, or a function of the number of steps so far
-    beta1, beta2 : float
-        In [0, 1): how much of the two running means is kept.
-    epsilon : float
-        Above zero, outside the root.
-    weight_decay : float
-        λ of a penalty ½ λ‖θ‖², whose gradient is added to dθ, as in PyTorch's Adam; not the decoupled decay of AdamW.
-
-    Examples
-    --------
     >>> import numpy as np, scratchnet as sn
     >>> theta = np.array([1.0, 1.0])
     >>> sn.Adam(0.1).step(theta, np.array([1000.0, -0.001]))    # the first step is learning_rate·sign(dθ)
