@@ -49,8 +49,7 @@ class IWAE(VAE):
         y, decoder_backward = self.decoder.forward(z)
         self.check_decoded(y, x)
         _, dy = self.likelihood.nll(y, x)  # dy is the slope of the mean over N·k rows
-        log_w = log_p_over_q(z, logvar, eps) - np.asarray(self.likelihood.nll_per_image(y, x), np.float64)
-        log_w = log_w.reshape(N, k)
+        log_w = (log_p_over_q(z, logvar, eps) - self.likelihood.nll_per_image(y, x)).reshape(N, k)
         highest = log_w.max(axis=1, keepdims=True)  # log Σ w = highest + log Σ w/exp(highest) can't overflow
         w = np.exp(log_w - highest)
         value = -(highest[:, 0] + np.log(w.mean(axis=1))).mean().item()
