@@ -16,6 +16,8 @@ def cosine(peak: float, steps: int) -> Schedule:
     The steps of a whole training are epochs × ⌈images / batch size⌉. docs/05-optimizers.md. Loshchilov & Hutter, SGDR:
     Stochastic Gradient Descent with Warm Restarts, 2016.
 
+    Examples
+    --------
     >>> import scratchnet as sn
     >>> rate = sn.schedules.cosine(0.1, 1000)
     >>> rate(0), round(rate(500), 6), rate(1000), rate(5000)

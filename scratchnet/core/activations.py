@@ -16,6 +16,8 @@ class ReLU(Layer):
     Derivation: docs/04-activations-and-losses.md. Nair & Hinton, Rectified Linear Units Improve Restricted Boltzmann
     Machines, 2010.
 
+    Examples
+    --------
     >>> import numpy as np, scratchnet as sn
     >>> y, backward = sn.ReLU().forward(np.array([-2.0, 3.0]))
     >>> y, backward(np.array([10.0, 10.0]))
@@ -39,6 +41,8 @@ class Sigmoid(Layer):
     Derivation: docs/04-activations-and-losses.md. Rumelhart, Hinton & Williams, Learning representations by
     back-propagating errors, 1986.
 
+    Examples
+    --------
     >>> import numpy as np, scratchnet as sn
     >>> y, backward = sn.Sigmoid().forward(np.array([0.0]))
     >>> y, backward(np.array([1.0]))
@@ -62,6 +66,8 @@ class Tanh(Layer):
     Derivation: docs/04-activations-and-losses.md. LeCun, Bottou, Orr & Müller, Efficient BackProp, 1998, explains why
     it trains better than the sigmoid.
 
+    Examples
+    --------
     >>> import numpy as np, scratchnet as sn
     >>> y, backward = sn.Tanh().forward(np.array([0.0]))
     >>> y, backward(np.array([1.0]))

@@ -10,13 +10,22 @@ from scratchnet.core.layer import Layer
 
 
 class Dense(Layer):
-    """y = x W + b, where n_in and n_out are D and M, the widths of x and y.
+    """y = x W + b.
 
-    W (n_in, n_out) is drawn from `rng`, uniform in ±1/√n_in, so that a sum of n_in terms does not grow with their
-    number; b (n_out,) starts at zero. All arrays have one float type, `dtype`.
+    W (n_in, n_out) starts uniform in ±1/√n_in, so that a sum of n_in terms does not grow with their number; b (n_out,)
+    starts at zero. Derivation: docs/03-dense.md. LeCun, Bottou, Orr & Müller, Efficient BackProp, 1998.
 
-    Derivation: docs/03-dense.md. LeCun, Bottou, Orr & Müller, Efficient BackProp, 1998.
+    Parameters
+    ----------
+    n_in, n_out : int
+        D and M, the widths of x and y.
+    rng : numpy.random.Generator
+        Draws W.
+    dtype : float type
+        Of W and b, and so of x and y.
 
+    Examples
+    --------
     >>> import numpy as np, scratchnet as sn
     >>> layer = sn.Dense(2, 1, rng=np.random.default_rng(0), dtype=np.float64)
     >>> layer.W[...], layer.b[...] = [[2.0], [3.0]], 1.0

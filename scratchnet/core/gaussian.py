@@ -18,6 +18,8 @@ def kl_standard_normal(mu: Array, logvar: Array) -> tuple[float, Array, Array]:
     mu and logvar are (N, L). Returns the value, dmu = μ / N and dlogvar = ½ (σ² − 1) / N. Derivation:
     docs/12-vae-gradients.md. Kingma & Welling, Auto-Encoding Variational Bayes, 2013, appendix B.
 
+    Examples
+    --------
     >>> import numpy as np, scratchnet as sn
     >>> value, dmu, dlogvar = sn.kl_standard_normal(np.array([[1.0]]), np.log(np.array([[4.0]])))
     >>> round(value, 7), dmu, dlogvar                               # ½ (1 + 4 − log 4 − 1)
@@ -33,6 +35,8 @@ def sample_gaussian(mu: Array, logvar: Array, eps: Array) -> tuple[Array, Backwa
     mu, logvar and eps are (N, L); the caller draws eps. The backward pass returns dμ = dz and dlogσ² = ½ dz ⊙ σ ⊙ ε.
     Derivation: docs/12-vae-gradients.md. Kingma & Welling, Auto-Encoding Variational Bayes, 2013, section 2.4.
 
+    Examples
+    --------
     >>> import numpy as np, scratchnet as sn
     >>> mu, logvar, eps = np.array([[5.0]]), np.log(np.array([[4.0]])), np.array([[3.0]])
     >>> z, backward = sn.sample_gaussian(mu, logvar, eps)

@@ -21,6 +21,8 @@ class Layer(ABC):
     A layer with parameters names them in `parameter_names` and holds each under its name, with its gradient under
     `d` and that name: `W` and `dW`. A layer made of layers returns them from `children`.
 
+    Examples
+    --------
     >>> import numpy as np, scratchnet as sn
     >>> class Square(sn.Layer):
     ...     def forward(self, x):

@@ -31,6 +31,8 @@ class Bernoulli:
 
     For grey pixels in (0, 1) this is a useful cost but no likelihood: it cannot fall below Σᵢ H(xᵢ). docs/11-vae.md.
 
+    Examples
+    --------
     >>> import numpy as np, scratchnet as sn
     >>> mean, dy = sn.Bernoulli().nll(np.zeros((2, 3)), np.ones((2, 3)))    # three fair coins an image: 3 log 2
     >>> round(mean, 4), dy[0]
@@ -57,6 +59,8 @@ class Gaussian:
 
     `sigma` is above 0, in units of pixel brightness. docs/11-vae.md.
 
+    Examples
+    --------
     >>> import numpy as np, scratchnet as sn
     >>> mean, dy = sn.Gaussian(0.5).nll(np.zeros((1, 1)), np.ones((1, 1)))  # ½ · 1²/¼ + ½ log(2π · ¼)
     >>> round(mean, 4), dy

@@ -21,6 +21,8 @@ def mse(y: Array, target: Array) -> tuple[float, Array]:
     y and target are (N, …). Many libraries take the mean over the features too: their value times the number of
     features is this one. Derivation: docs/04-activations-and-losses.md.
 
+    Examples
+    --------
     >>> import numpy as np, scratchnet as sn
     >>> sn.mse(np.array([[3.0, 1.0]]), np.array([[1.0, 0.0]]))      # 2² + 1²
     (5.0, array([[4., 2.]]))
@@ -36,6 +38,8 @@ def bce(p: Array, target: Array) -> tuple[float, Array]:
     [0, 1]. A sigmoid in float32 rounds to 1 from a logit of 17 on, and there this loss does not exist; use
     `bce_with_logits`. Derivation: docs/04-activations-and-losses.md. Good, Rational Decisions, 1952.
 
+    Examples
+    --------
     >>> import numpy as np, scratchnet as sn
     >>> value, dp = sn.bce(np.array([[0.25]]), np.array([[1.0]]))
     >>> round(value, 6), dp                                         # −log ¼ = 2 log 2
@@ -56,6 +60,8 @@ def bce_with_logits(logits: Array, target: Array) -> tuple[float, Array]:
     which is stable for any logit l = log(p / (1 − p)). Derivation: docs/04-activations-and-losses.md. Bridle,
     Probabilistic Interpretation of Feedforward Classification Network Outputs, 1990.
 
+    Examples
+    --------
     >>> import numpy as np, scratchnet as sn
     >>> sn.bce_with_logits(np.array([[10000.0]]), np.array([[0.0]]))
     (10000.0, array([[1.]]))
@@ -74,6 +80,8 @@ def softmax_cross_entropy(logits: Array, labels: Array) -> tuple[float, Array]:
     logit of −∞ rules its class out: probability and derivative are 0. Derivation: docs/04-activations-and-losses.md.
     Bridle, 1990, as above.
 
+    Examples
+    --------
     >>> import numpy as np, scratchnet as sn
     >>> value, dlogits = sn.softmax_cross_entropy(np.log(np.array([[1.0, 2.0, 1.0]])), np.array([1]))
     >>> round(value, 6), dlogits                                    # p = ¼, ½, ¼, and −log ½

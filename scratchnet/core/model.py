@@ -18,6 +18,8 @@ from scratchnet.errors import ShapeError
 class Loss:
     """A model's loss on one batch. No name may be used twice, nor "loss", "epoch" or "seconds", which a record has.
 
+    Examples
+    --------
     >>> import scratchnet as sn
     >>> sn.Loss(2.5, {"reconstruction": 2.0, "kl": 0.5}, backward=lambda: None, metrics={"brightness": 0.1})
     Loss(value=2.5, terms={'reconstruction': 2.0, 'kl': 0.5}, metrics={'brightness': 0.1})

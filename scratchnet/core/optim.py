@@ -23,6 +23,8 @@ class Optimizer(ABC):
     memory in `memory_names`, and defines `move`. `fit` saves the memory with a run; numbers among the attributes are
     settings of the run. docs/18-your-own.md.
 
+    Examples
+    --------
     >>> import numpy as np, scratchnet as sn
     >>> class SignDescent(sn.Optimizer):
     ...     def move(self, theta, dtheta, learning_rate):
@@ -90,6 +92,8 @@ class SGD(Optimizer):
     momentum, in [0, 1), is the share of the last step's velocity that is kept; zero is plain gradient descent.
     Derivation: docs/05-optimizers.md. Polyak, Some methods of speeding up the convergence of iteration methods, 1964.
 
+    Examples
+    --------
     >>> import numpy as np, scratchnet as sn
     >>> theta, sgd = np.array([1.0]), sn.SGD(0.1, momentum=0.5)
     >>> sgd.step(theta, np.array([2.0]))            # v = 2,      θ = 1 − 0.1·2
@@ -115,10 +119,20 @@ class Adam(Optimizer):
     g = dθ + weight_decay·θ,  m ← β₁m + (1 − β₁)g,  v ← β₂v + (1 − β₂)g²,
     θ ← θ − learning_rate · m/(1 − β₁ᵗ) / (√(v/(1 − β₂ᵗ)) + ε)   at step t = 1, 2, ….
 
-    β₁ and β₂, in [0, 1), are the shares of the two running means that are kept; ε, above zero, is outside the root;
-    weight_decay is λ of a penalty ½ λ‖θ‖², as in PyTorch's Adam, and not the decoupled decay of AdamW.
     Derivation: docs/05-optimizers.md. Kingma & Ba, Adam: A Method for Stochastic Optimization, 2014.
 
+    Parameters
+    ----------
+    learning_rate : float, or a function of the number of steps so far
+    beta1, beta2 : float
+        In [0, 1): how much of the two running means is kept.
+    epsilon : float
+        Above zero, outside the root.
+    weight_decay : float
+        λ of a penalty ½ λ‖θ‖², whose gradient is added to dθ, as in PyTorch's Adam; not the decoupled decay of AdamW.
+
+    Examples
+    --------
     >>> import numpy as np, scratchnet as sn
     >>> theta = np.array([1.0, 1.0])
     >>> sn.Adam(0.1).step(theta, np.array([1000.0, -0.001]))    # the first step is learning_rate·sign(dθ)

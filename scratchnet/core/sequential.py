@@ -11,6 +11,8 @@ class Sequential(Layer):
     Derivation: docs/03-dense.md, the chain rule. `backward(dy, need_dx=False)` stops at the first layer that has
     parameters: below it, only the data's gradient is left to compute.
 
+    Examples
+    --------
     >>> import numpy as np, scratchnet as sn
     >>> net = sn.Sequential(sn.Dense(3, 4, rng=np.random.default_rng(0)), sn.ReLU())
     >>> y, backward = net.forward(np.zeros((2, 3), np.float32))

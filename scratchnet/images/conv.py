@@ -68,13 +68,26 @@ class Conv2D(_Convolution):
     ⌊(H + 2 padding − kh) / stride⌋ + 1. W (c_out, c_in, kh, kw) starts uniform in ±1/√(c_in kh kw), so that a sum of
     that many terms does not grow with their number; b (c_out,) starts at zero.
 
-    c_in and c_out are C and M, the channels of x and y. Each of the others is a pair, down and across, or one number
-    for both: `kernel_size` is kh and kw; `stride`, s, is how many pixels the kernel moves from one output to the next;
-    `padding` is how many rows of zeros there are above and below the image, and columns left and right of it.
-
     Derivation: docs/06-convolution.md. LeCun et al., Backpropagation Applied to Handwritten Zip Code Recognition, 1989;
     Dumoulin & Visin, A guide to convolution arithmetic for deep learning, 2016.
 
+    Parameters
+    ----------
+    c_in, c_out : int
+        C and M, the channels of x and y.
+    kernel_size : int or pair of int
+        kh and kw, the height and width of the kernel.
+    stride : int or pair of int
+        s, how many pixels the kernel moves from one output to the next, down and across.
+    padding : int or pair of int
+        Rows of zeros above and below the image, and columns left and right of it.
+    rng : numpy.random.Generator
+        Draws W.
+    dtype : float type
+        Of W and b, and so of x and y.
+
+    Examples
+    --------
     >>> import numpy as np, scratchnet as sn
     >>> layer = sn.Conv2D(1, 1, (1, 2), rng=np.random.default_rng(0), dtype=np.float64)
     >>> layer.W[...], layer.b[...] = [-1.0, 1.0], 5.0       # each pixel's right neighbour less itself, plus 5
@@ -114,10 +127,19 @@ class ConvTranspose2D(_Convolution):
     deconvolution. W (c_in, c_out, kh, kw) starts uniform in ±1/√n, where n is c_in times the most kernels that overlap
     in a pixel; b (c_out,) starts at zero.
 
-    Arguments are those of `Conv2D`; `padding` is how many rows are cut off above and below, and columns left and right.
-
     Derivation: docs/06-convolution.md. Zeiler et al., Deconvolutional Networks, 2010; Dumoulin & Visin, 2016.
 
+    Parameters
+    ----------
+    c_in, c_out, kernel_size, rng, dtype
+        As for `Conv2D`.
+    stride : int or pair of int
+        s, how many pixels lie between one kernel and the next, down and across.
+    padding : int or pair of int
+        Rows that are cut off above and below, and columns left and right.
+
+    Examples
+    --------
     >>> import numpy as np, scratchnet as sn
     >>> layer = sn.ConvTranspose2D(1, 1, (1, 2), rng=np.random.default_rng(0), dtype=np.float64)
     >>> layer.W[...] = [3.0, 1.0]

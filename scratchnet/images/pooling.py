@@ -12,12 +12,19 @@ class MaxPool2D(Layer):
     The gradient goes to that pixel alone; if several are largest, to the first, row by row. NaN counts as larger than
     any number. An image of H rows becomes one of ⌊(H − kh) / stride⌋ + 1: rows that fill no window are left out.
 
-    `kernel_size` is the window's height and width, kh and kw, or one number for both; so is `stride`, s, the pixels
-    from one window to the next: by default the window's size. If it is smaller, windows overlap.
-
     Derivation: docs/06-convolution.md. Ranzato, Huang, Boureau & LeCun, Unsupervised Learning of Invariant Feature
     Hierarchies with Applications to Object Recognition, 2007.
 
+    Parameters
+    ----------
+    kernel_size : int or pair of int
+        kh and kw, the height and width of the window.
+    stride : int or pair of int, optional
+        s, how many pixels lie between one window and the next; by default the window's size. If it is smaller, windows
+        overlap.
+
+    Examples
+    --------
     >>> import numpy as np, scratchnet as sn
     >>> y, backward = sn.MaxPool2D(2).forward(np.array([[[[1.0, 7.0, 4.0, 4.0], [3.0, 2.0, 0.0, 4.0]]]]))
     >>> y

@@ -13,6 +13,8 @@ class Reshape(Layer):
 
     Derivation: docs/04-activations-and-losses.md.
 
+    Examples
+    --------
     >>> import numpy as np, scratchnet as sn
     >>> y, backward = sn.Reshape((1, 2, 2)).forward(np.zeros((5, 4)))
     >>> y.shape, backward(y).shape
@@ -40,6 +42,8 @@ class Flatten(Layer):
 
     Derivation: docs/04-activations-and-losses.md.
 
+    Examples
+    --------
     >>> import numpy as np, scratchnet as sn
     >>> y, backward = sn.Flatten().forward(np.zeros((5, 1, 2, 2)))
     >>> y.shape, backward(y).shape

@@ -32,15 +32,25 @@ _MEANINGS: dict[LossFunction, _Meaning] = {
 class Autoencoder(Model):
     """x̂ = decoder(encoder(x)), trained so that x̂ is like x.
 
-    `encoder` takes rows (N, D) to codes (N, L). `decoder` takes codes to rows, which `loss(y, target)` → (value, dy)
-    compares with x: pixels for `mse`, probabilities for `bce`, logits for `bce_with_logits`. `corrupt(x, rng)` returns
-    a noisy copy of x, as `corruption.GaussianNoise(0.5)` does. With it this is a denoising autoencoder: the encoder
-    gets the copy, and the loss compares with the clean x.
-
     Derivation: docs/07-autoencoder.md, docs/08-pca.md, docs/09-denoising.md. Hinton & Salakhutdinov, Reducing the
     Dimensionality of Data with Neural Networks, 2006; Vincent et al., Extracting and Composing Robust Features with
     Denoising Autoencoders, 2008.
 
+    Parameters
+    ----------
+    encoder : Layer
+        Rows (N, D) to codes (N, L).
+    decoder : Layer
+        Codes to rows. Its output is what `loss` compares with x: pixels for `mse`, probabilities for `bce`, logits for
+        `bce_with_logits`.
+    loss : function
+        (y, target) → value, dy.
+    corrupt : function, optional
+        (x, rng) → a noisy copy of x, such as `corruption.GaussianNoise(0.5)`. The encoder gets that copy and the loss
+        compares with the clean x: a denoising autoencoder.
+
+    Examples
+    --------
     >>> import numpy as np, scratchnet as sn
     >>> rng = np.random.default_rng(0)
     >>> ae = sn.Autoencoder(sn.Dense(4, 2, rng=rng), sn.Dense(2, 4, rng=rng))

@@ -19,8 +19,15 @@ _ROWS = 1000  # examples in flight at once
 class Classifier:
     """p(class | x) = softmax(network(x)), trained on (x, labels) by the cross-entropy, with the accuracy beside it.
 
-    `network` is a layer from rows (N, D) to logits (N, C). Derivation: docs/04-activations-and-losses.md.
+    Derivation: docs/04-activations-and-losses.md.
 
+    Parameters
+    ----------
+    network : Layer
+        Rows (N, D) to logits (N, C).
+
+    Examples
+    --------
     >>> import numpy as np, scratchnet as sn
     >>> rng = np.random.default_rng(0)
     >>> x = rng.random((200, 2), dtype=np.float32)

@@ -15,12 +15,22 @@ class IWAE(VAE):
     """Minimises −(1/N) Σₙ log (1/k) Σᵢ wₙᵢ with weights wₙᵢ = p(xₙ|zₙᵢ) p(zₙᵢ) / q(zₙᵢ|xₙ), in nats per image.
 
     The k codes zₙᵢ of image n are drawn from q(z|xₙ). At k = 1 this is the VAE's bound, with its KL sampled; the bound
-    rises with k towards log p(x). A step costs the decoder k times as much. The other arguments are those of `VAE`, but
-    for β, which is 1: the weights need the true p(z).
+    rises with k towards log p(x).
 
+    Parameters
+    ----------
+    encoder, decoder, likelihood, sigma
+        As for `VAE`. There is no β: the weights need the true p(z).
+    k : int
+        Codes drawn per image, at least 1. A step costs the decoder k times as much.
+
+    Notes
+    -----
     Derivation: docs/15-beta-and-importance-weighting.md. Burda, Grosse & Salakhutdinov, Importance Weighted
     Autoencoders, 2015.
 
+    Examples
+    --------
     >>> import numpy as np, scratchnet as sn
     >>> rng = np.random.default_rng(0)
     >>> iwae = sn.IWAE(sn.Dense(4, 2 * 3, rng=rng), sn.Dense(3, 4, rng=rng), k=5)
