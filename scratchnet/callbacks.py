@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchnet.checks import check_count, check_flag, check_number, check_text, listed, named
+from scratchnet.checks import check_count, check_number, check_type, listed, named
 from scratchnet.core.parameters import set_state, state_arrays
 from scratchnet.training.callback import Callback
 from scratchnet.training.run import Run
@@ -55,8 +55,8 @@ class EarlyStopping(Callback):
         start_from_epoch: int = 0,
     ):
         where = "EarlyStopping"
-        check_text(where, monitor=monitor)
-        check_flag(where, "restore_best", restore_best)
+        check_type(where, "monitor", monitor, str, "a text")
+        check_type(where, "restore_best", restore_best, bool | np.bool, "True or False")
         if mode is not None and not (isinstance(mode, str) and mode in ("min", "max")):
             raise ValueError(f"{where} expects mode to be 'min', 'max' or None, got {named(mode)}.")
         if mode is None and monitor.removeprefix("val_") == "accuracy":

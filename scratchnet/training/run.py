@@ -11,7 +11,7 @@ import numpy as np
 
 from scratchnet import kernels
 from scratchnet.arrays import Array
-from scratchnet.checks import check_finite, check_text
+from scratchnet.checks import check_finite, check_type
 from scratchnet.core.model import Loss
 from scratchnet.core.optim import Optimizer
 from scratchnet.core.parameters import parts_of
@@ -136,7 +136,7 @@ class Run:
 
     def stop(self, reason: str = "") -> None:
         """End the training after the current step; the first reason, or the callback's class, is `history.stopped`."""
-        check_text("run.stop", reason=reason)
+        check_type("run.stop", "reason", reason, str, "a text")
         self._stopping = True
         self.history.stopped = self.history.stopped or reason or type(self.calling).__name__
 
