@@ -2,10 +2,10 @@
 
     python -m tests.mutate scratchnet/training/storage.py --mutants 200 --seed 0
 
-A mistake is small: `<` becomes `<=`, a number is one more, a statement is gone. First the suite, or what `--tests` names,
-runs once, so that it is known which tests run which lines. Then the tests that run a mistake's line are run with it, the
-fastest first, until one fails. What survives asks for a test, or shows code that does nothing. Tests that compare the
-source with a quotation don't count.
+A mistake is small: `<` becomes `<=`, a number is one more, a statement is gone. First the suite, or what `--tests`
+names, runs once, so that it is known which tests run which lines. Then the tests that run a mistake's line are run
+with it, the fastest first, until one fails. What survives asks for a test, or shows code that does nothing. Tests
+that compare the source with a quotation don't count.
 """
 
 import argparse
