@@ -6,8 +6,8 @@ all float32 or all float64; any other type goes to the formula.
 
 A loop is fast if LLVM can turn it into vector instructions. LLVM can do so with + − × ÷ and √, and therefore with the
 functions of `elementary`, which consist of these. It reorders a sum only where that is allowed (`reassoc`), and gives
-up on an index that might be negative: so the inner loops count from zero. A constant has the type F of the arrays, as
-a float64 would make the arithmetic float64.
+up on an index that might be negative: so inner loops count from zero. A constant has the type of the arrays, since with
+a float64 all would be computed in float64.
 """
 
 import functools
@@ -28,7 +28,8 @@ from scratchnet.kernels.threads import Kernel, kernel
 _FUSED, _SUMS = {"contract"}, {"contract", "reassoc"}
 """What LLVM may do: fuse a product with a sum; and add up a sum in vectors. The machine code fixes the order."""
 
-divide, gather = formulas.divide, formulas.gather  # which gain nothing from being compiled
+divide, gather = formulas.divide, formulas.gather  # these four gain nothing from being compiled
+sample_gaussian, sample_gaussian_backward = formulas.sample_gaussian, formulas.sample_gaussian_backward
 
 
 def vector(x: Array) -> Array:
@@ -267,23 +268,6 @@ def kl_standard_normal(mu, logvar, value, dmu, dlogvar, first, last):
             terms[i] = half * (mu[n, i] * mu[n, i] + variance_less_one - logvar[n, i])
             dmu[n, i], dlogvar[n, i] = mu[n, i], half * variance_less_one
         value[n] = _sum(terms)
-
-
-@loop("mmmMM", 0.5)
-def sample_gaussian(mu, logvar, eps, z, sigma, first, last):
-    half = mu.dtype.type(0.5)
-    for n in range(first, last):
-        for i in range(mu.shape[1]):
-            sigma[n, i] = elementary.exp(half * logvar[n, i])
-            z[n, i] = mu[n, i] + sigma[n, i] * eps[n, i]
-
-
-@loop("mmmMM", 0.25)
-def sample_gaussian_backward(dz, sigma, eps, dmu, dlogvar, first, last):
-    half = dz.dtype.type(0.5)
-    for n in range(first, last):
-        for i in range(dz.shape[1]):
-            dmu[n, i], dlogvar[n, i] = dz[n, i], half * dz[n, i] * sigma[n, i] * eps[n, i]
 
 
 # ---- optimizers: docs/05-optimizers.md
