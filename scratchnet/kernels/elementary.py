@@ -14,16 +14,16 @@ from numba import float32, float64
 from numba.extending import overload, register_jitable
 
 
-def _functions(F: Any, whole: Any, high: float, low: float, lowest: float, exp_terms: int, log_terms: int) -> list[Any]:
+def _functions(F: Any, whole: Any, high: float, low: float, lowest: float, terms: tuple[int, int, int]) -> list[Any]:
     """The functions for floats F, whose bits are read as integers of type `whole`.
 
-    log 2 is `high` + `low`: the first ends in zeros, so that its product with n is exact. Below `lowest` e^x is 0. The
-    series of e^r − 1 and of artanh have so many terms, the highest power first.
+    log 2 is `high` + `low`: the first ends in zeros, so that its product with n is exact. Below `lowest` e^x is 0. Each
+    series has so many `terms`, the highest power first: that of e^r − 1, of artanh near 0, of artanh up to ⅓.
     """
     log2_e, high, low, lowest = F(1 / np.log(2)), F(high), F(low), F(lowest)
     zero, half, one, two, infinity, nan = F(0), F(0.5), F(1), F(2), F(np.inf), F(np.nan)
-    of_exp = tuple(F(1 / factorial(k)) for k in range(exp_terms, 0, -1))
-    of_artanh = tuple(F(2 / (2 * k + 1)) for k in range(log_terms, 0, -1))
+    of_exp = tuple(F(1 / factorial(k)) for k in range(terms[0], 0, -1))
+    of_artanh_near, of_artanh = (tuple(F(2 / (2 * k + 1)) for k in range(n, 0, -1)) for n in terms[1:])
     digits = np.finfo(F).nmant  # a float is its sign, its exponent and so many digits of its mantissa
     bias, of_mantissa, of_one = whole(np.finfo(F).maxexp - 1), whole(2**digits - 1), one.view(whole)
     least, up, log_of_up, root_two = F(np.finfo(F).tiny), F(2.0**digits), F(digits * np.log(2)), F(np.sqrt(2))
@@ -70,7 +70,7 @@ def _functions(F: Any, whole: Any, high: float, low: float, lowest: float, exp_t
         m = whole((bits & of_mantissa) | of_one).view(F)  # in [1, 2)
         n, m = (n + one, m * half) if m > root_two else (n, m)
         s = (m - one) / (m + one)  # log m = 2 artanh s, |s| < 0.172
-        return n * high + (two * s + (s * (s * s) * polynomial(s * s, of_artanh) + n * low))
+        return n * high + (two * s + (s * (s * s) * polynomial(s * s, of_artanh_near) + n * low))
 
     def log(x):
         subnormal = x < least
@@ -80,9 +80,14 @@ def _functions(F: Any, whole: Any, high: float, low: float, lowest: float, exp_t
         return result if x >= zero else nan
 
     def log1p(x):
-        """log(1 + x), for x from −1 to 1."""
-        u = one + x
-        result = log_of_normal(u) + (x - (u - one))  # the second term is what rounding 1 + x lost
+        """log(1 + x) = 2 artanh(x / (2 + x)), for x from 0 to 1."""
+        s = x / (two + x)  # |s| ≤ ⅓
+        return s * two + s * (s * s) * polynomial(s * s, of_artanh)
+
+    def log1m(x):
+        """log(1 − x), for x from 0 to 1."""
+        u = one - x
+        result = log_of_normal(u) + ((one - u) - x)  # the second term is what rounding 1 − x lost
         return -infinity if u == zero else result
 
     def tanh(x):
@@ -91,12 +96,12 @@ def _functions(F: Any, whole: Any, high: float, low: float, lowest: float, exp_t
         y = (zero - t) / (t + two)  # −t would make −0 of 0
         return y if x >= zero else -y
 
-    return [exp, expm1, log, log1p, tanh]
+    return [exp, expm1, log, log1p, log1m, tanh]
 
 
 _BY_TYPE = {
-    float32: _functions(np.float32, np.int32, 0.693359375, -2.12194440e-4, -104.0, 7, 4),
-    float64: _functions(np.float64, np.int64, 0.693145751953125, 1.42860682030941723212e-6, -746.0, 13, 9),
+    float32: _functions(np.float32, np.int32, 0.693359375, -2.12194440e-4, -104.0, (7, 4, 7)),
+    float64: _functions(np.float64, np.int64, 0.693145751953125, 1.42860682030941723212e-6, -746.0, (13, 9, 16)),
 }
 
 
@@ -110,4 +115,4 @@ def _of_either_type(place: int) -> Callable[..., Any]:
     return function
 
 
-exp, expm1, log, log1p, tanh = map(_of_either_type, range(5))
+exp, expm1, log, log1p, log1m, tanh = map(_of_either_type, range(6))

@@ -218,7 +218,7 @@ def bce(p, target, value, dp, first, last):
     for n in range(first, last):
         for i in range(terms.size):
             q, t = p[n, i], target[n, i]
-            terms[i] = -t * elementary.log(q) - (one - t) * elementary.log1p(-q)
+            terms[i] = -t * elementary.log(q) - (one - t) * elementary.log1m(q)
             dp[n, i] = (q - t) / (q * (one - q))
         value[n] = _sum(terms)
 
@@ -243,7 +243,9 @@ def softmax_cross_entropy(logits, labels, value, dlogits, first, last):
     zero = logits.dtype.type(0)
     for n in range(first, last):
         row, slopes, label = logits[n], dlogits[n], labels[n]
-        largest = row.max()
+        largest = row[0]
+        for c in range(row.size):
+            largest = row[c] if row[c] > largest else largest
         for c in range(row.size):
             slopes[c] = elementary.exp(row[c] - largest)
         own, slopes[label] = slopes[label], zero
