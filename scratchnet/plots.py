@@ -1,8 +1,7 @@
 """Figures of images, training curves and latent spaces in one style.
 
-Each function returns a matplotlib Figure, which shows itself in a notebook, and changes no global state: neither the
-backend nor any setting. `panels` and `mosaic` help to draw your own. `import scratchnet` does not load this module:
-write `from scratchnet import plots`.
+Each function returns a matplotlib Figure, which a notebook shows, and changes no setting of matplotlib. `panels` and
+`mosaic` help to draw your own. `import scratchnet` does not load this module: write `from scratchnet import plots`.
 """
 
 import io
