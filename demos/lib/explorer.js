@@ -1,5 +1,4 @@
-"use strict";
-// One place z of the plane, and two decoders that draw it: the autoencoder's, and the VAE's for the β of the slider.
+"use strict"; // One place z of the plane, and two decoders that draw it: an autoencoder's and a VAE's
 
 const $ = (id) => document.getElementById(id);
 const DATA = JSON.parse($("data").textContent);
@@ -121,7 +120,7 @@ function draw({ id, canvas, codes, model, shown: { view } }) {
     `z = (${state.z.map(written).join(", ")})`,
     `nearest code: a ${DATA.labels[which]}`,
     `${written(distance)} away: ${gap ? "in a gap" : "no gap"}`,
-    model.sigma ? `its σ = (${sigma.map(written).join(", ")})` : "no noise, so no σ",
+    model.sigma ? `σ = (${sigma.map(written).join(", ")})` : "no noise, so no σ",
   ].join("\n");
   const strip = $(`walk-${id}`);
   [strip.width, strip.height] = [STEPS * (SIDE + 2), SIDE + 3]; // which empties it
@@ -136,7 +135,7 @@ function draw({ id, canvas, codes, model, shown: { view } }) {
 function choose(plane, model) {
   if (plane.model === model) return draw(plane);
   const [from, began] = [plane.shown ?? model, performance.now()];
-  const duration = from === model || matchMedia("(prefers-reduced-motion)").matches ? 0 : 500; // milliseconds
+  const duration = from === model || matchMedia("(prefers-reduced-motion)").matches ? 0 : 500; // in ms
   const step = (now) => {
     const t = duration ? (now - began) / duration : 1;
     const mix = (name) => from[name].map((value, i) => value + t * (model[name][i] - value));
@@ -184,8 +183,9 @@ for (const plane of planes) {
     go({ model: plane.id, z: toZ(plane.shown.view, x / w, y / w) });
   plane.canvas.onclick = mark;
   plane.canvas.onkeydown = (event) => {
+    const arrow = !event.altKey && ARROWS[event.key]; // with Alt, an arrow leads to another page
     const step = plane.shown.view[2] * (event.shiftKey ? 0.1 : 0.01);
-    if (event.key in ARROWS) go({ model: plane.id, z: state.z.map((value, i) => value + step * ARROWS[event.key][i]) });
+    if (arrow) go({ model: plane.id, z: state.z.map((value, i) => value + step * arrow[i]) });
     else if (event.key === "Enter") mark();
     else return;
     event.preventDefault();
