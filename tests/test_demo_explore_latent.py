@@ -327,8 +327,8 @@ def test_after_ctrl_c_there_is_no_page_and_the_run_can_be_resumed(tmp_path):
 @pytest.mark.slow
 def test_a_resumed_run_ends_with_the_same_page(tmp_path):
     data = few_digits(tmp_path)
-    arguments = ("--data", data, "--hidden", "16", "--epochs", "200")
-    interrupted("explore_latent", *arguments, "--out", str(tmp_path / "a"), once="epoch 2/200")
+    arguments = ("--data", data, "--hidden", "16", "--epochs", "60")
+    interrupted("explore_latent", *arguments, "--out", str(tmp_path / "a"), once="epoch 2/60")
     run("explore_latent", *arguments, "--out", str(tmp_path / "a"), "--resume")
     run("explore_latent", *arguments, "--out", str(tmp_path / "b"))
     assert (tmp_path / "a" / "explorer.html").read_bytes() == (tmp_path / "b" / "explorer.html").read_bytes()

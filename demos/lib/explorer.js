@@ -108,13 +108,13 @@ function draw({ id, canvas, codes, model, shown: { view } }) {
   const { which, distance, gap } = nearest(model, state.z);
   const [mu, sigma] = [model.mu, model.sigma ?? []].map((pairs) => [...pairs.slice(2 * which, 2 * which + 2)]);
   pen.drawImage(codes, 0, 0);
-  Object.assign(pen, { lineWidth: 4, strokeStyle: color("mark") });
+  Object.assign(pen, { lineWidth: 5, strokeStyle: color("mark") });
   pen.beginPath();
   for (const end of [from, to]) pen.lineTo(...toPixel(view, end));
   pen.stroke();
   if (model.sigma) disc(pen, toPixel(view, mu), sigma.map((one) => one * unit(view)), color("mark"), "stroke");
   const inside = toPixel(view, state.z).map((pixel) => Math.min(Math.max(pixel, 0), SIZE)); // or at the edge
-  disc(pen, inside, [12, 12], color("mark"));
+  for (const [radius, ink] of [[17, "paper"], [12, "mark"]]) disc(pen, inside, [radius, radius], color(ink));
   paint($(`digit-${id}`), decode(model, state.z));
   $(`facts-${id}`).textContent = [
     `z = (${state.z.map(written).join(", ")})`,

@@ -14,8 +14,8 @@ from scratchnet.core.gaussian import sample_gaussian
 HERE = Path(__file__).parent
 EDGE = 0.002  # of the codes lie beyond each side of the picture
 EMPTY = 0.99  # a place is a gap if it is farther from the codes shown than this share of other codes is
-NEAR, FEW, OWN = 0.03, 0.05, 0.5  # a digit's name needs within NEAR of a picture's side a share FEW of its codes,
-# which are a share OWN of all codes there
+NEAR = 0.03  # of the picture's side; a digit has a name if so near to some place
+FEW, OWN = 0.05, 0.5  # lies more than this share of its codes, and of the codes there at least this share is its own
 
 
 def page(data: dict[str, Any]) -> str:
