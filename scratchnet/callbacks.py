@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from scratchnet.checks import check_count, check_flag, check_number, check_text, listed, named
-from scratchnet.core.parameters import set_state, state_arrays
 from scratchnet.training.callback import Callback
 from scratchnet.training.run import Run
+from scratchnet.training.storage import arrays_in, set_arrays, slots_of_learnt
 
 __all__ = ["Anneal", "Callback", "ClipGradients", "EarlyStopping"]
 
@@ -67,23 +67,22 @@ class EarlyStopping(Callback):
         self.monitor, self.mode, self.restore_best = monitor, mode or "min", bool(restore_best)
 
     def before_training(self, run: Run) -> None:
-        self._seen: dict[str, Any] = {"best": None, "best_epoch": 0, "waited": 0, "theta": None, "states": {}}
+        self._seen: dict[str, Any] = {"best": None, "best_epoch": 0, "waited": 0, "arrays": None}
         earlier = run.callbacks[: run.callbacks.index(self)]
-        if any(type(callback).after_epoch is not Callback.after_epoch for callback in earlier):
-            return  # it may put the number into the record
-        if self.monitor not in run.names(validation=self.monitor.startswith("val_")):
-            self._refuse([*run.names(validation=False), *run.names(validation=True)])
+        if all(type(callback).after_epoch is Callback.after_epoch for callback in earlier):
+            self._check(run.names())  # otherwise one of them may put the number into the record
 
-    def _refuse(self, names: list[str]) -> None:
-        hint = ": give fit a validation" if self.monitor.startswith("val_") and "val_loss" not in names else ""
-        raise ValueError(f"EarlyStopping expects monitor to be one of {listed(names, 12)}, got {self.monitor!r}{hint}.")
+    def _check(self, names: list[str]) -> None:
+        if self.monitor not in names:
+            hint = ": give fit a validation" if self.monitor.startswith("val_") and "val_loss" not in names else ""
+            expected = f"EarlyStopping expects monitor to be one of {listed(names, 12)}"
+            raise ValueError(f"{expected}, got {self.monitor!r}{hint}.")
 
     def before_epoch(self, run: Run) -> None:
         self._judge(run)
 
     def after_epoch(self, run: Run) -> None:
-        if self.monitor not in run.record:
-            self._refuse([name for name in run.record if name not in ("epoch", "seconds")])
+        self._check([name for name in run.record if name not in ("epoch", "seconds")])
         if run.epoch < self.start_from_epoch:
             return
         value, best = float(run.record[self.monitor]), self._seen["best"]
@@ -91,9 +90,8 @@ class EarlyStopping(Callback):
         if gain > self.min_delta and not math.isnan(value):
             self._seen |= {"best": value, "best_epoch": run.epoch, "waited": 0}
             if self.restore_best:
-                states = state_arrays(run.parameters.state_slots)
-                self._seen["theta"] = run.parameters.theta.copy()
-                self._seen["states"] = {name: array.copy() for name, array in states.items()}
+                arrays = arrays_in(slots_of_learnt(run.parameters))
+                self._seen["arrays"] = {name: array.copy() for name, array in arrays.items()}
         else:
             self._seen["waited"] += 1
         self._judge(run)
@@ -107,9 +105,8 @@ class EarlyStopping(Callback):
 
     def after_training(self, run: Run) -> None:
         self._judge(run)  # so that a finished run gives its reason again
-        if self.restore_best and self._seen["theta"] is not None:
-            run.parameters.theta[...] = self._seen["theta"]
-            set_state(run.parameters.state_slots, self._seen["states"])
+        if self.restore_best and self._seen["arrays"] is not None:
+            set_arrays(slots_of_learnt(run.parameters), self._seen["arrays"])
 
     def state_dict(self) -> dict[str, Any]:
         return self._seen

@@ -10,9 +10,9 @@ from scratchnet.checks import check_count, check_flag, check_number, check_path,
 from scratchnet.core.optim import Optimizer
 from scratchnet.training.callback import Callback
 from scratchnet.training.checkpoint import Checkpoint
-from scratchnet.training.refusals import check_data, check_model, checked_callbacks, no_longer_takes
+from scratchnet.training.refusals import check_callbacks, check_data, check_model, no_longer_takes
 from scratchnet.training.run import Data, History, Run
-from scratchnet.training.supervision import Bar, FiniteNumbers, Interrupts, Progress, Records, Validation
+from scratchnet.training.supervision import Bar, FiniteNumbers, Interrupts, Recorder, Records
 
 
 @no_longer_takes(
@@ -85,17 +85,14 @@ def fit(
     check_rng("fit", rng)
     check_flag("fit", "progress", progress)
     seconds = check_number("fit", "checkpoint_seconds", checkpoint_seconds, 0)
-    callbacks = checked_callbacks(callbacks)
+    check_callbacks(callbacks)
     check_model(model, optimizer)
     check_data(model, data, validation)
 
-    run = Run(model, data, validation, optimizer, rng, epochs, batch_size, callbacks)
-    before: list[Callback] = [Interrupts(), FiniteNumbers(), Progress()]
-    before += [Bar()] * progress + [Validation()] * (validation is not None)
-    after: list[Callback] = [Records(progress)]
+    run = Run(model, data, validation, optimizer, rng, epochs, batch_size, tuple(callbacks))
+    run.everyone = [Interrupts(), FiniteNumbers(), Recorder(), *[Bar()] * progress, *callbacks, Records(progress)]
     if checkpoint is not None:
-        after.append(Checkpoint(check_path("fit", "checkpoint", checkpoint), seconds, run, progress))
-    run.everyone = (*before, *callbacks, *after)
+        run.everyone.append(Checkpoint(check_path("fit", "checkpoint", checkpoint), seconds, run, progress))
 
     parameters = model.parameters
     with run.under_way():  # before_training … after_training

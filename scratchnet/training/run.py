@@ -57,22 +57,20 @@ class History:
         return [record[name] for record in self.epochs]
 
 
-@dataclass
-class Means:
-    """A loss, its terms and its metrics, averaged over examples, so that a short batch weighs less."""
+Means = dict[str, tuple[float, int]]
+"""The sum of a number over examples and their count, by name: a metric may be missing in some batches."""
 
-    sums: dict[str, float] = field(default_factory=dict)
-    counts: dict[str, int] = field(default_factory=dict)  # by name, since a metric may be missing in some batches
 
-    def add(self, loss: Loss, examples: int) -> None:
-        """Include the loss of a batch with this number of examples."""
-        for name, value in {"loss": loss.value, **loss.terms, **loss.metrics}.items():
-            self.sums[name] = self.sums.get(name, 0.0) + examples * float(value)
-            self.counts[name] = self.counts.get(name, 0) + examples
+def add_to(means: Means, loss: Loss, examples: int) -> None:
+    """Include the loss of a batch with this number of examples, with its terms and metrics."""
+    for name, value in {"loss": loss.value, **loss.terms, **loss.metrics}.items():
+        total, count = means.get(name, (0.0, 0))
+        means[name] = total + examples * float(value), count + examples
 
-    def record(self) -> Record:
-        """The means by name."""
-        return {name: total / self.counts[name] for name, total in self.sums.items()}
+
+def averages(means: Means) -> Record:
+    """By name, over examples, so that a short batch weighs less."""
+    return {name: total / count for name, (total, count) in means.items()}
 
 
 @dataclass
@@ -80,7 +78,7 @@ class Position:
     """Progress within an epoch; with θ, the optimizer's memory and the random state, all that is needed to resume."""
 
     examples: int = 0  # seen in this epoch
-    means: Means = field(default_factory=Means)  # over these examples
+    means: Means = field(default_factory=dict)  # over these examples
     seconds: float = 0.0  # spent on them
     order: Mapping[str, Any] | None = None  # the random state from which the order of the examples is drawn
     validation: Mapping[str, Any] | None = None  # the random state of the validation's noise
@@ -124,7 +122,7 @@ class Run:
         self.loss: Any = None
         self.record: Record = {}
         self.error: BaseException | None = None
-        self.everyone: tuple[Any, ...] = self.callbacks  # fit adds its own before and after these
+        self.everyone: list[Any] = []  # the callbacks, and those of fit before and after them
         self.calling: Any = None  # the callback that is being called
         self._stopping = False
         self._layers = [layer for _, layer in parts_of(self.parameters.layers)]
@@ -152,31 +150,27 @@ class Run:
         with np.errstate(over="ignore", invalid="ignore"):  # an overflow shows in the loss, which is checked
             try:
                 self._set_training(False)
-                for callback in self.everyone:
-                    self.calling = callback
-                    callback.before_training(self)
-                    ready.append(callback)
+                for self.calling in self.everyone:
+                    self.calling.before_training(self)
+                    ready.append(self.calling)
                 yield
             except BaseException as error:
                 self.error = error
-            for callback in reversed(ready):
-                self.calling = callback
+            for self.calling in reversed(ready):
                 try:
-                    callback.after_training(self)
+                    self.calling.after_training(self)
                 except BaseException as error:
-                    if self.error is None:
-                        self.error = error
-                    elif error is not self.error:
-                        whose = type(callback).__name__
+                    if self.error not in (None, error):
+                        whose = type(self.calling).__name__
                         self.error.add_note(f"Then {whose}.after_training raised {type(error).__name__}: {error}")
+                    self.error = self.error or error
         if self.error is not None:
             raise self.error
 
     def call(self, moment: str) -> None:
         """Call this method of every callback."""
-        for callback in self.everyone:
-            self.calling = callback
-            getattr(callback, moment)(self)
+        for self.calling in self.everyone:
+            getattr(self.calling, moment)(self)
 
     def epochs_left(self) -> Iterator[int]:
         """The number of each epoch that is not finished."""
@@ -222,13 +216,14 @@ class Run:
         divergence.check_loss(self, loss, batch)
         return loss
 
-    def names(self, validation: bool) -> list[str]:
-        """The names of the loss, its terms and metrics, found in a loss of the first batch; draws no random numbers."""
-        data = self.validation if validation else self.data
-        if data is None:
-            return []
-        loss = self.loss_of(next(batches(self, data, "validation" if validation else "x")), copy.deepcopy(self.rng))
-        return [f"{'val_' * validation}{name}" for name in ("loss", *loss.terms, *loss.metrics)]
+    def names(self) -> list[str]:
+        """The names in a record, found in losses of the first batches; draws no random numbers."""
+        found = []
+        for name, data in {"x": self.data, "validation": self.validation}.items():
+            if data is not None:
+                loss = self.loss_of(next(batches(self, data, name)), copy.deepcopy(self.rng))
+                found += [f"{'val_' * (name != 'x')}{one}" for one in ("loss", *loss.terms, *loss.metrics)]
+        return found
 
     def in_a_line(self, numbers: Record, digits: int) -> str:
         """Numbers by name: first those in the loss's unit, then the others."""

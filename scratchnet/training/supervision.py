@@ -11,22 +11,21 @@ from typing import Any
 from scratchnet.checks import named
 from scratchnet.training import console, divergence
 from scratchnet.training.callback import Callback
-from scratchnet.training.run import Means, Position, Run, arrays_of, batches
+from scratchnet.training.run import Position, Run, add_to, arrays_of, averages, batches
 
 
 class Interrupts(Callback):
     """Ctrl-C ends the training after the current step; a second one, or one outside the main thread, at once."""
 
+    _usual: Any = None  # who handles Ctrl-C otherwise
+
     def before_training(self, run: Run) -> None:
-        self._usual: Any = None
+        def ask(*_: object) -> None:
+            run.history.interrupted = True
+            self.after_training(run)
+
         if threading.current_thread() is threading.main_thread():
-            self._usual = signal.getsignal(signal.SIGINT)
-
-            def ask(*_: object) -> None:
-                run.history.interrupted = True
-                self.after_training(run)
-
-            signal.signal(signal.SIGINT, ask)
+            self._usual = signal.signal(signal.SIGINT, ask)
 
     def after_training(self, run: Run) -> None:
         if self._usual is not None:
@@ -46,20 +45,31 @@ class FiniteNumbers(Callback):
         divergence.check_state(run)
 
 
-class Progress(Callback):
-    """Counts each step, and turns the means over an epoch's steps into its record."""
+class Recorder(Callback):
+    """Counts each step; records the means over an epoch's steps, and as "val_…" those over other data after them."""
+
+    def before_epoch(self, run: Run) -> None:
+        if run.validation is not None and run.position.validation is None:  # a spawned one leaves the order unchanged
+            run.position.validation = run.rng.spawn(1)[0].bit_generator.state
 
     def after_step(self, run: Run) -> None:
         at = run.position
-        at.means.add(run.loss, len(arrays_of(run.batch)[0]))
+        add_to(at.means, run.loss, len(arrays_of(run.batch)[0]))
         at.examples = min(at.examples + run.batch_size, run.examples)
         at.seconds = time.perf_counter() - run.began
 
     def after_epoch(self, run: Run) -> None:
         at = run.position
-        run.record = {"epoch": run.epoch, "seconds": at.seconds, **at.means.record()}
+        run.record = {"epoch": run.epoch, "seconds": at.seconds, **averages(at.means)}
         run.history.epochs.append(run.record)
         run.position = Position(validation=at.validation)
+        if run.validation is None:
+            return
+        means, rng = {}, copy.deepcopy(run.rng)
+        rng.bit_generator.state = at.validation
+        for batch in batches(run, run.validation, "validation"):
+            add_to(means, run.loss_of(batch, rng), len(arrays_of(batch)[0]))
+        run.record |= {f"val_{name}": value for name, value in averages(means).items()}
 
 
 class Bar(Callback):
@@ -77,7 +87,7 @@ class Bar(Callback):
 
     def after_step(self, run: Run) -> None:
         at = run.position
-        self._advance(at.examples - self._shown, run.in_a_line(at.means.record(), 1))
+        self._advance(at.examples - self._shown, run.in_a_line(averages(at.means), 1))
         self._shown = at.examples
 
     def after_epoch(self, run: Run) -> None:
@@ -86,22 +96,6 @@ class Bar(Callback):
 
     def after_training(self, run: Run) -> None:
         self.after_epoch(run)
-
-
-class Validation(Callback):
-    """After each epoch the loss on other data, with noise that is the same every time, as "val_…"."""
-
-    def before_epoch(self, run: Run) -> None:
-        if run.position.validation is None:  # a spawned generator leaves the training's order unchanged
-            run.position.validation = run.rng.spawn(1)[0].bit_generator.state
-
-    def after_epoch(self, run: Run) -> None:
-        means, rng = Means(), copy.deepcopy(run.rng)
-        rng.bit_generator.state = run.position.validation  # type: ignore[assignment]
-        data: Any = run.validation
-        for batch in batches(run, data, "validation"):
-            means.add(run.loss_of(batch, rng), len(arrays_of(batch)[0]))
-        run.record |= {f"val_{name}": value for name, value in means.record().items()}
 
 
 class Records(Callback):
