@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from scratchnet.checks import check_count, check_flag, check_number, check_text, listed, named
+from scratchnet.checks import check_choice, check_count, check_flag, check_number, check_text, listed, named
 from scratchnet.training.callback import Callback
 from scratchnet.training.run import Run
-from scratchnet.training.storage import arrays_in, set_arrays, slots_of_learnt
+from scratchnet.training.storage import arrays_in, learnt, set_arrays
 
 __all__ = ["Anneal", "Callback", "ClipGradients", "EarlyStopping"]
 
@@ -22,13 +22,12 @@ class EarlyStopping(Callback):
 
     Parameters
     ----------
-    patience : int
-        At least 1: after this many epochs in a row that were not better, the training ends.
+    patience : int, at least 1
+        After this many epochs in a row that were not better, the training ends.
     monitor : str
         "loss", a term or a metric of the loss; or one of these with "val_" before it, measured on the validation data;
         or a number that a callback given before this one puts into `run.record`.
-    min_delta : float
-        At least 0.
+    min_delta : float, at least 0
     mode : {"min", "max"}, optional
         Whether less or more is better. None means "min", but for an accuracy it must be given.
     restore_best : bool
@@ -57,9 +56,9 @@ class EarlyStopping(Callback):
         where = "EarlyStopping"
         check_text(where, monitor=monitor)
         check_flag(where, "restore_best", restore_best)
-        if mode is not None and not (isinstance(mode, str) and mode in ("min", "max")):
-            raise ValueError(f"{where} expects mode to be 'min', 'max' or None, got {named(mode)}.")
-        if mode is None and monitor.removeprefix("val_") == "accuracy":
+        if mode is not None:
+            check_choice(where, "mode", mode, ("min", "max"))
+        elif monitor.removeprefix("val_") == "accuracy":
             raise ValueError(f"{where} expects mode to be said for {monitor}, got None: mode='max' if more is better.")
         self.patience = check_count(where, "patience", patience)
         self.min_delta = check_number(where, "min_delta", min_delta, 0)
@@ -85,12 +84,11 @@ class EarlyStopping(Callback):
         self._check([name for name in run.record if name not in ("epoch", "seconds")])
         if run.epoch < self.start_from_epoch:
             return
-        value, best = float(run.record[self.monitor]), self._seen["best"]
-        gain = math.inf if best is None else (value - best if self.mode == "max" else best - value)
-        if gain > self.min_delta and not math.isnan(value):
-            self._seen |= {"best": value, "best_epoch": run.epoch, "waited": 0}
+        score, best = float(run.record[self.monitor]) * (1 if self.mode == "max" else -1), self._seen["best"]
+        if not math.isnan(score) if best is None else score - best > self.min_delta:
+            self._seen |= {"best": score, "best_epoch": run.epoch, "waited": 0}
             if self.restore_best:
-                arrays = arrays_in(slots_of_learnt(run.parameters))
+                arrays = arrays_in(learnt(run.parameters))
                 self._seen["arrays"] = {name: array.copy() for name, array in arrays.items()}
         else:
             self._seen["waited"] += 1
@@ -106,7 +104,7 @@ class EarlyStopping(Callback):
     def after_training(self, run: Run) -> None:
         self._judge(run)  # so that a finished run gives its reason again
         if self.restore_best and self._seen["arrays"] is not None:
-            set_arrays(slots_of_learnt(run.parameters), self._seen["arrays"])
+            set_arrays(learnt(run.parameters), self._seen["arrays"])
 
     def state_dict(self) -> dict[str, Any]:
         return self._seen

@@ -1162,7 +1162,7 @@ ARGUMENTS = [
     pytest.param(
         lambda: sn.callbacks.EarlyStopping(1, mode="lower"),
         ValueError,
-        r"EarlyStopping expects mode to be 'min', 'max' or None, got 'lower'",
+        r"EarlyStopping expects mode to be 'min' or 'max', got 'lower'",
         id="EarlyStopping: an unknown mode",
     ),
     pytest.param(

@@ -6,7 +6,7 @@ import math
 import operator
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict
 from numbers import Real
 from pathlib import Path
@@ -19,21 +19,10 @@ from scratchnet.arrays import Array
 from scratchnet.checks import brief, check_type
 from scratchnet.core.parameters import Slot, parts_of
 from scratchnet.errors import DataError
-from scratchnet.training import console, divergence
+from scratchnet.training import console, divergence, storage
 from scratchnet.training.callback import Callback
 from scratchnet.training.run import Position, Run, arrays_of
 from scratchnet.training.state import pack, unpack
-from scratchnet.training.storage import (
-    arrays_in,
-    clear_aside,
-    opened,
-    read_array,
-    read_arrays,
-    set_arrays,
-    slots_of_learnt,
-    write_arrays,
-    write_whole,
-)
 
 _FORMAT = 5
 _RATE = "the learning rate at step 0"
@@ -50,29 +39,25 @@ class Checkpoint(Callback):
 
     def __init__(self, path: Path, seconds: float, run: Run, says: bool):
         self.path, self.seconds, self.says, self._saved = path, seconds, says, time.monotonic()
+        self._keeping = [one for one in run.callbacks if type(one).state_dict is not Callback.state_dict]
         self._fixed: dict[str, Any] = {
             "the optimizer": type(run.optimizer).__name__,
-            "the callbacks with a state": ", ".join(type(one).__qualname__ for one in _with_state(run)) or "none",
+            "the callbacks with a state": ", ".join(type(one).__qualname__ for one in self._keeping) or "none",
             "batch_size": run.batch_size,
             "the engine of the kernels": kernels.active(),
         }
-        for name, data in {"x": run.data, "validation": run.validation}.items():
-            for i, array in enumerate(() if data is None else arrays_of(data)):
+        for name, data in run.given.items():
+            for i, array in enumerate(arrays_of(data)):
                 self._fixed[f"{name}[{i}]" if i else name] = digest(array)
-        began = {
-            "theta": digest(run.parameters.theta),
-            "rng": run.rng.bit_generator.state,
-            "settings": self._settings(run),
-        }
-        self._began = json.loads(_as_array(began).tobytes())  # as it comes back from a file
+        self._began = json.loads(_as_array(self._settings(run)).tobytes())  # as they come back from a file
         self._most = 2**20 + 2**14 * run.epochs  # bytes of the JSON text: read back, it takes 30 times as much memory
 
     def before_training(self, run: Run) -> None:
-        clear_aside(self.path)
+        storage.clear_aside(self.path)
         if not self.path.exists():
             self._save(run)
             return
-        self._kept(run)  # what cannot be saved is refused before anything changes
+        self._kept()  # what cannot be saved is refused before anything changes
         found = self._read(run)
         self._write(lambda file: file.write(self.path.read_bytes()))  # at once, to see that it can be written
         self._resume(run, *found)
@@ -83,7 +68,6 @@ class Checkpoint(Callback):
     def after_step(self, run: Run) -> None:
         ended = run.position.examples == run.examples  # then the epoch is saved in a moment
         if not ended and time.monotonic() - self._saved >= self.seconds:
-            divergence.check_state(run)
             self._save(run)
 
     def after_epoch(self, run: Run) -> None:
@@ -92,49 +76,49 @@ class Checkpoint(Callback):
     def after_training(self, run: Run) -> None:
         if run.error is None and run.ending and len(run.history.epochs) < run.epochs:
             if run.position.examples:  # otherwise nothing was learnt since the last save
-                divergence.check_state(run)
                 self._save(run)
             if self.says:
                 done = divergence.steps(run)
                 console.write(f"Saved in {self.path} after {done}: the same call goes on from there.")
 
-    def _kept(self, run: Run) -> dict[str, Array]:
+    def _kept(self) -> dict[str, Array]:
         """What the callbacks keep: their arrays, and the rest as JSON."""
         arrays, states = {}, []
-        for callback in _with_state(run):
+        for callback in self._keeping:
             name, state = f"{type(callback).__name__}.state_dict()", callback.state_dict()
             check_type("fit", name, state, dict, "a dict")
             states.append(pack(state, name, arrays))
         return arrays | {"callbacks": _as_array(states)}
 
     def _save(self, run: Run) -> None:
-        """Write the run as it is now, whole or not at all."""
-        arrays = arrays_in(_slots(run, run.step)) | self._kept(run)
+        """Write the run as it is now, whole or not at all, and never with numbers that a step spoilt."""
+        if run.step:
+            divergence.check_state(run)
+        arrays = storage.arrays_in(_slots(run, run.step)) | self._kept()
         settings, last = self._settings(run), run.step - 1
-        changed = settings[""][_RATE] != self._began["settings"][""][_RATE]  # by a callback: the last step had another
-        text = _as_array(
-            {
-                "format": _FORMAT,
-                "began": self._began,
-                "settings": settings,
-                "rates": {} if last < 0 or changed else {last: _rate(run, last)},
-                "steps": run.step,
-                "rng": run.rng.bit_generator.state,
-                "spawned": _spawned(run.rng),
-                "epochs": run.history.epochs,
-                "position": asdict(run.position),
-                "arrays": {name: digest(array) for name, array in arrays.items()},
-            }
-        )
+        changed = settings[_RATE] != self._began[_RATE]  # by a callback: the last step had another
+        state = {
+            "format": _FORMAT,
+            "began": self._began,
+            "settings": settings,
+            "rates": {} if last < 0 or changed else {last: _rate(run, last)},
+            "steps": run.step,
+            "rng": run.rng.bit_generator.state,
+            "spawned": _spawned(run.rng),
+            "epochs": run.history.epochs,
+            "position": asdict(run.position),
+            "arrays": {name: digest(array) for name, array in arrays.items()},
+        }
+        text = _as_array(state)
         if len(text) > self._most:
             bytes_ = f"{len(text):,} bytes of records, which may be {self._most:,}"
             raise ValueError(f"fit expects after_epoch to add few numbers to a record, got {bytes_}.")
         arrays |= {"state": text, "seal": np.frombuffer(digest(text).encode(), np.uint8)}
-        self._write(lambda file: write_arrays(file, arrays))
+        self._write(lambda file: storage.write_arrays(file, arrays))
 
     def _write(self, write: Callable[[IO[bytes]], object]) -> None:
         try:
-            with write_whole(self.path) as file:
+            with storage.write_whole(self.path) as file:
                 write(file)
         except OSError as error:
             kept = "; what was saved there before is kept" if self.path.exists() else ""
@@ -144,16 +128,16 @@ class Checkpoint(Callback):
 
     def _read(self, run: Run) -> tuple[dict[str, Any], dict[str, Array], list[Any]]:
         """What the file holds, if all of it belongs to this run; nothing changes here."""
-        with opened(self.path, "checkpoint") as archive:
-            text = read_array(archive, "state", most=self._most + 1000)  # with a header
+        with storage.opened(self.path, "checkpoint") as archive:
+            text = storage.read_array(archive, "state", most=self._most + 1000)  # with a header
             state = json.loads(text.tobytes())
             if state["format"] != _FORMAT:
                 raise DataError("was written by another version of scratchnet: begin the run anew, with another file.")
-            if read_array(archive, "seal", most=1000).tobytes() != digest(text).encode():
+            if storage.read_array(archive, "seal", most=1000).tobytes() != digest(text).encode():
                 raise ValueError("its numbers are not those that were saved")
             self._compare(run, state)
             names = ["state", "seal", *state["arrays"], *(name for name, _, _ in _slots(run, state["steps"]))]
-            arrays = read_arrays(archive, dict.fromkeys(names) | {"theta": run.parameters.theta})
+            arrays = storage.read_arrays(archive, dict.fromkeys(names) | {"theta": run.parameters.theta})
             if state["arrays"] != {name: digest(arrays[name]) for name in state["arrays"]}:
                 raise ValueError("its arrays are not those that were saved")
             _check_harmless(run, state)
@@ -163,52 +147,53 @@ class Checkpoint(Callback):
 
     def _resume(self, run: Run, state: dict[str, Any], arrays: dict[str, Array], states: list[Any]) -> None:
         """Put the run where the file says."""
-        for callback, kept in zip(_with_state(run), states, strict=True):
+        for callback, kept in zip(self._keeping, states, strict=True):
             callback.load_state_dict(kept)
         for whose, owner, _ in _owners(run):
-            for name, value in state["settings"].get(whose, {}).items():
-                if vars(owner).get(name) != value:
+            for setting, value in state["settings"].items():
+                name = setting.removeprefix(whose)
+                if name != setting and name.isidentifier() and vars(owner).get(name) != value:
                     vars(owner)[name] = value
         if not callable(run.optimizer.learning_rate):
-            run.optimizer.learning_rate = state["settings"][""][_RATE]
-        set_arrays(_slots(run, state["steps"]), arrays)
+            run.optimizer.learning_rate = state["settings"][_RATE]
+        storage.set_arrays(_slots(run, state["steps"]), arrays)
         run.optimizer.steps, run.rng.bit_generator.state = state["steps"], state["rng"]
         if (more := state["spawned"] - _spawned(run.rng)) > 0:
             run.rng.spawn(more)
         self._began, run.history.epochs = state["began"], state["epochs"]
         run.position = Position(**state["position"])
 
-    def _settings(self, run: Run) -> dict[str, dict[str, Any]]:
-        """By whose they are, the numbers and strings of the model, its parts and the optimizer, and what is fixed."""
-        model = re.sub(r" at 0x[0-9a-f]+", "", repr(run.model))  # without the addresses of objects
-        settings = {"": {"the model": model} | self._fixed | {_RATE: _rate(run, 0)}}
-        for whose, owner, others in _owners(run):
-            settings[whose] = {
-                name: value
-                for name, value in vars(owner).items()
-                if isinstance(value, str | Real | np.bool) and not name.startswith("_") and name not in others
+    def _settings(self, run: Run) -> dict[str, Any]:
+        """What makes a run what it is, with the numbers and strings of the model, its parts and the optimizer."""
+        rng = run.rng.bit_generator.state
+        return (
+            self._fixed
+            | {
+                "the model": re.sub(r" at 0x[0-9a-f]+", "", repr(run.model)),  # without the addresses of objects
+                "theta": digest(run.parameters.theta),
+                "rng": f"{rng['bit_generator']} in state {digest(_as_array(rng))[-16:]}",
+                _RATE: _rate(run, 0),
+                **{
+                    f"{whose}{name}": value
+                    for whose, owner, others in _owners(run)
+                    for name, value in vars(owner).items()
+                    if isinstance(value, str | Real | np.bool) and not name.startswith("_") and name not in others
+                },
             }
-        return settings
+        )
 
     def _compare(self, run: Run, state: dict[str, Any]) -> None:
         """The run in the file is this run; otherwise a DataError names what differs."""
-        began, now = state["began"], self._began
-        before, then, here = (
-            {f"{whose}{name}": value for whose, own in one["settings"].items() for name, value in own.items()}
-            for one in (began, state, now)
-        )
+        before, then, here = state["began"], state["settings"], self._began
         differences = [
             f"{brief(name)} is {brief(then.get(name), 400)} there and {brief(here.get(name), 400)} here"
             for name in {**here, **then, **before}
             if not any(_same(here.get(name), there.get(name)) for there in (before, then))
+            and here.get(name) not in state["arrays"].values()  # EarlyStopping leaves the best θ, which it kept
         ]
         for step, there in state["rates"].items():  # two schedules can be compared only by their values
             if (value := _rate(run, int(step))) != there:
                 differences.append(f"the learning rate at step {step} is {brief(there)} there and {value} here")
-        if now["theta"] not in (began["theta"], *state["arrays"].values()):  # EarlyStopping leaves the best one it kept
-            differences.append("the model began with other weights")
-        if now["rng"] not in (began["rng"], state["rng"]):
-            differences.append("rng began in another state, as with another seed")
         if differences:
             raise DataError(
                 f"holds another run: {'; '.join(differences[:8])}; make model, optimizer and rng as they were for it, "
@@ -232,29 +217,25 @@ def digest(x: Array) -> str:
 def _slots(run: Run, steps: int) -> list[Slot]:
     """Where θ, the layers' states, and, after the first step, the optimizer's memory are."""
     memory = [(f"optimizer {name}", run.optimizer, name) for name in run.optimizer.memory_names if steps]
-    return [*slots_of_learnt(run.parameters), *memory]
+    return [*storage.learnt(run.parameters), *memory]
 
 
-def _owners(run: Run) -> Iterator[tuple[str, Any, set[str]]]:
+def _owners(run: Run) -> list[tuple[str, Any, tuple[str, ...]]]:
     """Whose numbers and strings are settings: how it is called, the object, and its attributes that are none."""
     model, optimizer = run.model, run.optimizer
     owners = [
         ("the model's ", model, ()),
         ("the likelihood's ", getattr(model, "likelihood", None), ()),
         ("the corruption's ", getattr(model, "corrupt", None), ()),
-        *((f"{path}.", one, ("training", *one.state_names)) for path, one in parts_of(run.parameters.layers)),
         ("the optimizer's ", optimizer, ("steps", "learning_rate", *optimizer.memory_names)),
+        *((f"{path}.", one, ("training", *one.state_names)) for path, one in parts_of(run.parameters.layers)),
     ]
-    return ((whose, owner, set(others)) for whose, owner, others in owners if hasattr(owner, "__dict__"))
+    return [owner for owner in owners if hasattr(owner[1], "__dict__")]
 
 
 def _rate(run: Run, step: int) -> float:
     rate = run.optimizer.learning_rate
     return float(rate(step) if callable(rate) else rate)
-
-
-def _with_state(run: Run) -> list[Any]:
-    return [one for one in run.callbacks if type(one).state_dict is not Callback.state_dict]
 
 
 def _spawned(rng: np.random.Generator) -> int:

@@ -59,10 +59,12 @@ def check_state(run: Any) -> None:
 
 
 def _error(run: Any, what: str, large: str) -> DivergenceError:
-    first = "no step was taken yet, so look at the data and the first weights"
-    return DivergenceError(
-        f"After {steps(run)} the loss {what}; {large}{'try a smaller learning rate' if run.step else first}."
+    advice = (
+        "try a smaller learning rate"
+        if run.step
+        else "no step was taken yet, so look at the data and the first weights"
     )
+    return DivergenceError(f"After {steps(run)} the loss {what}; {large}{advice}.")
 
 
 def _is_finite(x: Any) -> bool:
@@ -75,10 +77,9 @@ def _spoilt_parameter(run: Any) -> str:
 
 
 def _spoilt_memory(run: Any) -> str:
-    for name in run.optimizer.memory_names:
-        if not _is_finite(getattr(run.optimizer, name, None)):
-            return f"the {name} of {type(run.optimizer).__name__} is no longer finite, as after very large gradients"
-    return ""
+    spoilt = (name for name in run.optimizer.memory_names if not _is_finite(getattr(run.optimizer, name, None)))
+    said = f"of {type(run.optimizer).__name__} is no longer finite, as after very large gradients"
+    return next((f"the {name} {said}" for name in spoilt), "")
 
 
 def _traced(run: Any, batch: Any) -> tuple[str, str]:
@@ -105,33 +106,32 @@ def _traced(run: Any, batch: Any) -> tuple[str, str]:
 def _first_in_backward(run: Any) -> str | None:
     """The layer that first turned finite derivatives into others, with new noise; None if none does so again."""
     found: list[str] = []
-    watched = [(path, layer) for path, layer in parts_of(run.parameters.layers) if not layer.children()]
+
+    def watch(path: str, layer: Layer) -> None:
+        forward = layer.forward
+
+        def watched(x: Any) -> Any:
+            y, backward = forward(x)
+
+            def watched_backward(dy: Any, **options: Any) -> Any:
+                if not _is_finite(dy):
+                    found.append(f"what comes to {path}, {layer!r}")
+                dx = backward(dy, **options)
+                if not all(_is_finite(d) for d in (dx, *(getattr(layer, f"d{W}") for W in layer.parameter_names))):
+                    found.append(f"{path}, {layer!r}")
+                return dx
+
+            return y, watched_backward
+
+        layer.forward = watched  # type: ignore[method-assign]
+
+    leaves = [(path, layer) for path, layer in parts_of(run.parameters.layers) if not layer.children()]
     run.parameters.zero_grad()
-    for path, layer in watched:
-        layer.forward = _watching(path, layer, found)  # type: ignore[method-assign]
+    for path, layer in leaves:
+        watch(path, layer)
     try:
         run.model.loss(run.batch, run.rng).backward()
     finally:
-        for _, layer in watched:
+        for _, layer in leaves:
             del layer.forward  # reveals the method of its class
     return found[0] if found else None
-
-
-def _watching(path: str, layer: Layer, found: list[str]) -> Any:
-    """The layer's forward, whose backward notes the layer if it gets or makes numbers that are not finite."""
-    forward = layer.forward
-
-    def watching(x: Any) -> Any:
-        y, backward = forward(x)
-
-        def watching_backward(dy: Any, **options: Any) -> Any:
-            if not _is_finite(dy):
-                found.append(f"what comes to {path}, {layer!r}")
-            dx = backward(dy, **options)
-            if not all(_is_finite(d) for d in (dx, *(getattr(layer, f"d{W}") for W in layer.parameter_names))):
-                found.append(f"{path}, {layer!r}")
-            return dx
-
-        return y, watching_backward
-
-    return watching

@@ -59,13 +59,6 @@ def fit(
     callbacks : list of Callback
         Called at their moments, in this order, such as `[sn.callbacks.EarlyStopping(5)]`.
 
-    Raises
-    ------
-    DataError
-        If x or the labels are not what the model's loss can take, or the checkpoint is damaged or of another run.
-    DivergenceError
-        If the loss, a gradient or a parameter becomes NaN or infinite.
-
     Notes
     -----
     Ctrl-C ends the training after the current step and saves it; a second one leaves at once. docs/18-your-own.md

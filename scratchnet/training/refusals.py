@@ -64,14 +64,11 @@ def check_data(model: Any, data: Any, validation: Any) -> None:
         if _form(given) != _form(data):
             raise TypeError(f"fit expects validation to be {_form(data)}, as the data is, got {_form(given)}.")
         for i, other in enumerate(others, 1):
-            if not isinstance(other, np.ndarray) or other.ndim == 0:
-                came = "a single number" if isinstance(other, np.ndarray) else named(other)
-                raise TypeError(f"fit expects {name}[{i}] to be an array with a row for each example, got {came}.")
-            if len(other) != len(x):
-                raise ShapeError(
-                    f"fit expects all arrays of {name} to have {len(x):,} rows, as its first has, got {len(other):,} "
-                    f"in {name}[{i}]."
-                )
+            check_type("fit", f"{name}[{i}]", other, np.ndarray, "an array with a row for each example")
+            if other.shape[:1] != x.shape[:1]:
+                rows = f"{len(other):,}" if other.ndim else "a single number"
+                expected = f"fit expects all arrays of {name} to have {len(x):,} rows, as its first has"
+                raise ShapeError(f"{expected}, got {rows} in {name}[{i}].")
         check_examples(model, (np.asarray(x[:1]) if isinstance(x, np.memmap) else x, *others), name)
         for array in (x, *others):
             check_in_place("fit", "theta", model.parameters.theta, **{name: array})

@@ -116,6 +116,7 @@ class Run:
 
     def __post_init__(self) -> None:
         self.parameters = self.model.parameters
+        self.given = {"x": self.data} | ({} if self.validation is None else {"validation": self.validation})
         self.examples = len(arrays_of(self.data)[0])
         self.history, self.position, self.epoch = History(unit=self.model.unit), Position(), 1
         self.batch: Any = None
@@ -124,7 +125,6 @@ class Run:
         self.error: BaseException | None = None
         self.everyone: list[Any] = []  # the callbacks, and those of fit before and after them
         self.calling: Any = None  # the callback that is being called
-        self._stopping = False
         self._layers = [layer for _, layer in parts_of(self.parameters.layers)]
 
     @property
@@ -135,13 +135,12 @@ class Run:
     def stop(self, reason: str = "") -> None:
         """End the training after the current step; the first reason, or the callback's class, is `history.stopped`."""
         check_text("run.stop", reason=reason)
-        self._stopping = True
         self.history.stopped = self.history.stopped or reason or type(self.calling).__name__
 
     @property
     def ending(self) -> bool:
         """Whether no further step is to be taken."""
-        return self._stopping or self.history.interrupted
+        return bool(self.history.stopped) or self.history.interrupted
 
     @contextmanager
     def under_way(self) -> Iterator[None]:
@@ -187,7 +186,7 @@ class Run:
         if at.order is not None:
             self.rng.bit_generator.state = now
         at.order, self.began = begin, time.perf_counter() - at.seconds
-        for batch in batches(self, self.data, "x", order[at.examples :]):
+        for batch in batches(self, "x", order[at.examples :]):
             yield batch
             if self.ending:
                 return
@@ -219,10 +218,9 @@ class Run:
     def names(self) -> list[str]:
         """The names in a record, found in losses of the first batches; draws no random numbers."""
         found = []
-        for name, data in {"x": self.data, "validation": self.validation}.items():
-            if data is not None:
-                loss = self.loss_of(next(batches(self, data, name)), copy.deepcopy(self.rng))
-                found += [f"{'val_' * (name != 'x')}{one}" for one in ("loss", *loss.terms, *loss.metrics)]
+        for name in self.given:
+            loss = self.loss_of(next(batches(self, name)), copy.deepcopy(self.rng))
+            found += [f"{'val_' * (name != 'x')}{one}" for one in ("loss", *loss.terms, *loss.metrics)]
         return found
 
     def in_a_line(self, numbers: Record, digits: int) -> str:
@@ -237,13 +235,13 @@ def arrays_of(data: Data) -> tuple[Array, ...]:
     return tuple(data) if isinstance(data, tuple | list) else (data,)
 
 
-def batches(run: Run, data: Data, name: str, order: Array | None = None) -> Iterator[Data]:
-    """Copies of the rows in this order, a batch at a time; the numbers of a file are checked when they are read."""
-    in_file = isinstance(arrays_of(data)[0], np.memmap)
-    order = np.arange(len(arrays_of(data)[0])) if order is None else order
+def batches(run: Run, name: str, order: Array | None = None) -> Iterator[Data]:
+    """Copies of the rows of x or validation, batch by batch; the numbers of a file are checked when they are read."""
+    data, arrays = run.given[name], arrays_of(run.given[name])
+    order = np.arange(len(arrays[0])) if order is None else order
     for start in range(0, len(order), run.batch_size):
-        taken = tuple(_rows(array, order[start : start + run.batch_size]) for array in arrays_of(data))
-        if in_file:
+        taken = tuple(_rows(array, order[start : start + run.batch_size]) for array in arrays)
+        if isinstance(arrays[0], np.memmap):
             check_examples(run.model, taken, name)
         yield taken if isinstance(data, tuple) else taken[0]
 

@@ -54,16 +54,8 @@ def load(path: str | PathLike[str], model: Any) -> None:
     """Read what `save` wrote into a model or a layer of the same architecture.
 
     The model changes only after the whole file was read and found to fit; what does not fit is a DataError. A file from
-    a stranger does no harm: nothing in it is run, and the memory that reading takes is bounded by its size.
-    docs/18-your-own.md.
-
-    Examples
-    --------
-    >>> import numpy as np, scratchnet as sn
-    >>> sn.load("no/such/model.npz", sn.Dense(4, 2, rng=np.random.default_rng(0)))
-    Traceback (most recent call last):
-        ...
-    scratchnet.errors.DataError: no/such/model.npz does not exist.
+    a stranger does no harm: nothing in it is run, and the memory that reading takes is bounded by its size. For an
+    example see `save`. docs/18-your-own.md.
     """
     check_path("load", "path", path)
     slots = _slots("load", model)
@@ -85,7 +77,7 @@ def _slots(where: str, model: Any) -> list[Slot]:
     return slots
 
 
-def slots_of_learnt(parameters: Parameters) -> list[Slot]:
+def learnt(parameters: Parameters) -> list[Slot]:
     """Where θ and the states of its layers are."""
     return [("theta", parameters, "theta"), *slots_of(parameters.layers, "state_names")]
 
@@ -104,7 +96,8 @@ def arrays_in(slots: list[Slot]) -> dict[str, Array]:
 def set_arrays(slots: list[Slot], arrays: Mapping[str, Array]) -> None:
     """Put these arrays into the slots: in place, where what is there fits and can be written to."""
     for name, owner, attribute in slots:
-        held, new = getattr(owner, attribute, None), arrays[name]
+        held: Any = getattr(owner, attribute, None)
+        new = arrays[name]
         in_place = isinstance(held, np.ndarray) and held.flags.writeable
         if in_place and (held.shape, held.dtype) == (new.shape, new.dtype):
             held[...] = new
@@ -203,8 +196,8 @@ def write_whole(path: str | PathLike[str]) -> Iterator[IO[bytes]]:
     except BaseException as error:
         with contextlib.suppress(OSError):
             aside.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno is not None and error.filename in (None, str(aside)):
-            raise type(error)(error.errno, error.strerror, str(path)) from None  # the caller knows no other name
+        if isinstance(error, OSError) and error.filename in (None, str(aside)):
+            error.filename = str(path)  # the caller knows no other name
         raise
     with contextlib.suppress(OSError):  # the folder's list of names is written to disk too, where this user may
         folder = os.open(target.parent, os.O_RDONLY)

@@ -1,6 +1,5 @@
 """What `fit` does besides its loop: callbacks that have nothing which one of yours could not have."""
 
-import contextlib
 import copy
 import signal
 import threading
@@ -66,8 +65,8 @@ class Recorder(Callback):
         if run.validation is None:
             return
         means, rng = {}, copy.deepcopy(run.rng)
-        rng.bit_generator.state = at.validation
-        for batch in batches(run, run.validation, "validation"):
+        rng.bit_generator.state = at.validation  # type: ignore[assignment]
+        for batch in batches(run, "validation"):
             add_to(means, run.loss_of(batch, rng), len(arrays_of(batch)[0]))
         run.record |= {f"val_{name}": value for name, value in averages(means).items()}
 
@@ -75,24 +74,21 @@ class Recorder(Callback):
 class Bar(Callback):
     """A bar with the running loss and its terms."""
 
-    def __init__(self) -> None:
-        self._open = contextlib.ExitStack()
-        self._advance: Any = None
+    _bar: Any = None
 
     def before_step(self, run: Run) -> None:
-        if self._advance is None:
-            self._shown = run.position.examples
-            bar = console.bar(f"epoch {run.epoch}/{run.epochs}", run.examples, self._shown, unit="images", show=True)
-            self._advance = self._open.enter_context(bar)
+        if self._bar is None:
+            name = f"epoch {run.epoch}/{run.epochs}"
+            self._bar = console.bar(name, run.examples, run.position.examples, unit="images")
 
     def after_step(self, run: Run) -> None:
-        at = run.position
-        self._advance(at.examples - self._shown, run.in_a_line(averages(at.means), 1))
-        self._shown = at.examples
+        self._bar.set_postfix_str(run.in_a_line(averages(run.position.means), 1), refresh=False)
+        self._bar.update(run.position.examples - self._bar.n)
 
     def after_epoch(self, run: Run) -> None:
-        self._open.close()
-        self._advance = None
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
 
     def after_training(self, run: Run) -> None:
         self.after_epoch(run)
