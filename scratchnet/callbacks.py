@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from scratchnet.checks import check_choice, check_count, check_flag, check_number, check_text, listed, named
-from scratchnet.training.callback import Callback
-from scratchnet.training.run import Run
+from scratchnet.training.run import Callback, Run
 from scratchnet.training.storage import arrays_in, learnt, set_arrays
 
 __all__ = ["Anneal", "Callback", "ClipGradients", "EarlyStopping"]

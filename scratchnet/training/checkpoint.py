@@ -20,8 +20,7 @@ from scratchnet.checks import brief, check_type
 from scratchnet.core.parameters import Slot, parts_of
 from scratchnet.errors import DataError
 from scratchnet.training import console, divergence, storage
-from scratchnet.training.callback import Callback
-from scratchnet.training.run import Position, Run, arrays_of
+from scratchnet.training.run import Callback, Position, Run, arrays_of
 from scratchnet.training.state import pack, unpack
 
 _FORMAT = 5

@@ -21,8 +21,8 @@ class _Console:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.stream, name)
 
-    def __eq__(self, other: object) -> bool:  # tqdm clears the bars of a stream before it writes a line to it
-        return self.stream is getattr(other, "stream", other)
+    def __eq__(self, other: object) -> bool:  # before a line, tqdm clears the bars of the same stream: on a screen, all
+        return isinstance(other, _Console)
 
     def write(self, text: str) -> None:
         encoding = getattr(self.stream, "encoding", None) or "utf-8"

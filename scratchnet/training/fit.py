@@ -8,10 +8,9 @@ import numpy as np
 
 from scratchnet.checks import check_count, check_flag, check_number, check_path, check_rng
 from scratchnet.core.optim import Optimizer
-from scratchnet.training.callback import Callback
 from scratchnet.training.checkpoint import Checkpoint
 from scratchnet.training.refusals import check_callbacks, check_data, check_model, no_longer_takes
-from scratchnet.training.run import Data, History, Run
+from scratchnet.training.run import Callback, Data, History, Run
 from scratchnet.training.supervision import Bar, FiniteNumbers, Interrupts, Recorder, Records
 
 

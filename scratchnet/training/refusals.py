@@ -9,8 +9,7 @@ import numpy as np
 from scratchnet.checks import check_batch, check_in_place, check_rows, check_type, named
 from scratchnet.core.optim import Optimizer
 from scratchnet.errors import ShapeError
-from scratchnet.training.callback import Callback
-from scratchnet.training.run import arrays_of, check_examples
+from scratchnet.training.run import Callback, arrays_of, check_examples
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

@@ -9,8 +9,7 @@ from typing import Any
 
 from scratchnet.checks import named
 from scratchnet.training import console, divergence
-from scratchnet.training.callback import Callback
-from scratchnet.training.run import Position, Run, add_to, arrays_of, averages, batches
+from scratchnet.training.run import Callback, Position, Run, add_to, arrays_of, averages, batches
 
 
 class Interrupts(Callback):
