@@ -180,7 +180,7 @@ def test_numbers_that_after_epoch_adds_to_a_record_are_saved_with_it(path):
 
 @pytest.mark.parametrize("added", ["a word", [1.0], None, True])
 def test_what_is_no_number_in_a_record_is_refused_and_not_saved(path, added):
-    with pytest.raises(TypeError, match=r"fit expects after_epoch to add numbers to a record, got .* as 'added'\.$"):
+    with pytest.raises(TypeError, match=r"^fit expects run\.record\['added'\] to be a number, got .*\.$"):
         Run().fit(path, epochs=2, callbacks=[AfterEpoch(lambda record: record.update(added=added))])
 
 

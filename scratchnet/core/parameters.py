@@ -16,7 +16,7 @@ from scratchnet.core.layer import Layer
 from scratchnet.kernels.memory import empty
 
 Slot = tuple[str, Any, str]
-"""Where an array is: its dotted name, the layer that holds it, and the attribute."""
+"""Where an array is: its dotted name, the layer or other object that holds it, and the attribute."""
 
 
 class Parameters:
@@ -54,12 +54,11 @@ class Parameters:
         if not self.slots:
             came = f"none in {listed(layers)}" if layers else "no layers"
             raise ValueError(f"Parameters expects layers with parameters, got {came}.")
-        first, *others = ((name, getattr(part, attribute).dtype) for name, part, attribute in self.slots)
-        for name, dtype in others:
-            if dtype != first[1]:
-                raise TypeError(
-                    f"Parameters expects one dtype for all layers, got {first[1]} in {first[0]}, {dtype} in {name}."
-                )
+        (first, dtype), *others = ((name, getattr(part, attribute).dtype) for name, part, attribute in self.slots)
+        for name, other in others:
+            if other != dtype:
+                came = f"{dtype} in {first}, {other} in {name}"
+                raise TypeError(f"Parameters expects one dtype for all layers, got {came}.")
         self.theta, self.dtheta = (
             _in_a_row([getattr(part, f"{d}{attribute}") for _, part, attribute in self.slots]) for d in ("", "d")
         )

@@ -223,11 +223,12 @@ class Run:
             found += [f"{'val_' * (name != 'x')}{one}" for one in ("loss", *loss.terms, *loss.metrics)]
         return found
 
-    def in_a_line(self, numbers: Record, digits: int) -> str:
-        """Numbers by name: first those in the loss's unit, then the others."""
-        of_loss = [name for name in numbers if name.removeprefix("val_") in ("loss", *self.loss.terms)]
-        others = "".join(f"  {name} {value:.4g}" for name, value in numbers.items() if name not in of_loss)
-        return f"{'  '.join(f'{name} {numbers[name]:.{digits}f}' for name in of_loss)} {self.model.unit}{others}"
+    def in_a_line(self, record: Record, digits: int) -> str:
+        """A record's numbers by name, but not epoch and seconds: first those in the loss's unit, then the others."""
+        of_loss = [name for name in record if name.removeprefix("val_") in ("loss", *self.loss.terms)]
+        others = [name for name in record if name not in (*of_loss, "epoch", "seconds")]
+        in_unit = "  ".join(f"{name} {record[name]:.{digits}f}" for name in of_loss)
+        return f"{in_unit} {self.model.unit}{''.join(f'  {name} {record[name]:.4g}' for name in others)}"
 
 
 class Callback:

@@ -7,7 +7,7 @@ import time
 from numbers import Integral, Real
 from typing import Any
 
-from scratchnet.checks import named
+from scratchnet.checks import check_type
 from scratchnet.training import console, divergence
 from scratchnet.training.run import Callback, Position, Run, add_to, arrays_of, averages, batches
 
@@ -100,12 +100,10 @@ class Records(Callback):
         self.shown = shown
 
     def after_epoch(self, run: Run) -> None:
-        record = run.record
-        for name, value in record.items():
-            if not isinstance(value, Real) or isinstance(value, bool):
-                raise TypeError(f"fit expects after_epoch to add numbers to a record, got {named(value)} as {name!r}.")
-            record[name] = int(value) if isinstance(value, Integral) else float(value)
+        for name, value in run.record.items():
+            check_type("fit", f"run.record[{name!r}]", value, Real, "a number")
+            run.record[name] = int(value) if isinstance(value, Integral) else float(value)
         if self.shown:
-            epoch, seconds = f"epoch {run.epoch:>{len(str(run.epochs))}}/{run.epochs}", record["seconds"]
-            numbers = run.in_a_line({name: record[name] for name in record if name not in ("epoch", "seconds")}, 2)
+            epoch, seconds = f"epoch {run.epoch:>{len(str(run.epochs))}}/{run.epochs}", run.record["seconds"]
+            numbers = run.in_a_line(run.record, 2)
             console.write(f"{epoch}  {numbers}  {seconds:.1f} s  {run.examples / seconds:,.0f} images/s")
