@@ -2113,7 +2113,7 @@ STATES = [
     pytest.param(
         lambda: load_from(saved(autoencoder(sn.Sequential(dense(4, 2), sn.ReLU())))),
         sn.DataError,
-        r"model\.npz holds another model: it lacks encoder\.W, encoder\.b and has encoder\.0\.W, encoder\.0\.b",
+        r"model\.npz holds another model: it lacks encoder\.W, encoder\.b and also has encoder\.0\.W, encoder\.0\.b",
         id="load: other names",
     ),
     pytest.param(

@@ -8,6 +8,9 @@ from typing import Any
 
 from tqdm import tqdm
 
+SPELT = "scratchnet.spelt"
+"""The error handler of encoders that spells the letters which an encoding lacks: β becomes beta."""
+
 _PLAIN = {"−": "-", "–": "-", "×": "x", "·": "*", "±": "+-", "²": "^2", "³": "^3", "→": "->", "…": "...", "½": "1/2"}
 """Letters that carry meaning: without its minus, a number is another one."""
 
@@ -27,7 +30,7 @@ class _Console:
     def write(self, text: str) -> None:
         encoding = getattr(self.stream, "encoding", None) or "utf-8"
         with contextlib.suppress(OSError, ValueError):  # ValueError: it is closed
-            self.stream.write(text.encode(encoding, "scratchnet.spelt").decode(encoding))
+            self.stream.write(text.encode(encoding, SPELT).decode(encoding))
 
     def flush(self) -> None:
         with contextlib.suppress(OSError, ValueError):
@@ -55,23 +58,6 @@ def write(text: str) -> None:
         _Bar.write(text, file=_Console(sys.stdout))
 
 
-def spell_out() -> None:
-    """From now on, `print` spells letters that stdout lacks in place of raising: β becomes beta. For scripts."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # not None, nor the streams of some notebooks and editors
-            stream.reconfigure(errors="scratchnet.spelt")  # type: ignore[union-attr]
-
-
-def _spelt(error: UnicodeError) -> tuple[str, int]:
-    """The letters that cannot be encoded, in ASCII, and where to go on after them."""
-    if not isinstance(error, UnicodeEncodeError):
-        raise error
-    return "".join(map(_letter, error.object[error.start : error.end])), error.end
-
-
-codecs.register_error("scratchnet.spelt", _spelt)
-
-
 def _letter(letter: str) -> str:
     name = unicodedata.name(letter, "")
     if name.startswith("GREEK"):
@@ -79,3 +65,11 @@ def _letter(letter: str) -> str:
         return word.capitalize() if "CAPITAL" in name else word
     plain = _PLAIN.get(letter) or unicodedata.normalize("NFKD", letter).encode("ascii", "ignore").decode()
     return plain or "?"
+
+
+def _spelt(error: Any) -> tuple[str, int]:
+    """The letters that cannot be encoded, in ASCII, and where to go on after them."""
+    return "".join(map(_letter, error.object[error.start : error.end])), error.end
+
+
+codecs.register_error(SPELT, _spelt)

@@ -54,8 +54,16 @@ def load(path: str | PathLike[str], model: Any) -> None:
     """Read what `save` wrote into a model or a layer of the same architecture.
 
     The model changes only after the whole file was read and found to fit; what does not fit is a DataError. A file from
-    a stranger does no harm: nothing in it is run, and the memory that reading takes is bounded by its size. For an
-    example see `save`. docs/18-your-own.md.
+    a stranger does no harm: nothing in it is run, and the memory that reading takes is bounded by its size.
+    docs/18-your-own.md.
+
+    Examples
+    --------
+    >>> import numpy as np, scratchnet as sn
+    >>> sn.load("no/such/model.npz", sn.Dense(4, 2, rng=np.random.default_rng(0)))
+    Traceback (most recent call last):
+        ...
+    scratchnet.errors.DataError: no/such/model.npz does not exist.
     """
     check_path("load", "path", path)
     slots = _slots("load", model)
