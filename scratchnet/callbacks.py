@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchnet.checks import check_choice, check_count, check_flag, check_number, check_text, listed, named
+from scratchnet.checks import check_choice, check_count, check_number, check_type, listed, named
 from scratchnet.training.run import Callback, Run
 from scratchnet.training.storage import arrays_in, learnt, set_arrays
 
@@ -53,8 +53,8 @@ class EarlyStopping(Callback):
         start_from_epoch: int = 0,
     ):
         where = "EarlyStopping"
-        check_text(where, monitor=monitor)
-        check_flag(where, "restore_best", restore_best)
+        check_type(where, "monitor", monitor, str, "a text")
+        check_type(where, "restore_best", restore_best, bool | np.bool, "True or False")
         if mode is not None:
             check_choice(where, "mode", mode, ("min", "max"))
         elif monitor.removeprefix("val_") == "accuracy":

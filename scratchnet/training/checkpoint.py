@@ -20,7 +20,7 @@ from scratchnet.checks import brief, check_type
 from scratchnet.core.parameters import Slot, parts_of
 from scratchnet.errors import DataError
 from scratchnet.training import console, divergence, storage
-from scratchnet.training.run import Callback, Position, Run, arrays_of
+from scratchnet.training.run import Callback, Position, Run
 from scratchnet.training.state import pack, unpack
 
 _FORMAT = 5
@@ -45,8 +45,8 @@ class Checkpoint(Callback):
             "batch_size": run.batch_size,
             "the engine of the kernels": kernels.active(),
         }
-        for name, data in run.given.items():
-            for i, array in enumerate(arrays_of(data)):
+        for name, arrays in run.given.items():
+            for i, array in enumerate(arrays):
                 self._fixed[f"{name}[{i}]" if i else name] = digest(array)
         self._began = json.loads(_as_array(self._settings(run)).tobytes())  # as they come back from a file
         self._most = 2**20 + 2**14 * run.epochs  # bytes of the JSON text: read back, it takes 30 times as much memory

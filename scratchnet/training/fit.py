@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchnet.checks import check_count, check_flag, check_number, check_path, check_rng
+from scratchnet.checks import check_count, check_number, check_path, check_rng, check_type
 from scratchnet.core.optim import Optimizer
 from scratchnet.training.checkpoint import Checkpoint
 from scratchnet.training.refusals import check_callbacks, check_data, check_model, no_longer_takes
@@ -75,7 +75,7 @@ def fit(
     """
     epochs, batch_size = check_count("fit", "epochs", epochs), check_count("fit", "batch_size", batch_size)
     check_rng("fit", rng)
-    check_flag("fit", "progress", progress)
+    check_type("fit", "progress", progress, bool | np.bool, "True or False")
     seconds = check_number("fit", "checkpoint_seconds", checkpoint_seconds, 0)
     check_callbacks(callbacks)
     check_model(model, optimizer)

@@ -11,7 +11,7 @@ import numpy as np
 
 from scratchnet import kernels
 from scratchnet.arrays import Array
-from scratchnet.checks import check_finite, check_text
+from scratchnet.checks import check_finite, check_type
 from scratchnet.core.model import Loss
 from scratchnet.core.optim import Optimizer
 from scratchnet.core.parameters import parts_of
@@ -116,8 +116,10 @@ class Run:
 
     def __post_init__(self) -> None:
         self.parameters = self.model.parameters
-        self.given = {"x": self.data} | ({} if self.validation is None else {"validation": self.validation})
-        self.examples = len(arrays_of(self.data)[0])
+        self.given = {"x": arrays_of(self.data)}
+        if self.validation is not None:
+            self.given["validation"] = arrays_of(self.validation)
+        self.examples = len(self.given["x"][0])
         self.history, self.position, self.epoch = History(unit=self.model.unit), Position(), 1
         self.batch: Any = None
         self.loss: Any = None
@@ -134,7 +136,7 @@ class Run:
 
     def stop(self, reason: str = "") -> None:
         """End the training after the current step; the first reason, or the callback's class, is `history.stopped`."""
-        check_text("run.stop", reason=reason)
+        check_type("run.stop", "reason", reason, str, "a text")
         self.history.stopped = self.history.stopped or reason or type(self.calling).__name__
 
     @property
@@ -306,13 +308,13 @@ def arrays_of(data: Data) -> tuple[Array, ...]:
 
 def batches(run: Run, name: str, order: Array | None = None) -> Iterator[Data]:
     """Copies of the rows of x or validation, batch by batch; the numbers of a file are checked when they are read."""
-    data, arrays = run.given[name], arrays_of(run.given[name])
+    arrays = run.given[name]
     order = np.arange(len(arrays[0])) if order is None else order
     for start in range(0, len(order), run.batch_size):
         taken = tuple(_rows(array, order[start : start + run.batch_size]) for array in arrays)
         if isinstance(arrays[0], np.memmap):
             check_examples(run.model, taken, name)
-        yield taken if isinstance(data, tuple) else taken[0]
+        yield taken if isinstance(run.data, tuple) else taken[0]
 
 
 def _rows(array: Array, rows: Array) -> Array:
@@ -321,9 +323,9 @@ def _rows(array: Array, rows: Array) -> Array:
     return np.asarray(array[rows])  # of an array in a file, only these rows are read
 
 
-def check_examples(model: Any, data: Data, name: str) -> None:
+def check_examples(model: Any, arrays: tuple[Array, ...], name: str) -> None:
     """The numbers of x are finite, and x and what comes with it are what the model's loss can take."""
-    x, *others = arrays_of(data)
+    x, *others = arrays
     check_finite("fit", name, x)
     if hasattr(model, "check_range"):
         model.check_range("fit", x, *others, name=name)
