@@ -56,7 +56,7 @@ class Checkpoint(Callback):
         if not self.path.exists():
             self._save(run)
             return
-        self._kept()  # what cannot be saved is refused before anything changes
+        self._kept(run)  # what cannot be saved is refused before anything changes
         found = self._read(run)
         self._write(lambda file: file.write(self.path.read_bytes()))  # at once, to see that it can be written
         self._resume(run, *found)
@@ -80,11 +80,11 @@ class Checkpoint(Callback):
                 done = divergence.steps(run)
                 console.write(f"Saved in {self.path} after {done}: the same call goes on from there.")
 
-    def _kept(self) -> dict[str, Array]:
+    def _kept(self, run: Run) -> dict[str, Array]:
         """What the callbacks keep: their arrays, and the rest as JSON."""
         arrays, states = {}, []
-        for callback in self._keeping:
-            name, state = f"{type(callback).__name__}.state_dict()", callback.state_dict()
+        for run.calling in self._keeping:
+            name, state = f"{type(run.calling).__name__}.state_dict()", run.calling.state_dict()
             check_type("fit", name, state, dict, "a dict")
             states.append(pack(state, name, arrays))
         return arrays | {"callbacks": _as_array(states)}
@@ -93,7 +93,7 @@ class Checkpoint(Callback):
         """Write the run as it is now, whole or not at all, and never with numbers that a step spoilt."""
         if run.step:
             divergence.check_state(run)
-        arrays = storage.arrays_in(_slots(run, run.step)) | self._kept()
+        arrays = storage.arrays_in(_slots(run, run.step)) | self._kept(run)
         settings, last = self._settings(run), run.step - 1
         changed = settings[_RATE] != self._began[_RATE]  # by a callback: the last step had another
         state = {
@@ -146,8 +146,8 @@ class Checkpoint(Callback):
 
     def _resume(self, run: Run, state: dict[str, Any], arrays: dict[str, Array], states: list[Any]) -> None:
         """Put the run where the file says."""
-        for callback, kept in zip(self._keeping, states, strict=True):
-            callback.load_state_dict(kept)
+        for run.calling, kept in zip(self._keeping, states, strict=True):
+            run.calling.load_state_dict(kept)
         for whose, owner, _ in _owners(run):
             for setting, value in state["settings"].items():
                 name = setting.removeprefix(whose)
