@@ -165,21 +165,20 @@ class Checkpoint(Callback):
     def _settings(self, run: Run) -> dict[str, Any]:
         """What makes a run what it is, with the numbers and strings of the model, its parts and the optimizer."""
         rng = run.rng.bit_generator.state
-        return (
-            self._fixed
-            | {
-                "the model": re.sub(r" at 0x[0-9a-f]+", "", repr(run.model)),  # without the addresses of objects
-                "theta": digest(run.parameters.theta),
-                "rng": f"{rng['bit_generator']} in state {digest(_as_array(rng))[-16:]}",
-                _RATE: _rate(run, 0),
-                **{
-                    f"{whose}{name}": value
-                    for whose, owner, others in _owners(run)
-                    for name, value in vars(owner).items()
-                    if isinstance(value, str | Real | np.bool) and not name.startswith("_") and name not in others
-                },
-            }
-        )
+        own = {
+            f"{whose}{name}": value
+            for whose, owner, others in _owners(run)
+            for name, value in vars(owner).items()
+            if isinstance(value, str | Real | np.bool) and not name.startswith("_") and name not in others
+        }
+        return {
+            "the model": re.sub(r" at 0x[0-9a-f]+", "", repr(run.model)),  # without the addresses of objects
+            **self._fixed,
+            "theta": digest(run.parameters.theta),
+            "rng": f"{rng['bit_generator']} in state {digest(_as_array(rng))[-16:]}",
+            _RATE: _rate(run, 0),
+            **own,
+        }
 
     def _compare(self, run: Run, state: dict[str, Any]) -> None:
         """The run in the file is this run; otherwise a DataError names what differs."""
