@@ -52,6 +52,8 @@ class LawError(AssertionError):
     """The lowest law that is broken, 1 to 7."""
     layer: str
     """The layer or loss that breaks it."""
+    found: dict[str, Any]
+    """As a GradientError's attributes: array, index, claimed, measured, cause; those that are known."""
 
     NAMES = (
         "mutate only what you made",
@@ -63,6 +65,6 @@ class LawError(AssertionError):
         "same under every engine",
     )
 
-    def __init__(self, law: int, layer: str, what: str):
+    def __init__(self, law: int, layer: str, what: str, **found: Any):
         super().__init__(f"Law {law} ({self.NAMES[law - 1]}): {layer}: {what}")
-        self.law, self.layer = law, layer
+        self.law, self.layer, self.found = law, layer, found

@@ -669,7 +669,7 @@ class Cached(sn.Layer):
 def test_a_stale_cache_is_named():
     error = refusal(Cached(), normal(5, 3))
     assert "stale cache" in error.cause
-    assert "once forward has run on another batch" in str(error)
+    assert "after a second forward pass: keep what backward needs in its closure" in str(error)
 
 
 def test_a_forward_that_draws_its_own_noise_is_refused():

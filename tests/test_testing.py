@@ -165,7 +165,7 @@ def test_the_law_that_a_loss_breaks_is_named(law, rng):
     [
         ((sn.ReLU, 3), "shape of a batch"),
         ((sn.ReLU, (1, 3)), "at least 2 rows"),
-        ((lambda: 3, (2, 3)), "to return a layer"),
+        ((lambda: 3, (2, 3)), r"make\(\) to be a layer"),
         ((3, (2, 3)), "make to be a function"),
     ],
 )

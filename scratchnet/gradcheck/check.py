@@ -1,7 +1,6 @@
 """The gradient check and its report, or the error that says what is wrong and why."""
 
 import contextlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,8 @@ from scratchnet.arrays import Array
 from scratchnet.checks import check_count, check_finite, check_number, check_rng
 from scratchnet.core.layer import Layer
 from scratchnet.core.parameters import Parameters
-from scratchnet.errors import GradientError
+from scratchnet.errors import GradientError, LawError
+from scratchnet.gradcheck import laws
 from scratchnet.gradcheck.causes import likeliest
 from scratchnet.gradcheck.numerical import LADDER, NOISY, STEP, Evidence, Scene, random_direction
 from scratchnet.gradcheck.subject import Outcome, Point, Subject, d
@@ -176,7 +176,7 @@ def check_gradients(
         check_finite("check_gradients", f"the y of {subject.name}", outcome.y)
         dy = outcome.random_dy(rng)
         names = _names(f, subject, outcome, dy)
-        _check_conduct(subject, dy)
+        _check_calls(subject, dy)
         random = {name: [] for name in names}
         for name in names:
             if subject.start[name].size > coordinates:
@@ -200,12 +200,14 @@ def check_gradients(
         arrays = [_array_report([one[name] for one in points], rng) for name in names]
         return GradientReport(subject.name, arrays, _notes(subject, points[0][names[0]].scene))
     finally:
-        subject.restore()
+        for name, value in subject.held().items():
+            value[...] = subject.start[name]
+        subject.zero_grad()
 
 
 def _names(f: Any, subject: Subject, outcome: Outcome, dy: Array) -> list[str]:
     """The arrays that have a gradient."""
-    names = list(outcome.gradients(dy))
+    names = list(subject.gradients(outcome, dy))
     x = next((name for name in subject.start if name in subject.inputs), None)
     if x is not None and (isinstance(f, Layer) or not names) and x not in names:
         told = f"The backward pass of {subject.name} gives no gradient for {x}: let it return {d(x)}."
@@ -233,51 +235,23 @@ def _notes(subject: Subject, scene: Scene) -> list[str]:
     return notes
 
 
-def _check_conduct(subject: Subject, dy: Array) -> None:
-    """Refuse f if one call spoils another; arrays must be the same to nine digits of their largest number."""
-    for cause, told, found, expected in _calls_as_in_training(subject, dy):
-        for name, one in found.items():
-            other = expected[name]
-            bound = 1e-9 * np.abs(other[np.isfinite(other)]).max(initial=0)
-            differs = ~np.isclose(one, other, rtol=0, atol=bound, equal_nan=True)
-            if differs.any():
-                index = _index(np.argmax(differs), differs.shape)
-                came, due = float(one[index]), float(other[index])
-                told = f"{subject.name}: {told}. {name}{list(index) or ''} is {came:.6g}, but should be {due:.6g}."
-                raise GradientError(told, array=name, index=index, claimed=came, measured=due, cause=cause)
+def _check_calls(subject: Subject, dy: Array) -> None:
+    """Refuse f if one call spoils another: laws 1, 3 and 4, at the point and on another batch."""
+    points = [{name: x.copy() for name, x in subject.start.items()}]
+    other = {name: 0.5 * (x[::-1] if x.ndim else x) if name in subject.inputs else x for name, x in points[0].items()}
 
+    def dys(_: Outcome) -> Array:
+        return dy.copy()
 
-def _calls_as_in_training(subject: Subject, dy: Array) -> Iterator[tuple[str, str, Point, Point]]:
-    """Forward and backward, in the orders that training may use: cause, message, the arrays found and expected."""
-    point, own_dy = {name: x.copy() for name, x in subject.start.items()}, dy.copy()
-    y = subject.run(point).y.copy()
-    in_place = "an array is changed that others may still need: compute into a new array"
-    yield "an array is changed in place", in_place, point | subject.held(), subject.start
-    outcome = subject.run(point)
-
-    def backward(from_zero: bool = True) -> Point:
-        return {d(name): gradient for name, gradient in outcome.gradients(own_dy, from_zero).items()}
-
-    told = (
-        "forward gives another y when called again: it remembers something, or draws noise, which should come from an "
-    )
-    told += "argument, or from an rng after the inputs"
-    yield "forward is not repeatable", told, {"y": outcome.y}, {"y": y}
-    first, second = backward(), backward()
-    arrays = point | subject.held() | {"dy": own_dy, "y": outcome.y}
-    yield "an array is changed in place", in_place, arrays, subject.start | {"dy": dy, "y": y}
-    told = "backward gives another gradient when it is called again: it draws random numbers, or changes what it needs"
-    yield "backward is not repeatable", told, second, first
-    another_batch = {name: 0.5 * (x[::-1] if x.ndim else x) for name, x in point.items() if name in subject.inputs}
-    with contextlib.suppress(ValueError, ArithmeticError):  # f may not be defined there
-        subject.run(point | another_batch)
-    told = "backward gives another gradient once forward has run on another batch: keep what it needs in local "
-    told += "variables of forward, not on the layer"
-    yield "a stale cache: backward uses what the last forward left, not its own", told, backward(), first
-    both = backward(from_zero=False)
-    told = "two backward passes do not add up to twice one: write dW += … in place of dW = …"
-    twice = {d(name): 2 * first[d(name)] for name in subject.held()}
-    yield "gradients are overwritten, not accumulated", told, {name: both[name] for name in twice}, twice
+    try:
+        laws.mutates_only_what_it_made(subject, points, dys, may_share=True)
+        with contextlib.suppress(ValueError, ArithmeticError):  # f may not be defined there
+            subject.gradients(subject.run(other), dy)
+            points.append(other)
+        laws.is_re_entrant(subject, points, dys)
+        laws.accumulates(subject, 2 * points[:1], dys)
+    except LawError as error:
+        raise GradientError(str(error), **error.found) from error
 
 
 def _nearby(subject: Subject, names: list[str], rng: np.random.Generator) -> Point:

@@ -1,21 +1,12 @@
 """How a slope is measured without calculus: by difference quotients and by the complex step.
 
-A central difference needs only the values of f, so it tests the very code that trains:
+    central difference   (f(x + h d) − f(x − h d)) / 2h = f′(x)·d + O(h²)
+    complex step                     Im f(x + ih d) / h = f′(x)·d + O(h²)
 
-    (f(x + h d) − f(x − h d)) / 2h = f′(x)·d + O(h²).
-
-It subtracts two nearly equal numbers. If h is too large, curvature spoils the result; if h is too small, rounding does;
-the best h leaves about ten digits. The complex step moves x off the real line, and subtracts nothing [1]_:
-
-    Im f(x + ih d) / h = f′(x)·d + O(h²).
-
-So h can be 1e-20 and all digits survive, but every formula in f must be analytic. At a kink there is no slope: the
-slopes from the left and from the right differ, and their difference does not shrink with h as it does where f is
-smooth. Derivation: docs/14-checking-gradients.md.
-
-References
-----------
-.. [1] Squire & Trapp, Using complex variables to estimate derivatives of real functions, 1998.
+The first needs only the values of f, so it tests the very code that trains, but rounding leaves about ten digits. The
+second (Squire & Trapp, Using complex variables to estimate derivatives of real functions, 1998) subtracts nothing, so h
+can be tiny and all digits survive, but every formula in f must be analytic. Derivation:
+docs/14-checking-gradients.md.
 """
 
 import contextlib
@@ -31,22 +22,12 @@ from scratchnet.gradcheck.subject import Point, Subject, d
 STEP = np.finfo(np.float64).eps ** (1 / 3)
 """Where curvature, h², and rounding, eps / h, cost a central difference about the same: 6.1e-6."""
 
-COARSE = 8.0
-"""The ratio of two neighbouring steps."""
-
+COARSE = 8.0  # the ratio of two neighbouring steps
 COMPLEX_STEP = 1e-20
-
-LADDER = 10.0 ** -np.arange(1.0, 13.5, 0.5)
-"""The steps of a V-curve."""
-
-EXACT = 1e-12
-"""How well a gradient must agree with the complex step, relative to the array's largest slope."""
-
-UNDERFLOW = 1e-290
-"""Products of numbers near this size lose digits or vanish, so that it counts as zero."""
-
-NOISY = 1e-11
-"""The relative noise of y from which on a report tells of it."""
+LADDER = 10.0 ** -np.arange(1.0, 13.5, 0.5)  # the steps of a V-curve
+EXACT = 1e-12  # how well a gradient must agree with the complex step, relative to the array's largest slope
+UNDERFLOW = 1e-290  # products of numbers near this size lose digits or vanish, so that it counts as zero
+NOISY = 1e-11  # the relative noise of y from which on a report tells of it
 
 Line = Callable[[complex], Array]
 """t → y at x + t d."""
@@ -156,14 +137,24 @@ class Scene:
         self.subject, self.point, self.dy = subject, point, dy
         rng = np.random.default_rng(subject.seed)
         self.outcome = subject.run(point)
-        self.gradients = self.outcome.gradients(dy)
+        self.gradients = subject.gradients(self.outcome, dy)
         away = {name: _scale(point[name]) * rng.standard_normal(point[name].shape) for name in self.gradients}
         noise, self.relative_noise = noise_of(
-            lambda t: subject.y(point | {name: point[name] + t * away[name] for name in away})
+            lambda t: self.y(point | {name: point[name] + t * away[name] for name in away})
         )
         self.noise = 8 * noise + (8 * self.relative_noise + 4 * np.finfo(np.float64).eps) * np.abs(self.outcome.y)
         self.step = max(STEP, min(self.relative_noise, 1e-3) ** (1 / 3))
         self.evidence = {name: Evidence(self, name, random[name], tolerance) for name in self.gradients}
+
+    def y(self, point: Point) -> Array:
+        """The outputs at a point."""
+        y, shape = self.subject.run(point).y, self.outcome.y.shape
+        if y.shape != shape:
+            came = f"{shape}, then {y.shape}"
+            raise ValueError(
+                f"check_gradients expects {self.subject.name} to give y the same shape at each call, got {came}."
+            )
+        return y
 
 
 class Evidence:
@@ -213,7 +204,7 @@ class Evidence:
 
     def slope(self, direction: Array, steadiest: bool = False) -> Slope:
         """The slope of L along any direction."""
-        line, scale = self.line(self.scene.subject.y, direction), _scale(self.x[direction != 0])
+        line, scale = self.line(self.scene.y, direction), _scale(self.x[direction != 0])
         return slope(line, self.y, self.dy, self.scene.noise, scale, scale * self.scene.step, steadiest)
 
     def slopes_of(self, function: Callable[[Point], Array]) -> Array:
@@ -224,7 +215,10 @@ class Evidence:
 
     def with_another_row(self) -> "Evidence":
         """The same array, once the batch has its first example twice."""
-        subject, point = self.scene.subject.with_another_row(self.scene.point)
+        subject, N = self.scene.subject, self.scene.subject.batch_size
+        inputs = subject.inputs | {name: x for name, x in self.scene.point.items() if name in subject.inputs}
+        rows = {name: x for name, x in inputs.items() if isinstance(x, np.ndarray) and x.ndim and len(x) == N}
+        point = self.scene.point | {name: np.concatenate([x, x[:1]]) for name, x in rows.items()}
         rng = np.random.default_rng(subject.seed)
         dy = subject.run(point).random_dy(rng)
         random = {name: [random_direction(x.shape, rng) for _ in range(3)] for name, x in point.items()}
@@ -232,7 +226,8 @@ class Evidence:
 
     def claims(self, dy: Array) -> Array:
         """The slopes (K,) that backward claims for another dy."""
-        return self.along(self.scene.subject.run(self.scene.point).gradients(dy)[self.name])
+        subject = self.scene.subject
+        return self.along(subject.gradients(subject.run(self.scene.point), dy)[self.name])
 
     def agrees(self, slopes: Array) -> bool:
         """Whether these slopes (K,) are the measured ones, to six digits."""
@@ -245,7 +240,7 @@ class Evidence:
     def v_curves(self, direction: Array) -> tuple[Array, Array]:
         """The errors (S,) of central differences and of complex steps on LADDER; NaN where there is no value."""
         claimed, curves = (self.gradient * direction).sum(), np.full((2, len(LADDER)), np.nan)
-        methods = [(central_difference, self.scene.subject.y)]
+        methods = [(central_difference, self.scene.y)]
         if self.exact is not None:
             methods.append((complex_slope, self.scene.subject.complex_y))
         for curve, (measure, function) in zip(curves, methods, strict=False):
