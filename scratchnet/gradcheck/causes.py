@@ -76,12 +76,10 @@ def of_the_gradient(e: Evidence) -> Trials:
             yield "swapped", told, None, e.along(g)
     extra = g.ndim - e.x.ndim
     axes = tuple(i for i in range(g.ndim) if i < extra or e.x.shape[i - extra] == 1 < g.shape[i])
-    over = (
-        "the batch: its sum over axis 0" if axes == (0,) else f"axes {axes}, along which {e.name} is broadcast: its sum"
-    )
-    total = g.sum(axis=axes)
+    over, total = "the batch" if axes == (0,) else f"axes {axes}, along which {e.name} is broadcast", g.sum(axis=axes)
     if axes and total.size == e.x.size:
-        yield "not_summed", f"{dx} is not summed over {over} is the derivative", e.along(total.reshape(e.x.shape)), None
+        told = f"{dx} is not summed over {over}: its sum over axis {', '.join(map(str, axes))} is the derivative"
+        yield "not_summed", told, e.along(total.reshape(e.x.shape)), None
     if not e.scene.outcome.is_loss and e.name not in e.scene.subject.inputs and e.y.ndim and len(e.y) > 1:
         shares = e.slopes_of(lambda point: (e.dy * e.scene.y(point)).reshape(len(e.y), -1).sum(axis=1))  # (K, N)
         for n, which in ((0, "first"), (-1, "last")):
@@ -281,15 +279,10 @@ def of_statistics(e: Evidence) -> Trials:
         missing = through_mean - e.measured.reshape(x.shape)
         shrunk = mean(missing * through_std) / mean(through_std**2)  # var / (var + eps)
         right, z = e.along(through_mean - shrunk * through_std), np.sqrt(np.abs(shrunk)) * z
-        both, held = np.abs(shrunk).max() > 1e-6, f"with {e.name}, but {{}} held constant in the backward pass"
-        of_x = f"of {e.name} over axis {over} change"
-        what = (
-            f"the mean and the variance {of_x} {held.format('are')}"
-            if both
-            else f"the mean {of_x}s {held.format('is')}"
-        )
-        yield "statistics", what, right, e.along(c * dy)
-        yield "statistics", f"the variance {of_x}s {held.format('is')}", right, e.along(through_mean)
+        told = f"the backward pass treats the {{}} of {e.name} over axis {over} as constant"
+        both = "mean and the variance" if np.abs(shrunk).max() > 1e-6 else "mean"
+        yield "statistics", told.format(both), right, e.along(c * dy)
+        yield "statistics", told.format("variance"), right, e.along(through_mean)
         for other, mean_over in means.items():
             told = f"the backward pass averages over axis {other}, the forward pass over {over}"
             if other != over:
@@ -308,5 +301,5 @@ def of_place(e: Evidence) -> Trials:
             yield "off_by_one", f"{dx} is off by one along axis {axis}", e.along(np.roll(g, by, axis)), None
 
 
-TRIALS = (of_precision, of_the_gradient, of_a_product, of_scale, of_a_loss, of_an_activation, of_each_element)
-TRIALS += (of_statistics, of_place)
+TRIALS: list[Callable[[Evidence], Trials]] = [of_precision, of_the_gradient, of_a_product, of_scale, of_a_loss]
+TRIALS += [of_an_activation, of_each_element, of_statistics, of_place]

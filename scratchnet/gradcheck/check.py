@@ -22,47 +22,32 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ArrayReport:
-    """How well the gradient of the array `name` agrees.
-
-    Attributes
-    ----------
-    checked : str
-        Along how many coordinates or random directions.
-    error, step : float
-        The largest error of a central difference, relative to the array's largest slope, and the step of it.
-    exact_error : float or None
-        The largest error of a complex step; None where f is not analytic as it is written.
-    kinks : int
-        How many of these directions have a kink at the point itself, and were checked nearby.
-    unmeasured : int
-        How many of their slopes are too small beside the noise of f to be compared.
-    steps, errors, exact_errors : (S,)
-        The V-curve: the error of either method by its step, along one random direction; NaN where f is not defined.
-    """
+    """How well the gradient of the array `name` agrees."""
 
     name: str
     shape: tuple[int, ...]
     checked: str
+    """Along how many coordinates or random directions."""
     error: float
+    """The largest error of a central difference, relative to the array's largest slope."""
     step: float
+    """The step of that difference."""
     exact_error: float | None
+    """The largest error of a complex step; None where f is not analytic as it is written."""
     kinks: int
+    """How many of these directions have a kink at the point itself, and were checked nearby."""
     unmeasured: int
+    """How many of their slopes are too small beside the noise of f to be compared."""
     steps: Array
+    """Of the V-curve, (S,): the error of either method by its step, along one random direction."""
     errors: Array
     exact_errors: Array
+    """NaN where f is not defined, or not analytic."""
 
 
 @dataclass(frozen=True, repr=False)
 class GradientReport:
     """Every gradient of `name` agrees, and how well. Prints as a table.
-
-    Attributes
-    ----------
-    arrays : list of ArrayReport
-        One for each gradient.
-    notes : list of str
-        What was not checked, or not to the usual number of digits.
 
     Examples
     --------
@@ -74,7 +59,9 @@ class GradientReport:
 
     name: str
     arrays: list[ArrayReport]
+    """One for each gradient."""
     notes: list[str]
+    """What was not checked, or not to the usual number of digits."""
 
     def plot(self) -> "Figure":
         """The V-curve: how the error depends on the step."""
@@ -116,39 +103,32 @@ def check_gradients(
     Every input and parameter that has a gradient is moved, one coordinate at a time, and forward alone says how L
     changes: by central differences (f(x + h) − f(x − h)) / 2h in double precision and, wherever the formulas are
     analytic, by the complex step Im f(x + ih) / h, which has all digits. At a kink (ReLU at 0) there is no slope, so a
-    point nearby is checked instead. Forward and backward are also called in the orders that training may use.
+    point nearby is checked instead. Laws 1, 3 and 4 are tried as well: no call may spoil another.
 
     Parameters
     ----------
     f : Layer or function
         A layer; a loss, (y, target) → value, dy; the `loss` of anything that `fit` trains; or any forward(*inputs) → y,
         backward, with backward(dy) → the gradients of the first inputs, a tuple if there are several. The layer, or the
-        object with `parameters` that f is a method of, is copied into float64, and does not change. If f takes an `rng`
-        after the inputs, it gets an equal one at each call.
+        object with `parameters` that f is a method of, is copied into float64. If f takes an `rng` after the inputs, it
+        gets an equal one at each call.
     *inputs : arrays
-        The arguments of f. Arrays of floats are converted to float64, also within a tuple such as (x, labels); all else
-        reaches f as it is.
-    rng : numpy.random.Generator
+        The arguments of f. Arrays of floats are converted to float64, also within a tuple such as (x, labels).
+    rng : Generator
         Draws dy, the random directions, and the points nearby.
     parameters : Parameters, optional
         What f trains, where f is a plain function. In float64; its gradients are zero afterwards.
     tolerance : float
-        For the central difference, relative to each slope; its noise is allowed for. The complex step must agree to
-        1e-12 of the array's largest slope.
+        Of the central difference beside its noise, relative to each slope; that of the complex step is 1e-12 of the
+        array's largest slope.
     coordinates, directions : int
-        The size up to which an array is checked in all coordinates, and the number of random directions of length 1
-        along which a larger array is checked.
-
-    Raises
-    ------
-    GradientError
-        If a gradient is not the slope, or one call spoils another. The message names the array, the worst index, both
-        values, and the likeliest cause.
+        The size up to which an array is checked in all coordinates, and along how many random directions of length 1 a
+        larger one is.
 
     Notes
     -----
-    It proves that backward belongs to forward, not that forward is what was meant: docs/bug-museum.md. Derivation:
-    docs/14-checking-gradients.md.
+    A GradientError names the array, the worst index, both values, and the likeliest cause. The check proves that
+    backward belongs to forward, not that forward is what was meant: docs/14-checking-gradients.md.
 
     Examples
     --------
@@ -177,10 +157,10 @@ def check_gradients(
         dy = outcome.random_dy(rng)
         names = _names(f, subject, outcome, dy)
         _check_calls(subject, dy)
-        random = {name: [] for name in names}
-        for name in names:
-            if subject.start[name].size > coordinates:
-                random[name] = [random_direction(subject.start[name].shape, rng) for _ in range(directions)]
+        counts = {name: directions if subject.start[name].size > coordinates else 0 for name in names}
+        random = {
+            name: [random_direction(subject.start[name].shape, rng) for _ in range(counts[name])] for name in names
+        }
 
         def at(point: Point, dy: Array) -> dict[str, Evidence]:
             return Scene(subject, point, dy, random, tolerance).evidence
@@ -221,11 +201,11 @@ def _names(f: Any, subject: Subject, outcome: Outcome, dy: Array) -> list[str]:
 
 def _notes(subject: Subject, scene: Scene) -> list[str]:
     """What a report says that its table does not show."""
-    notes = [
-        f"Not checked: {name}, {'of which backward returns no gradient' if name in subject.start else 'no floats'}."
-        for name in subject.inputs
-        if name not in scene.evidence
-    ]
+    unchecked = [name for name in subject.inputs if name not in scene.evidence]
+    why = {
+        name: "of which backward returns no gradient" if name in subject.start else "no floats" for name in unchecked
+    }
+    notes = [f"Not checked: {name}, {why[name]}." for name in unchecked]
     if not subject.held() and not isinstance(subject.owner, Layer):
         notes.append(f"Not checked: parameters. None of {subject.name} are known; pass parameters=… if it trains any.")
     if scene.relative_noise > NOISY:
@@ -319,7 +299,7 @@ def _array_report(evidence: list[Evidence], rng: np.random.Generator) -> ArrayRe
     errors, steps = np.concatenate([[e.errors, e.slopes["step"]] for e in evidence], axis=1)
     exact = [e.exact_errors.max(initial=0).item() for e in evidence if e.exact is not None]
     first, last = evidence[0], evidence[-1]
-    central_curve, exact_curve = last.v_curves(random_direction(last.x.shape, rng))
+    way = random_direction(last.x.shape, rng)
     return ArrayReport(
         name=first.name,
         shape=first.x.shape,
@@ -330,6 +310,6 @@ def _array_report(evidence: list[Evidence], rng: np.random.Generator) -> ArrayRe
         kinks=int(first.lost.sum()),
         unmeasured=int(np.all([e.lost | e.unmeasured for e in evidence], axis=0).sum()),
         steps=LADDER,
-        errors=central_curve,
-        exact_errors=exact_curve,
+        errors=last.v_curve(way, in_complex=False),
+        exact_errors=last.v_curve(way, in_complex=True),
     )

@@ -106,19 +106,18 @@ def is_linear_in_dy(subject: Subject, point: Point, u: Array, v: Array, a: float
 
 def is_re_entrant(subject: Subject, points: Sequence[Point], dys: DrawDy, *, last_first: bool = False) -> None:
     """Law 3: some forward passes, then all their backward passes, in any order: each uses its own inputs."""
-    why = "forward gives another y when called again: it remembers something, or draws noise, which should come from an"
-    why += " argument, or from an rng after the inputs"
-    once_more = "backward gives another gradient when called again: it draws noise, or changes what it needs"
-    first, alone, given = [], [], []
+    another_y = "forward gives another y when called again: it remembers something, or draws noise, which should come "
+    another_y += "from an argument, or from an rng after the inputs"
+    another_dx = "backward gives another gradient when called again: it draws noise, or changes what it needs"
+    alone, given = [], []
     for point in points:
-        first.append(subject.run(point))
-        given.append(dys(first[-1]))
-        alone.append(gradients(subject, first[-1], given[-1]))
-        found = gradients(subject, first[-1], given[-1])
-        compare(subject, 3, found, alone[-1], once_more, alone[-1], "backward is not repeatable")
+        y, outcome = subject.run(point).y, subject.run(point)
+        compare(subject, 3, {"y": outcome.y}, {"y": y}, another_y, {"y": y}, "forward is not repeatable")
+        given.append(dys(outcome))
+        alone.append(gradients(subject, outcome, given[-1]))
+        found = gradients(subject, outcome, given[-1])
+        compare(subject, 3, found, alone[-1], another_dx, alone[-1], "backward is not repeatable")
     outcomes = [subject.run(point) for point in points]
-    for one, again in zip(first, outcomes, strict=True):
-        compare(subject, 3, {"y": again.y}, {"y": one.y}, why, {"y": one.y}, "forward is not repeatable")
     cause = "a stale cache: backward uses what the last forward left, not its own"
     for i in reversed(range(len(points))) if last_first else range(len(points)):
         try:

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from scratchnet.arrays import Array
+from scratchnet.checks import check_shape
 from scratchnet.gradcheck.subject import Point, Subject, d
 
 STEP = np.finfo(np.float64).eps ** (1 / 3)
@@ -65,9 +66,7 @@ def central_difference(line: Line, h: float) -> Array:
 
 
 def noise_of(line: Line) -> tuple[Array, float]:
-    """The noise of each output, and how large a part of them it is.
-
-    Noise is what no smooth function explains of the values at 25 equidistant points.
+    """The noise of each output, and how large a part of them it is: what no smooth function explains of 25 values.
 
     Sixth differences of a smooth function vanish with the sixth power of the distance, those of independent errors of
     size 1 are of size √924 at any. The median ignores a kink. After Moré & Wild, Estimating computational noise, 2011.
@@ -80,46 +79,6 @@ def noise_of(line: Line) -> tuple[Array, float]:
                 noise = np.minimum(wide, 8 * narrow)
                 return noise, (noise.sum() / max(np.abs(values).max(axis=(0, 1)).sum(), UNDERFLOW)).item()
     return 0 * line(0), 0.0
-
-
-def slope(line: Line, y: Array, dy: Array, noise: Array, scale: float, h: float, steadiest: bool = False) -> Slope:
-    """The slope at t = 0, by the step h, or by the first shorter one within which f is defined.
-
-    The `steadiest` slope is the one with the least doubt: curvature and rounding together change it least from one step
-    to the next. `noise` (shape of y) is how far rounding moves y, and `scale` the size of the numbers that move.
-    """
-    found: list[Slope] = []
-    for step in h / COARSE ** np.arange(-2.0 if steadiest else 0.0, 9.0):
-        with contextlib.suppress(ValueError, ArithmeticError):  # such as a probability of 1.00001
-            found.append(_central(line, y, dy, noise, step, scale))
-            if not steadiest:
-                return found[0]
-    if len(found) < 2:
-        raise FloatingPointError("f is defined in too small a neighbourhood of the point to measure a slope")
-    judged = [one._replace(doubt=abs(one.value - shorter.value) + shorter.rounding) for one, shorter in pairwise(found)]
-    best = int(np.argmin([one.doubt for one in judged]))
-    return judged[best]._replace(kinked=any(one.kinked for one in judged[best:]))
-
-
-def _central(line: Line, y: Array, dy: Array, noise: Array, h: float, scale: float) -> Slope:
-    before, after, far_before, far_after = (line(t) for t in (-h, h, -COARSE * h, COARSE * h))
-    slopes, far_slopes = (after - before) / (2 * h), (far_after - far_before) / (2 * COARSE * h)
-    jump = np.abs(after - 2 * y + before) / h  # the slope on the right minus the slope on the left
-    far_jump = np.abs(far_after - 2 * y + far_before) / (COARSE * h)
-    # At a step 8 times shorter, an eighth of the jump remains if it comes from curvature, and all of it at a kink.
-    moves = (slopes != 0) | (far_slopes != 0)
-    noise = noise * (1 + COARSE * h / scale)  # the numbers grow as they move
-    own = noise + 4 * np.finfo(np.float64).eps * (scale + h) * np.abs(slopes)
-    rounding = np.where(moves, own, noise / COARSE) / h  # what does not move, moves by less than a rounding error
-    doubt = (np.abs(dy) * rounding).sum().item()
-    return Slope(
-        value=(dy * slopes).sum().item(),
-        step=h,
-        kinked=bool(np.any((jump > 25 * rounding) & (jump > far_jump / 4))),
-        doubt=(np.abs(dy) * np.abs(far_slopes - slopes)).sum().item() / COARSE + doubt,
-        rounding=doubt,
-        floor=np.abs(dy * y).sum().item(),
-    )
 
 
 def _scale(moved: Array) -> float:
@@ -148,12 +107,8 @@ class Scene:
 
     def y(self, point: Point) -> Array:
         """The outputs at a point."""
-        y, shape = self.subject.run(point).y, self.outcome.y.shape
-        if y.shape != shape:
-            came = f"{shape}, then {y.shape}"
-            raise ValueError(
-                f"check_gradients expects {self.subject.name} to give y the same shape at each call, got {came}."
-            )
+        y, expected = self.subject.run(point).y, self.outcome.y
+        check_shape(f"check_gradients of {self.subject.name}", "y", y, *expected.shape)
         return y
 
 
@@ -174,9 +129,8 @@ class Evidence:
         self.slopes = np.array([self.slope(self.direction(k)) for k in K], fields)
         self._judge(tolerance)
         still_wrong = 0
-        for k in np.flatnonzero(
-            self.vague | self.unmeasured | ~(self.errors <= tolerance) | (self.excess > 1)
-        ).tolist():
+        unsure = self.vague | self.unmeasured | ~(self.errors <= tolerance) | (self.excess > 1)
+        for k in np.flatnonzero(unsure).tolist():
             if still_wrong < 8 or self.vague[k]:  # after eight it is the gradient that is wrong, not the step
                 self.slopes[k] = self.slope(self.direction(k), steadiest=True)
                 self._judge(tolerance)
@@ -203,9 +157,43 @@ class Evidence:
         return lambda t: function(self.scene.point | {self.name: self.x + t * direction})
 
     def slope(self, direction: Array, steadiest: bool = False) -> Slope:
-        """The slope of L along any direction."""
-        line, scale = self.line(self.scene.y, direction), _scale(self.x[direction != 0])
-        return slope(line, self.y, self.dy, self.scene.noise, scale, scale * self.scene.step, steadiest)
+        """The slope of L along a direction, by the usual step, or by the first shorter one within which f is defined.
+
+        The `steadiest` slope is the one with the least doubt: curvature and rounding together change it least from one
+        step to the next.
+        """
+        line, scale, found = self.line(self.scene.y, direction), _scale(self.x[direction != 0]), []
+        for h in scale * self.scene.step / COARSE ** np.arange(-2.0 if steadiest else 0.0, 9.0):
+            with contextlib.suppress(ValueError, ArithmeticError):  # such as a probability of 1.00001
+                found.append(self._central(line, h, scale))
+                if not steadiest:
+                    return found[0]
+        if len(found) < 2:
+            raise FloatingPointError("f is defined in too small a neighbourhood of the point to measure a slope")
+        judged = [one._replace(doubt=abs(one.value - next.value) + next.rounding) for one, next in pairwise(found)]
+        best = int(np.argmin([one.doubt for one in judged]))
+        return judged[best]._replace(kinked=any(one.kinked for one in judged[best:]))
+
+    def _central(self, line: Line, h: float, scale: float) -> Slope:
+        y, dy = self.y, self.dy
+        before, after, far_before, far_after = (line(t) for t in (-h, h, -COARSE * h, COARSE * h))
+        slopes, far_slopes = (after - before) / (2 * h), (far_after - far_before) / (2 * COARSE * h)
+        jump = np.abs(after - 2 * y + before) / h  # the slope on the right minus the slope on the left
+        far_jump = np.abs(far_after - 2 * y + far_before) / (COARSE * h)
+        # At a step 8 times shorter, an eighth of the jump remains if it comes from curvature, and all of it at a kink.
+        moves = (slopes != 0) | (far_slopes != 0)
+        noise = self.scene.noise * (1 + COARSE * h / scale)  # the numbers grow as they move
+        own = noise + 4 * np.finfo(np.float64).eps * (scale + h) * np.abs(slopes)
+        rounding = np.where(moves, own, noise / COARSE) / h  # what does not move, moves by less than a rounding error
+        doubt = (np.abs(dy) * rounding).sum().item()
+        return Slope(
+            value=(dy * slopes).sum().item(),
+            step=h,
+            kinked=bool(np.any((jump > 25 * rounding) & (jump > far_jump / 4))),
+            doubt=(np.abs(dy) * np.abs(far_slopes - slopes)).sum().item() / COARSE + doubt,
+            rounding=doubt,
+            floor=np.abs(dy * y).sum().item(),
+        )
 
     def slopes_of(self, function: Callable[[Point], Array]) -> Array:
         """The slopes (K, …) of another function of the point, by central differences."""
@@ -233,22 +221,18 @@ class Evidence:
         """Whether these slopes (K,) are the measured ones, to six digits."""
         largest = np.abs(self.measured[~self.lost]).max(initial=0)
         noise = self.slopes["doubt"] if self.exact is None else EXACT * largest
-        return bool(
-            np.all((np.abs(slopes - self.measured) <= 1e-6 * np.abs(self.measured) + noise + UNDERFLOW) | self.lost)
-        )
+        close = np.abs(slopes - self.measured) <= 1e-6 * np.abs(self.measured) + noise + UNDERFLOW
+        return bool(np.all(close | self.lost))
 
-    def v_curves(self, direction: Array) -> tuple[Array, Array]:
-        """The errors (S,) of central differences and of complex steps on LADDER; NaN where there is no value."""
-        claimed, curves = (self.gradient * direction).sum(), np.full((2, len(LADDER)), np.nan)
-        methods = [(central_difference, self.scene.y)]
-        if self.exact is not None:
-            methods.append((complex_slope, self.scene.subject.complex_y))
-        for curve, (measure, function) in zip(curves, methods, strict=False):
-            line = self.line(function, direction)
-            for i, h in enumerate(LADDER):
-                with contextlib.suppress(ValueError, ArithmeticError), np.errstate(all="ignore"):
-                    curve[i] = abs((self.dy * measure(line, h)).sum() - claimed) / (abs(claimed) or 1)
-        return curves[0], curves[1]
+    def v_curve(self, direction: Array, *, in_complex: bool) -> Array:
+        """The errors (S,) of central differences or complex steps by their step on LADDER; NaN where there are none."""
+        claimed, curve = (self.gradient * direction).sum(), np.full(len(LADDER), np.nan)
+        measure, f = (complex_slope, self.scene.subject.complex_y) if in_complex else (central_difference, self.scene.y)
+        for i, h in enumerate(LADDER if self.exact is not None or not in_complex else ()):
+            with contextlib.suppress(ValueError, ArithmeticError), np.errstate(all="ignore"):
+                slope = (self.dy * measure(self.line(f, direction), h)).sum()
+                curve[i] = abs(slope - claimed) / (abs(claimed) or 1)
+        return curve
 
     def _judge(self, tolerance: float) -> None:
         """Compare what is claimed with what is measured.

@@ -1,4 +1,4 @@
-"""All seven laws on one layer or one loss, at random points."""
+"""All seven laws on one layer or one loss, at random points: docs/18-your-own.md."""
 
 from collections.abc import Callable
 from typing import Any
@@ -31,13 +31,9 @@ def check_layer(
         The shape of a batch, (N, …), with N of at least 2.
     rng : Generator
     dtype : float type
-        Of x and of the layer's parameters.
+        In which a copy of the layer computes.
     independent_rows : bool
         False for a layer that mixes the rows of a batch on purpose, as batch normalisation does: law 5 is left out.
-
-    Notes
-    -----
-    docs/18-your-own.md.
 
     Examples
     --------
@@ -91,10 +87,6 @@ def check_loss(
         What y is compared with, or (rng, shape) → such an array.
     rng : Generator
 
-    Notes
-    -----
-    docs/18-your-own.md.
-
     Examples
     --------
     >>> import numpy as np, scratchnet as sn
@@ -127,7 +119,6 @@ def _is_true(subject: Subject, rng: np.random.Generator, f: Any, *inputs: Array)
 
 
 def _read_only(x: Array) -> Array:
-    """A view of x that can't be written to."""
     x = x.view()
     x.flags.writeable = False
     return x
