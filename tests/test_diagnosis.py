@@ -480,12 +480,12 @@ def test_outputs_of_another_shape_at_each_call_are_told():
         sn.check_gradients(two_lengths(), x, rng=np.random.default_rng(1))
 
 
-def test_outputs_of_another_shape_at_another_point_are_refused():
+def test_where_outputs_have_another_shape_there_is_no_slope():
     def positive(x):
-        return x[x > 0], lambda dy: np.where(x > 0, 1.0, 0.0)
+        return x[x > 0], lambda dy: dy.copy()
 
-    with pytest.raises((ValueError, FloatingPointError), match="expects y of shape|neighbourhood"):
-        sn.check_gradients(positive, np.zeros((2, 3)) + 1e-300, rng=np.random.default_rng(1))
+    with pytest.raises(FloatingPointError, match="too small a neighbourhood"):
+        sn.check_gradients(positive, np.full(2, 1e-300), rng=np.random.default_rng(1))
 
 
 def test_a_backward_pass_in_half_precision_is_told():

@@ -38,7 +38,7 @@ class Slope(NamedTuple):
     """The slope of L = Σ dy ⊙ y along a line, by central difference.
 
     `kinked` says whether some output has a kink there. The value may be off by `doubt`, of which `rounding` is due to
-    noise in y. `floor` is Σ |dy ⊙ y|.
+    noise in y.
     """
 
     value: float
@@ -46,7 +46,6 @@ class Slope(NamedTuple):
     kinked: bool
     doubt: float
     rounding: float
-    floor: float
 
 
 def random_direction(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
@@ -123,7 +122,7 @@ class Evidence:
         self.scene, self.name, self.dx, self.random = scene, name, d(name), random
         self.x, self.gradient, self.dy, self.y = scene.point[name], scene.gradients[name], scene.dy, scene.outcome.y
         self.checked = f"{len(random)} random directions" if random else f"{self.x.size} coordinates"
-        self.claimed, self.exact = self.along(self.gradient), None
+        self.claimed, self.exact, self.floor = self.along(self.gradient), None, np.abs(self.dy * self.y).sum()
         K = range(len(self.claimed))
         fields = np.dtype(list(Slope.__annotations__.items()))
         self.slopes = np.array([self.slope(self.direction(k)) for k in K], fields)
@@ -192,7 +191,6 @@ class Evidence:
             kinked=bool(np.any((jump > 25 * rounding) & (jump > far_jump / 4))),
             doubt=(np.abs(dy) * np.abs(far_slopes - slopes)).sum().item() / COARSE + doubt,
             rounding=doubt,
-            floor=np.abs(dy * y).sum().item(),
         )
 
     def slopes_of(self, function: Callable[[Point], Array]) -> Array:
@@ -204,7 +202,7 @@ class Evidence:
     def with_another_row(self) -> "Evidence":
         """The same array, once the batch has its first example twice."""
         subject, N = self.scene.subject, self.scene.subject.batch_size
-        inputs = subject.inputs | {name: x for name, x in self.scene.point.items() if name in subject.inputs}
+        inputs = {name: self.scene.point.get(name, x) for name, x in subject.inputs.items()}
         rows = {name: x for name, x in inputs.items() if isinstance(x, np.ndarray) and x.ndim and len(x) == N}
         point = self.scene.point | {name: np.concatenate([x, x[:1]]) for name, x in rows.items()}
         rng = np.random.default_rng(subject.seed)
@@ -245,7 +243,7 @@ class Evidence:
         central, doubt, claimed = self.slopes["value"], self.slopes["doubt"], self.claimed
         self.measured = central if self.exact is None else self.exact
         digits = min(0.1, max(1e-3, 1e3 * self.scene.relative_noise ** (2 / 3)))
-        self.vague = doubt > digits * np.fmax(np.abs(central).max(initial=0), 1e-2 * self.slopes["floor"]) + UNDERFLOW
+        self.vague = doubt > digits * np.fmax(np.abs(central).max(initial=0), 1e-2 * self.floor) + UNDERFLOW
         self.lost = self.slopes["kinked"] | (self.vague & (self.exact is None))
         self.errors = self._relative(central, 1e-2)
         self.exact_errors = self._relative(self.measured, 1e-3)
@@ -262,5 +260,5 @@ class Evidence:
 
     def _relative(self, slopes: Array, share: float) -> Array:
         largest = np.fmax(np.abs(slopes), np.abs(self.claimed))[~self.lost].max(initial=0)  # fmax ignores a NaN
-        scale = np.maximum(largest, np.maximum(share * self.slopes["floor"], UNDERFLOW))
+        scale = np.maximum(largest, np.maximum(share * self.floor, UNDERFLOW))
         return np.where(self.lost, 0, np.abs(self.claimed - slopes) / scale)
