@@ -873,6 +873,20 @@ def test_a_step_out_of_where_the_function_exists_leaves_a_gap_in_the_curve():
     assert np.isfinite(one.errors[-1])
 
 
+def test_a_parameter_without_numbers_has_nothing_to_check():
+    class Empty(sn.Layer):
+        parameter_names = ("b",)
+
+        def __init__(self):
+            self.b, self.db = np.ones(0), np.zeros(0)
+
+        def forward(self, x):
+            return x**2, lambda dy: 2 * x * dy
+
+    one = named(check(Empty(), normal(2, 3)))["b"]
+    assert (one.checked, one.error, one.step) == ("0 coordinates", 0.0, 0.0)
+
+
 def test_a_report_can_be_copied(rng):
     report = check(sn.Dense(3, 2, rng=rng), normal(4, 3))
     assert repr(copy.deepcopy(report)) == repr(report)
