@@ -15,7 +15,6 @@ from lib.common import (
     chunks,
     conv_decoder,
     conv_encoder,
-    in_parts,
     options,
     perceptron,
     run,
@@ -143,10 +142,10 @@ def draw(demo: Run, vae: sn.VAE, x, x_test, labels, elbo: float, history: sn.His
     mu, logvar = (np.concatenate(parts) for parts in zip(*map(vae.encode, chunks(x_test)), strict=True))  # (N, L)
 
     shown = np.array([np.flatnonzero(labels == digit)[0] for digit in np.unique(labels)])  # the first of each digit
-    rebuilt = in_parts(vae.decode, mu)
-    error = np.mean([np.mean((a - b) ** 2) for a, b in zip(rebuilt, x_test, strict=True)])
+    pairs = zip(chunks(mu), chunks(x_test), strict=True)
+    error = sum(((vae.decode(codes) - images) ** 2).sum() for codes, images in pairs) / x_test.size
     title = f"Through {L} numbers and back: squared error {error:.4f}/pixel on test images"
-    rows = {"original": x_test[shown], "rebuilt": rebuilt[shown]}
+    rows = {"original": x_test[shown], "rebuilt": vae.decode(mu[shown])}
     demo.figure("reconstructions.png", plots.image_rows(rows, title))
 
     samples = vae.sample(64, rng)

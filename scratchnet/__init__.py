@@ -2,8 +2,7 @@
 
     import numpy as np, scratchnet as sn
 
-To read the source in an evening, begin with core: layer, dense, activations, sequential, losses, gaussian, likelihood,
-parameters, optim, model, vae; then training.fit and kernels.formulas. The chapters of docs/ derive every gradient.
+The source is read in an evening, beginning with core/__init__.py. The chapters of docs/ derive every gradient.
 """
 
 import importlib
@@ -30,9 +29,8 @@ from scratchnet.images.shape import Flatten, Reshape
 from scratchnet.models.autoencoder import Autoencoder
 from scratchnet.models.classifier import Classifier
 from scratchnet.models.iwae import IWAE
-from scratchnet.training.callback import Callback
 from scratchnet.training.fit import fit
-from scratchnet.training.run import History
+from scratchnet.training.run import Callback, History
 from scratchnet.training.storage import load, save
 
 if TYPE_CHECKING:
@@ -40,57 +38,14 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "IWAE",
-    "SGD",
-    "VAE",
-    "Adam",
-    "Autoencoder",
-    "Bernoulli",
-    "Callback",
-    "Classifier",
-    "Conv2D",
-    "ConvTranspose2D",
-    "DataError",
-    "Dense",
-    "DivergenceError",
-    "Flatten",
-    "Gaussian",
-    "GradientError",
-    "GradientReport",
-    "History",
-    "LawError",
-    "Layer",
-    "Loss",
-    "MaxPool2D",
-    "Optimizer",
-    "Parameters",
-    "ReLU",
-    "Reshape",
-    "Sequential",
-    "ShapeError",
-    "Sigmoid",
-    "Tanh",
-    "bce",
-    "bce_with_logits",
-    "callbacks",
-    "check_gradients",
-    "corruption",
-    "data",
-    "elbo",
-    "fit",
-    "kernels",
-    "kl_standard_normal",
-    "load",
-    "log_likelihood",
-    "mse",
-    "probability",
-    "sample_gaussian",
-    "save",
-    "schedules",
-    "softmax_cross_entropy",
-    "testing",
-]
+__all__ = ["Dense", "Layer", "Parameters", "ReLU", "Sequential", "Sigmoid", "Tanh"]
+__all__ += ["Conv2D", "ConvTranspose2D", "Flatten", "MaxPool2D", "Reshape"]
+__all__ += ["bce", "bce_with_logits", "kl_standard_normal", "mse", "sample_gaussian", "softmax_cross_entropy"]
+__all__ += ["IWAE", "VAE", "Autoencoder", "Bernoulli", "Classifier", "Gaussian", "Loss"]
+__all__ += ["SGD", "Adam", "Callback", "History", "Optimizer", "fit", "load", "save"]
+__all__ += ["GradientReport", "check_gradients", "elbo", "log_likelihood"]
+__all__ += ["DataError", "DivergenceError", "GradientError", "LawError", "ShapeError"]
+__all__ += ["callbacks", "corruption", "data", "kernels", "probability", "schedules", "testing"]
 
 
 def __getattr__(name: str) -> object:

@@ -5,7 +5,7 @@ except those that read an array's numbers, such as `check_pixels` and `check_fin
 """
 
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,6 @@ import numpy as np
 
 from scratchnet.arrays import Array
 from scratchnet.errors import DataError, ShapeError
-
-_LONGEST = 2**31 - 1  # the numbers of a 32-bit index
 
 
 def check_type(where: object, name: str, value: Any, kind: Any, expected: str, hint: str = "") -> None:
@@ -46,20 +44,21 @@ def check_shape(where: object, name: str, x: Array, *axes: int | str, hint: str 
         raise ShapeError(f"{where} expects {name} of shape {expected}, got {x.shape}{hint}.")
 
 
-def check_rows(where: object, name: str, x: Any, width: int | None, dtype: np.dtype) -> None:
-    """`x` is (N, width) in the dtype of the parameters; a width of None allows any."""
+def check_rows(where: object, name: str, x: Any, width: int | None, dtype: np.dtype | None) -> None:
+    """`x` is (N, width) in the dtype of the parameters; None allows any width, or any float type."""
     check_floats(where, name, x)
     hint = ": rows come from images through Flatten()" if x.ndim > 2 else ""
     check_shape(where, name, x, "N", "D" if width is None else width, hint=hint)
     _check_dtype(where, name, x, dtype)
 
 
-def check_points(where: object, name: str, x: Any, width: int | None = None) -> None:
-    """`x` is (N, width) of real floats of any precision; a width of None allows any."""
+def check_points(where: str, name: str, x: Any, width: int | None = None) -> None:
+    """`x` is (N, width) of finite real floats of any precision; a width of None allows any."""
     check_floats(where, name, x)
     if x.dtype.kind == "c":
         raise TypeError(f"{where} expects {name} to hold real numbers, got {x.dtype}.")
-    check_rows(where, name, x, width, x.dtype)
+    check_rows(where, name, x, width, None)
+    check_finite(where, name, x)
 
 
 def check_images(where: object, name: str, x: Any, C: int | str, dtype: Any, least: tuple[int, int]) -> None:
@@ -67,14 +66,14 @@ def check_images(where: object, name: str, x: Any, C: int | str, dtype: Any, lea
     check_floats(where, name, x)
     hint = f": images come from rows through Reshape(({C}, H, W))" if x.ndim == 2 else ""
     check_shape(where, name, x, "N", C, "H", "W", hint=hint)
-    _check_dtype(where, name, x, x.dtype if dtype is None else dtype)
+    _check_dtype(where, name, x, dtype)
     if x.shape[2] < least[0] or x.shape[3] < least[1]:
         pixels = f"{least[0]} × {least[1]} pixels"
         raise ShapeError(f"{where} expects images of at least {pixels}, got {name} of shape {x.shape}.")
 
 
-def _check_dtype(where: object, name: str, x: Array, dtype: np.dtype) -> None:
-    if x.dtype != dtype:
+def _check_dtype(where: object, name: str, x: Array, dtype: np.dtype | None) -> None:
+    if dtype is not None and x.dtype != dtype:
         raise TypeError(
             f"{where} computes in {dtype}, but {name} is {x.dtype}: "
             f"use {name}.astype(np.{dtype}), or make the layers with dtype=np.{x.dtype}."
@@ -166,7 +165,7 @@ def check_count(where: str, name: str, value: Any, least: int = 1, most: int = 2
 
 def check_length(where: str, name: str, value: Any, least: int = 1) -> int:
     """`value` may be the length of an axis, or a step along one; returned as an int."""
-    return check_count(where, name, value, least, _LONGEST)
+    return check_count(where, name, value, least, 2**31 - 1)  # the largest index of 32 bits
 
 
 def check_pair(where: str, name: str, value: Any, least: int = 1) -> tuple[int, int]:
@@ -201,8 +200,8 @@ def check_number(
     return number
 
 
-def check_real(where: str, name: str, x: Any) -> Array:
-    """`x`, an array or a nested list, holds real numbers; returned as an array."""
+def check_real(where: str, name: str, x: Any, *axes: int | str) -> Array:
+    """`x`, an array or a nested list, holds real numbers, and has these axes if any are given; returned as an array."""
     if _is_masked(x):
         raise TypeError(
             f"{where} expects {name} without a mask, which it would not look at, got a masked array: "
@@ -217,42 +216,13 @@ def check_real(where: str, name: str, x: Any) -> Array:
     if x.size == 0 or x.ndim == 0:
         came = f"an empty array of shape {x.shape}" if x.ndim else "a single number"
         raise ShapeError(f"{where} expects {name} to be an array of numbers, got {came}.")
+    if axes:
+        check_shape(where, name, x, *axes)
     return x
 
 
 def _is_masked(x: Any) -> bool:
     return isinstance(x, np.ma.MaskedArray) or (isinstance(x, list | tuple) and any(map(_is_masked, x)))
-
-
-def check_vector(where: str, name: str, x: Any, length: int | None = None) -> Array:
-    """`x`, an array or a list, is a row of real numbers, `length` of them if that is given; returned as an array."""
-    x = check_real(where, name, x)
-    check_shape(where, name, x, "N" if length is None else length)
-    return x
-
-
-def check_distribution(where: str, name: str, p: Any, hint: str = "") -> Array:
-    """`p` holds probabilities that sum to 1 within the rounding of their type; returned in float64."""
-    p = check_real(where, name, p)
-    check_finite(where, name, p)
-    if p.min() < 0:
-        raise DataError(f"{where} expects {name} to hold probabilities, none of them negative, got {describe(p)}.")
-    rounding = 10 * np.finfo(p.dtype if p.dtype.kind == "f" else np.float64).eps  # as after a few sums and products
-    p = p.astype(np.float64)
-    if abs(p.sum() - 1) > rounding * p.size:
-        hint = hint or f"divide {name} by its sum, and write a third as 1 / 3, not as 0.333"
-        raise DataError(f"{where} expects {name} to sum to 1, got a sum of {p.sum():.15g}: {hint}.")
-    return p
-
-
-def check_conditional(where: str, name: str, p: Any) -> Array:
-    """`p` is a table whose every column is a distribution; returned in float64."""
-    p = check_real(where, name, p)
-    if p.ndim != 2:
-        raise ShapeError(f"{where} expects {name} to be a table, a column for each condition, got shape {p.shape}.")
-    hint = f"if its rows do, pass {name}.T"
-    columns = [check_distribution(where, f"column {i} of {name}", column, hint) for i, column in enumerate(p.T)]
-    return np.stack(columns, axis=1)
 
 
 def check_choice(where: str, name: str, value: Any, choices: tuple[str, ...]) -> None:
@@ -280,32 +250,6 @@ def check_model(where: str, model: Any) -> None:
         raise TypeError(
             f"{where} expects a model such as VAE(…) or Autoencoder(…), got {named(model)}: a layer will do too."
         )
-
-
-def check_text(where: str, **texts: Any) -> None:
-    """Each is a text."""
-    for name, text in texts.items():
-        check_type(where, name, text, str, "a text")
-
-
-def check_texts(where: str, name: str, texts: Any) -> None:
-    """`texts` is a list of texts, or another collection of them."""
-    is_collection = isinstance(texts, Collection) and not isinstance(texts, str | np.ndarray)
-    if not is_collection or not all(isinstance(one, str) for one in texts):
-        raise TypeError(f"{where} expects {name} to be a list of texts, got {named(texts)}.")
-
-
-def check_names(where: str, name: str, mapping: Any) -> None:
-    """`mapping` is a dict with at least one entry, each under a text."""
-    check_type(where, name, mapping, Mapping, "a dict")
-    check_texts(where, f"the names of {name}", mapping.keys())
-    if not mapping:
-        raise ShapeError(f"{where} expects at least one entry in {name}, got none.")
-
-
-def check_flag(where: str, name: str, value: Any) -> None:
-    """`value` is True or False."""
-    check_type(where, name, value, bool | np.bool, "True or False")
 
 
 def check_rng(where: str, rng: Any) -> np.random.Generator:

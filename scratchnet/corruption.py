@@ -4,21 +4,46 @@ Each is made with its strength, and corrupt(x, rng) then returns a corrupted cop
 first three are those of Vincent et al., Stacked Denoising Autoencoders, 2010, section 3.3.
 """
 
+import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from scratchnet import checks
 from scratchnet.arrays import Array
-from scratchnet.checks import check_floats, check_length, check_number, check_pixels, check_rng, check_rows, named
 from scratchnet.core.gaussian import noise_like
 from scratchnet.errors import ShapeError
 
 __all__ = ["Downsample", "GaussianNoise", "Masking", "SaltAndPepper"]
 
 
+class _Noise(ABC):
+    """One strength, in [0, `most`), and one formula, which draws from `rng` what becomes of each pixel."""
+
+    most = 1.0
+    needs_pixels = True  # in [0, 1]
+
+    def __post_init__(self):
+        for name, strength in vars(self).items():
+            number = checks.check_number(type(self).__name__, name, strength, 0, self.most)
+            vars(self)[name] = number  # the dataclass is frozen
+
+    def __call__(self, x: Array, rng: np.random.Generator) -> Array:
+        """A corrupted copy of x, of any shape."""
+        where = type(self).__name__
+        checks.check_floats(where, "x", x)
+        checks.check_rng(where, rng)
+        if self.needs_pixels:
+            checks.check_pixels(where, "x", x)
+        return self._corrupted(x, rng)
+
+    @abstractmethod
+    def _corrupted(self, x: Array, rng: np.random.Generator) -> Array: ...
+
+
 @dataclass(frozen=True)
-class GaussianNoise:
+class GaussianNoise(_Noise):
     """x̃ = clip(x + sigma·ε, 0, 1), where ε is drawn from N(0, 1) for each pixel; sigma ≥ 0, and x in [0, 1].
 
     >>> GaussianNoise(0.5)(np.full((1, 3), 0.5), np.random.default_rng(0)).round(2)
@@ -26,18 +51,14 @@ class GaussianNoise:
     """
 
     sigma: float
+    most = math.inf
 
-    def __post_init__(self):
-        _set(self, sigma=check_number("GaussianNoise", "sigma", self.sigma, 0))
-
-    def __call__(self, x: Array, rng: np.random.Generator) -> Array:
-        """A corrupted copy of x, of any shape."""
-        _check(self, x, rng, pixels=True)
+    def _corrupted(self, x: Array, rng: np.random.Generator) -> Array:
         return np.clip(x + self.sigma * noise_like(x, rng), 0, 1)
 
 
 @dataclass(frozen=True)
-class Masking:
+class Masking(_Noise):
     """Each pixel becomes 0 with probability `share`, in [0, 1), and stays as it is otherwise.
 
     Pixels are drawn independently, so images lose different numbers of them; in the paper all lose the same number.
@@ -47,18 +68,14 @@ class Masking:
     """
 
     share: float
+    needs_pixels = False
 
-    def __post_init__(self):
-        _set(self, share=check_number("Masking", "share", self.share, 0, 1))
-
-    def __call__(self, x: Array, rng: np.random.Generator) -> Array:
-        """A corrupted copy of x, of any shape."""
-        _check(self, x, rng)
+    def _corrupted(self, x: Array, rng: np.random.Generator) -> Array:
         return np.where(rng.random(x.shape) < self.share, x.dtype.type(0), x)
 
 
 @dataclass(frozen=True)
-class SaltAndPepper:
+class SaltAndPepper(_Noise):
     """Each pixel becomes 0 or 1, with probability share/2 each, and stays otherwise; share in [0, 1), x in [0, 1].
 
     >>> SaltAndPepper(0.5)(np.full((1, 6), 0.5), np.random.default_rng(0))
@@ -67,12 +84,7 @@ class SaltAndPepper:
 
     share: float
 
-    def __post_init__(self):
-        _set(self, share=check_number("SaltAndPepper", "share", self.share, 0, 1))
-
-    def __call__(self, x: Array, rng: np.random.Generator) -> Array:
-        """A corrupted copy of x, of any shape."""
-        _check(self, x, rng, pixels=True)
+    def _corrupted(self, x: Array, rng: np.random.Generator) -> Array:
         u = rng.random(x.shape)  # below share/2 pepper, from there to share salt
         return np.where(u < self.share, u >= self.share / 2, x)
 
@@ -93,11 +105,10 @@ class Downsample:
     shape: tuple[int, int]
 
     def __post_init__(self):
-        if not isinstance(self.shape, tuple) or len(self.shape) != 2:
-            raise TypeError(f"Downsample expects shape to be a tuple (height, width), got {named(self.shape)}.")
-        sizes = zip(("factor", "the height", "the width"), (self.factor, *self.shape), strict=True)
-        factor, height, width = (check_length("Downsample", name, size) for name, size in sizes)
-        _set(self, factor=factor, shape=(height, width))
+        checks.check_type("Downsample", "shape", self.shape, tuple, "a tuple (height, width)")
+        height, width = checks.check_pair("Downsample", "shape", self.shape)
+        factor = checks.check_length("Downsample", "factor", self.factor)
+        vars(self).update(factor=factor, shape=(height, width))  # the dataclass is frozen
         if height % factor or width % factor:
             raise ShapeError(
                 f"Downsample expects a height and width that are multiples of {factor}, got {height} and {width}."
@@ -106,21 +117,7 @@ class Downsample:
     def __call__(self, x: Array, rng: np.random.Generator | None) -> Array:
         """A corrupted copy of x (N, height·width)."""
         (height, width), f = self.shape, self.factor
-        check_rows("Downsample", "x", x, height * width, np.asarray(x).dtype)
+        checks.check_rows("Downsample", "x", x, height * width, None)
         blocks = x.reshape(-1, height // f, f, width // f, f)
         means = blocks.mean(axis=(2, 4), keepdims=True)
         return means.repeat(f, axis=2).repeat(f, axis=4).reshape(x.shape)
-
-
-def _set(corruption: object, **values: Any) -> None:
-    """Set fields of a frozen dataclass while it is made."""
-    for name, value in values.items():
-        object.__setattr__(corruption, name, value)
-
-
-def _check(corruption: object, x: Array, rng: np.random.Generator, pixels: bool = False) -> None:
-    where = type(corruption).__name__
-    check_floats(where, "x", x)
-    check_rng(where, rng)
-    if pixels:
-        check_pixels(where, "x", x)

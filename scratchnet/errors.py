@@ -29,16 +29,11 @@ class DivergenceError(FloatingPointError):
 class GradientError(AssertionError):
     """A backward pass is not the derivative of its forward pass."""
 
-    array: str = ""
-    """The input or parameter whose gradient is wrong."""
-    index: tuple[int, ...] = ()
-    """Where the error is largest."""
-    claimed: float = float("nan")
-    """What the backward pass returns there."""
-    measured: float = float("nan")
-    """What the derivative is there."""
-    cause: str = ""
-    """The likeliest cause, "" if none was found."""
+    array: str = ""  # the input or parameter whose gradient is wrong
+    index: tuple[int, ...] = ()  # where the error is largest
+    claimed: float = float("nan")  # what the backward pass returns there
+    measured: float = float("nan")  # what the derivative is there
+    cause: str = ""  # the likeliest cause, "" if none was found
 
     def __init__(self, message: str, **found: Any):
         super().__init__(message)
@@ -48,10 +43,9 @@ class GradientError(AssertionError):
 class LawError(AssertionError):
     """A layer or a loss breaks one of the seven laws."""
 
-    law: int
-    """The lowest law that is broken, 1 to 7."""
-    layer: str
-    """The layer or loss that breaks it."""
+    law: int  # the lowest law that is broken, 1 to 7
+    layer: str  # the layer or loss that breaks it
+    found: dict[str, Any]  # as a GradientError\'s attributes, array, index, claimed, measured, cause: those that are known
 
     NAMES = (
         "mutate only what you made",
@@ -63,6 +57,6 @@ class LawError(AssertionError):
         "same under every engine",
     )
 
-    def __init__(self, law: int, layer: str, what: str):
+    def __init__(self, law: int, layer: str, what: str, **found: Any):
         super().__init__(f"Law {law} ({self.NAMES[law - 1]}): {layer}: {what}")
-        self.law, self.layer = law, layer
+        self.law, self.layer, self.found = law, layer, found

@@ -9,7 +9,7 @@ import numpy as np
 
 from scratchnet import checks, kernels
 from scratchnet.arrays import Array
-from scratchnet.core.gaussian import noise_like, sample_gaussian
+from scratchnet.core.gaussian import log_p_over_q, noise_like, sample_gaussian
 from scratchnet.core.vae import VAE
 from scratchnet.errors import DataError, ShapeError
 
@@ -78,10 +78,7 @@ def log_likelihood(vae: Any, x: Array, k: int, rng: np.random.Generator, *, per_
         n = np.arange(start, min(start + _ROWS, samples)) // k  # the image that each sample belongs to
         eps = noise_like(mu[n], rng)
         z, _ = sample_gaussian(mu[n], logvar[n], eps)
-        # log p(z) = −½ Σ (z² + log 2π) and log q(z|x) = −½ Σ (ε² + logvar + log 2π), as ε = (z − μ)/σ:
-        # log p(z) − log q(z|x) = ½ Σ (ε² + logvar − z²)
-        log_p_over_q = 0.5 * (eps**2 + logvar[n] - z**2).sum(axis=1, dtype=np.float64)
-        log_w = log_p_over_q - _nll_per_image(where, vae, z, x[n])
+        log_w = log_p_over_q(z, logvar[n], eps) - _nll_per_image(where, vae, z, x[n])
         np.logaddexp.at(log_sum, n, log_w)
     return _summary({"log_likelihood": log_sum - np.log(k)}, per_image)
 
@@ -98,9 +95,9 @@ def bce_scale(train: Array, test: Array) -> dict[str, float]:
     >>> round(scale["mean_image"], 4), round(scale["floor"], 4)
     (0.6931, 0.6931)
     """
-    checks.check_floats("bce_scale", "train", train)
+    checks.check_rows("bce_scale", "train", train, None, None)
+    checks.check_rows("bce_scale", "test", test, train.shape[1], train.dtype)
     for name, x in {"train": train, "test": test}.items():
-        checks.check_rows("bce_scale", name, x, train.shape[-1] if train.ndim else None, train.dtype)
         checks.check_batch("bce_scale", x)
         checks.check_pixels("bce_scale", name, x)
     mean_image = train.mean(axis=0, dtype=np.float64).clip(1e-6, 1 - 1e-6)
@@ -117,9 +114,9 @@ def kl_per_latent(mu: Array, logvar: Array) -> Array:
     >>> kl_per_latent(np.array([[2.0, 0.0], [2.0, 0.0]]), np.zeros((2, 2)))
     array([2., 0.])
     """
-    _check_codes("kl_per_latent", mu)
-    checks.check_same("kl_per_latent", "logvar", logvar, "mu", mu)
-    checks.check_finite("kl_per_latent", "logvar", logvar)
+    checks.check_points("kl_per_latent", "mu", mu)
+    checks.check_points("kl_per_latent", "logvar", logvar)
+    checks.check_alike("kl_per_latent", mu=mu, logvar=logvar)
     return kernels.kl_standard_normal(mu.T, logvar.T)[0] / len(mu)  # a row of the transpose is a latent dimension
 
 
@@ -131,7 +128,8 @@ def active_units(mu: Array, threshold: float = 0.01) -> Array:
     >>> active_units(np.array([[1.0, 0.01], [-1.0, -0.01]]))
     array([ True, False])
     """
-    _check_codes("active_units", mu)
+    checks.check_points("active_units", "mu", mu)
+    checks.check_batch("active_units", mu)
     threshold = checks.check_number("active_units", "threshold", threshold, 0)
     return mu.var(axis=0) > threshold
 
@@ -140,26 +138,19 @@ def _check_arguments(where: str, vae: Any, x: Array, rng: np.random.Generator, p
     if lacks := [name for name in ("encode", "decoder", "likelihood") if not hasattr(vae, name)]:
         raise TypeError(f"{where} expects a VAE, got {checks.named(vae)}, which lacks {checks.listed(lacks)}.")
     checks.check_rng(where, rng)
-    checks.check_flag(where, "per_image", per_image)
-    checks.check_floats(where, "x", x)
+    checks.check_type(where, "per_image", per_image, bool | np.bool, "True or False")
     width = getattr(getattr(vae, "encoder", None), "n_in", None)
-    checks.check_rows(where, "x", x, width, getattr(vae, "dtype", x.dtype))
+    checks.check_rows(where, "x", x, width, getattr(vae, "dtype", None))
     checks.check_batch(where, x)
     probabilities = getattr(vae.likelihood, "pixels_are_probabilities", False)
     (checks.check_pixels if probabilities else checks.check_finite)(where, "x", x)
 
 
-def _check_codes(where: str, mu: Array) -> None:
-    checks.check_points(where, "mu", mu)
-    checks.check_batch(where, mu)
-    checks.check_finite(where, "mu", mu)
-
-
 def _encoded(where: str, vae: Any, x: Array) -> tuple[Array, Array]:
     """μ and log σ² of q(z|x), (N, L) each, all of them finite."""
     mu, logvar = vae.encode(x)
-    _check_sound(where, "mu", mu, np.isfinite(mu))
-    _check_sound(where, "logvar", logvar, np.isfinite(logvar))
+    for name, numbers in {"mu": mu, "logvar": logvar}.items():
+        _check_sound(where, name, numbers, np.isfinite(numbers))
     return mu, logvar
 
 

@@ -1,14 +1,16 @@
 """Figures of images, training curves and latent spaces in one style.
 
-Each function returns a matplotlib Figure and changes no global state: neither the backend nor any setting. `panels` and
+Each function returns a matplotlib Figure, which a notebook shows, and changes no setting of matplotlib. `panels` and
 `mosaic` help to draw your own. `import scratchnet` does not load this module: write `from scratchnet import plots`.
 """
 
+import io
 import math
 import textwrap
 from collections.abc import Callable, Collection, Mapping, Sequence
 from os import PathLike
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -30,18 +32,25 @@ DIGITS = ListedColormap(
 _Curves = Mapping[str, tuple[ArrayLike, ...]]
 
 
+class _NotebookFigure(Figure):
+    def _repr_png_(self) -> bytes:  # a notebook calls it to show the figure
+        file = io.BytesIO()
+        self.savefig(file, format="png")
+        return file.getvalue()
+
+
 def panels(
     title: str, names: Collection[str] = ("",), *, width: float = 6.4, height: float = 4, columns: int = 100
 ) -> tuple[Figure, list[Axes]]:
     """A figure and its empty Axes, one for each of `names`, `columns` in a row; in inches, `height` for each row."""
-    checks.check_text("plots", title=title)
-    checks.check_texts("plots.panels", "names", names)
+    checks.check_type("plots", "title", title, str, "a text")
+    _check_texts("plots.panels", "names", names)
     width = max(6, checks.check_number("plots.panels", "width", width, 0))
     height = checks.check_number("plots.panels", "height", height, 0, open_low=True)
     rows = math.ceil(len(names) / checks.check_count("plots.panels", "columns", columns))
     sentences = title.replace(" -", " −").splitlines()  # a minus sign is as wide as a plus
     heading = [line for one in sentences for line in textwrap.wrap(one, int(10 * width))]  # ten letters fit in an inch
-    figure = Figure(figsize=(width, rows * height + 0.2 + 0.2 * len(heading)), dpi=150, layout="constrained")
+    figure = _NotebookFigure(figsize=(width, rows * height + 0.2 + 0.2 * len(heading)), dpi=150, layout="constrained")
     figure.suptitle("\n".join(heading), x=0.02, ha="left", color=INK, fontsize=10.5, fontweight="bold")
     all_axes = [figure.add_subplot(rows, min(columns, len(names)), i) for i in range(1, len(names) + 1)]
     for axes, name in zip(all_axes, names, strict=True):
@@ -55,7 +64,6 @@ def mosaic(images: Array, *, columns: int = 8, shape: tuple[int, int] | None = N
     """Images (N, D) as one picture, `columns` in a row, with a margin of one pixel around each; empty places are 0."""
     columns = checks.check_count("plots", "columns", columns, most=10_000)
     checks.check_points("plots", "images", images)
-    checks.check_finite("plots", "images", images)
     if images.size and images.max() > 2 and not np.any(images % 1):  # values a little outside [0, 1] are clipped
         checks.check_pixels("plots", "images", images)
     height, width = checks.check_pair("plots", "shape", math.isqrt(images.shape[1]) if shape is None else shape)
@@ -72,7 +80,7 @@ def image_grid(
 ) -> Figure:
     """Images (N, D), `columns` in a row, with `names` under the columns; square unless `shape` is (height, width)."""
     picture = mosaic(images, columns=columns, shape=shape)
-    checks.check_texts("plots.image_grid", "names", names)
+    _check_texts("plots.image_grid", "names", names)
     if len(names) > columns:
         raise ShapeError(f"plots.image_grid expects at most {columns} names, one for each column, got {len(names)}.")
     height, width = picture.shape
@@ -89,7 +97,7 @@ def image_grid(
 
 def image_rows(rows: Mapping[str, Array], title: str, *, shape: tuple[int, int] | None = None) -> Figure:
     """Rows of images, (N, D) each, one below the other, each with its name on the left."""
-    checks.check_names("plots.image_rows", "rows", rows)
+    _check_names("plots.image_rows", "rows", rows)
     for name, images in rows.items():
         checks.check_points("plots.image_rows", name, images)
     if len({images.shape for images in rows.values()}) != 1:
@@ -125,9 +133,8 @@ def lines(
 ) -> Figure:
     """Curves by name, each its x and y; those in `dots` are drawn as points. With `log`, both axes are logarithmic."""
     _check_curves("plots.lines", "curves", curves, 2)
-    checks.check_text("plots.lines", x_label=x_label, y_label=y_label)
-    checks.check_texts("plots.lines", "dots", dots)
-    checks.check_flag("plots.lines", "log", log)
+    _check_texts("plots.lines", "dots", dots)
+    checks.check_type("plots.lines", "log", log, bool | np.bool, "True or False")
     figure, (axes,) = panels(title)
     axes.set_prop_cycle(color=[*COLORS, INK] if len(curves) <= 7 else DIGITS(range(10)))
     for name, (x, y) in curves.items():
@@ -168,16 +175,15 @@ def bars(
     groups: Mapping[str, Array], title: str, *, ticks: Sequence[str], x_label: str, y_label: str, digits: int = 2
 ) -> Figure:
     """Bars side by side: at each of the T ticks one from each group (T,), labelled with its value."""
-    checks.check_names("plots.bars", "groups", groups)
-    checks.check_text("plots.bars", x_label=x_label, y_label=y_label)
-    checks.check_texts("plots.bars", "ticks", ticks)
+    _check_names("plots.bars", "groups", groups)
+    _check_texts("plots.bars", "ticks", ticks)
     digits = checks.check_count("plots.bars", "digits", digits, 0, most=17)
     if len(groups) > len(COLORS):
         raise ShapeError(f"plots.bars expects at most {len(COLORS)} groups, a colour for each, got {len(groups)}.")
     figure, (axes,) = panels(title, width=max(6.4, 0.3 * len(ticks) * len(groups) + 1.5), height=3.4)
     width = 0.8 / len(groups)
     for i, (name, heights) in enumerate(groups.items()):
-        checks.check_finite("plots.bars", name, checks.check_vector("plots.bars", name, heights, len(ticks)))
+        checks.check_finite("plots.bars", name, checks.check_real("plots.bars", name, heights, len(ticks)))
         at = np.arange(len(ticks)) + (i - (len(groups) - 1) / 2) * width
         drawn = axes.bar(at, heights, width, color=COLORS[i], label=name)
         axes.bar_label(drawn, [f"{height:.{digits}f}" for height in heights], fontsize=8, color=INK, padding=1)
@@ -194,8 +200,7 @@ def latent_plane(decode: Callable[..., Array], title: str, *, side: int = 20, dt
     Each image represents an equal share of the prior. z₁ grows to the right, z₂ upwards.
     """
     side = checks.check_count("plots.latent_plane", "side", side, most=1000)
-    if not callable(decode):
-        raise TypeError(f"plots.latent_plane expects decode to be a function, got {checks.named(decode)}.")
+    checks.check_type("plots.latent_plane", "decode", decode, Callable, "a function")
     dtype = checks.check_float_type("plots.latent_plane", dtype)
     quantiles = np.array([NormalDist().inv_cdf((i + 0.5) / side) for i in range(side)], dtype)
     z = np.stack(np.meshgrid(quantiles, quantiles[::-1]), axis=-1).reshape(-1, 2)
@@ -205,8 +210,7 @@ def latent_plane(decode: Callable[..., Array], title: str, *, side: int = 20, dt
 def latent_scatter(z: Array, labels: Array, title: str) -> Figure:
     """Points z (N, 2) of a two-dimensional latent space, coloured by label 0 to 9."""
     checks.check_points("plots.latent_scatter", "z", z, 2)
-    checks.check_finite("plots.latent_scatter", "z", z)
-    labels = checks.check_vector("plots.latent_scatter", "labels", labels, len(z))
+    labels = checks.check_real("plots.latent_scatter", "labels", labels, len(z))
     figure, (axes,) = panels(title, height=5.2)
     points = axes.scatter(*z.T, c=labels, s=4, linewidths=0, cmap=DIGITS, vmin=-0.5, vmax=9.5)
     axes.set(xlabel="z₁", ylabel="z₂", aspect="equal")
@@ -218,18 +222,30 @@ def latent_scatter(z: Array, labels: Array, title: str) -> Figure:
 
 def save_figure(path: str | PathLike[str], figure: Figure) -> None:
     """Write the figure to `path` as PNG, whole or not at all."""
-    checks.check_path("plots.save_figure", "path", path)
-    if not isinstance(figure, Figure):
-        raise TypeError(f"plots.save_figure expects a Figure, got {checks.named(figure)}.")
+    path = checks.check_path("plots.save_figure", "path", path)
+    checks.check_type("plots.save_figure", "figure", figure, Figure, "a Figure")
     with write_whole(path) as file:
         figure.savefig(file, format="png")
 
 
+def _check_texts(where: str, name: str, texts: Any) -> None:
+    is_collection = isinstance(texts, Collection) and not isinstance(texts, str | np.ndarray)
+    if not is_collection or not all(isinstance(one, str) for one in texts):
+        raise TypeError(f"{where} expects {name} to be a list of texts, got {checks.named(texts)}.")
+
+
+def _check_names(where: str, name: str, mapping: Any) -> None:
+    checks.check_type(where, name, mapping, Mapping, "a dict")
+    _check_texts(where, f"the names of {name}", mapping.keys())
+    if not mapping:
+        raise ShapeError(f"{where} expects at least one entry in {name}, got none.")
+
+
 def _check_curves(where: str, name: str, curves: _Curves, arrays: int) -> None:
-    checks.check_names(where, name, curves)
+    _check_names(where, name, curves)
     for one, rows in curves.items():
         if not isinstance(rows, tuple | list) or len(rows) != arrays:
             raise TypeError(f"{where} expects a tuple of {arrays} arrays for {one}, got {checks.named(rows)}.")
-        x = checks.check_vector(where, one, rows[0])
+        x = checks.check_real(where, one, rows[0], "N")
         for row in rows[1:]:
-            checks.check_vector(where, one, row, len(x))
+            checks.check_real(where, one, row, len(x))

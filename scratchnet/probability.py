@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from scratchnet.arrays import Array
-from scratchnet.checks import check_conditional, check_count, check_distribution, check_finite, check_number, check_real
-from scratchnet.errors import DataError, ShapeError
+from scratchnet.checks import check_count, check_finite, check_number, check_real, check_shape, describe
+from scratchnet.errors import DataError
 
 __all__ = ["bayes", "binomial", "conditional", "cross_entropy", "entropy", "expectation", "kl", "total_probability"]
 
@@ -28,9 +28,8 @@ def conditional(p_xy: ArrayLike) -> Array:
     array([[0.2, 0.6],
            [0.8, 0.4]])
     """
-    p_xy = check_distribution("conditional", "p_xy", p_xy)
-    if p_xy.ndim != 2:
-        raise ShapeError(f"conditional expects p_xy of shape (X, Y), got {p_xy.shape}.")
+    p_xy = _distribution("conditional", "p_xy", p_xy)
+    check_shape("conditional", "p_xy", p_xy, "X", "Y")
     p_y = p_xy.sum(axis=0)  # p(y) = Σₓ p(x, y)        (Y,)
     _check_possible("conditional", p_y)
     return p_xy / p_y  # p(x | y) = p(x, y) / p(y)        (X, Y)
@@ -75,9 +74,9 @@ def expectation(p: ArrayLike, values: ArrayLike) -> float:
     >>> expectation([0.25, 0.75], [0, 100])
     75.0
     """
-    p = check_distribution("expectation", "p", p)
+    p = _distribution("expectation", "p", p)
     values = check_real("expectation", "values", values)
-    _check_pair("expectation", "values", values, p)
+    check_shape("expectation", "values", values, *p.shape, hint=": the shape of p")
     check_finite("expectation", "values", values)
     return (p * values).sum().item()
 
@@ -91,7 +90,7 @@ def entropy(p: ArrayLike) -> float:
     >>> round(entropy([0.5, 0.25, 0.25]), 7)         # ½ log 2 + ½ log 4
     1.0397208
     """
-    p = check_distribution("entropy", "p", p)
+    p = _distribution("entropy", "p", p)
     return _mean_surprise(p, p)
 
 
@@ -104,8 +103,7 @@ def cross_entropy(p: ArrayLike, q: ArrayLike) -> float:
     >>> round(cross_entropy([1.0, 0.0], [0.25, 0.75]), 7)    # log 4
     1.3862944
     """
-    p, q = check_distribution("cross_entropy", "p", p), check_distribution("cross_entropy", "q", q)
-    _check_pair("cross_entropy", "q", q, p)
+    p, q = _pair("cross_entropy", p, q)
     return _mean_surprise(p, q)
 
 
@@ -119,8 +117,7 @@ def kl(p: ArrayLike, q: ArrayLike) -> float:
     >>> round(kl(p, q), 7), round(kl(q, p), 7)
     (0.0852996, 0.097455)
     """
-    p, q = check_distribution("kl", "p", p), check_distribution("kl", "q", q)
-    _check_pair("kl", "q", q, p)
+    p, q = _pair("kl", p, q)
     happens = p > 0
     p, q = p[happens], q[happens]
     with np.errstate(divide="ignore"):  # −log 0 = ∞
@@ -151,21 +148,36 @@ def _mean_surprise(p: Array, q: Array) -> float:
         return 0.0 - (p[happens] * np.log(q[happens])).sum().item()  # 0.0 − 0.0 is 0.0, where −0.0 would be printed
 
 
+def _distribution(where: str, name: str, p: Any, hint: str = "") -> Array:
+    """`p` holds probabilities that sum to 1 within the rounding of their type; returned in float64."""
+    p = check_real(where, name, p)
+    check_finite(where, name, p)
+    if p.min() < 0:
+        raise DataError(f"{where} expects {name} to hold probabilities, none of them negative, got {describe(p)}.")
+    rounding = 10 * np.finfo(p.dtype if p.dtype.kind == "f" else np.float64).eps  # as after a few sums and products
+    p = p.astype(np.float64)
+    if abs(p.sum() - 1) > rounding * p.size:
+        hint = hint or f"divide {name} by its sum, and write a third as 1 / 3, not as 0.333"
+        raise DataError(f"{where} expects {name} to sum to 1, got a sum of {p.sum():.15g}: {hint}.")
+    return p
+
+
+def _pair(where: str, p: Any, q: Any) -> tuple[Array, Array]:
+    """Two distributions of one shape."""
+    p, q = _distribution(where, "p", p), _distribution(where, "q", q)
+    check_shape(where, "q", q, *p.shape, hint=": the shape of p")
+    return p, q
+
+
 def _table(where: str, name: str, table: Any, weights_name: str, weights: Any) -> tuple[Array, Array]:
-    """A conditional (A, B) and a distribution (B,) over its columns."""
-    table = check_conditional(where, name, table)
-    weights = check_distribution(where, weights_name, weights)
-    if weights.shape != table.shape[1:]:
-        raise ShapeError(
-            f"{where} expects {weights_name} of shape {table.shape[1:]}, a probability for each column of {name}, "
-            f"got {weights.shape}."
-        )
-    return table, weights
-
-
-def _check_pair(where: str, name: str, x: Array, p: Array) -> None:
-    if x.shape != p.shape:
-        raise ShapeError(f"{where} expects {name} in the shape of p, {p.shape}, got {x.shape}.")
+    """A conditional (A, B), each of whose columns is a distribution, and a distribution (B,) over these columns."""
+    table = check_real(where, name, table)
+    check_shape(where, name, table, "A", "B", hint=": a table with a column for each condition")
+    hint = f"if its rows do, pass {name}.T"
+    columns = [_distribution(where, f"column {i} of {name}", column, hint) for i, column in enumerate(table.T)]
+    weights = _distribution(where, weights_name, weights)
+    check_shape(where, weights_name, weights, len(columns), hint=f": a probability for each column of {name}")
+    return np.stack(columns, axis=1), weights
 
 
 def _check_possible(where: str, p_y: Array) -> None:

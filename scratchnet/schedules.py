@@ -7,8 +7,7 @@ from scratchnet.checks import check_count, check_number
 
 __all__ = ["Schedule", "cosine"]
 
-Schedule = Callable[[int], float]
-"""The number of steps taken so far → the learning rate of the next one."""
+Schedule = Callable[[int], float]  # the number of steps taken so far → the learning rate of the next one
 
 
 def cosine(peak: float, steps: int) -> Schedule:

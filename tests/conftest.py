@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # test processes share the cores: NumPy's products stay on one
 
@@ -38,6 +39,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--damaged", type=int, default=100, help="how many damaged files of a kind test_strangers.py reads"
     )
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With `-m smoke`, leave alone files without such tests: a slow machine takes minutes to import them."""
+    if config.getoption("markexpr") == "smoke" and collection_path.suffix == ".py":
+        return "pytest.mark.smoke" not in collection_path.read_text(encoding="utf-8") or None
+    return None
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import scratchnet as sn
+from scratchnet.core.gaussian import log_p_over_q
 
 means, logvars = st.floats(-10, 10), st.floats(-10, 10)
 LOG4 = np.log(4.0)  # logvar of σ = 2
@@ -106,6 +107,13 @@ def test_the_sample_and_the_kl_read_logvar_the_same(mu, logvar):
     z, _ = sn.sample_gaussian(np.array([[mu]]), np.array([[logvar]]), np.ones((1, 1)))
     variance = ((z - mu) ** 2).item()  # (σ · 1)²
     np.testing.assert_allclose(kl(mu, logvar), 0.5 * (mu**2 + variance - np.log(variance) - 1), rtol=1e-9, atol=1e-9)
+
+
+def test_log_p_over_q_is_the_difference_of_the_two_log_densities(rng):
+    mu, logvar, eps = (rng.standard_normal((3, 2)) for _ in range(3))
+    z, _ = sn.sample_gaussian(mu, logvar, eps)
+    log_p, log_q = -0.5 * z**2, -0.5 * ((z - mu) ** 2 / np.exp(logvar) + logvar)  # less ½ log 2π each
+    np.testing.assert_allclose(log_p_over_q(z, logvar, eps), (log_p - log_q).sum(axis=1), rtol=1e-12)
 
 
 def test_many_samples_have_the_mean_and_variance_asked_for(rng):

@@ -163,7 +163,10 @@ def agreement(results: dict[str, Number], most: float = 4.0) -> str:
 def squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """‖aᵢ − bⱼ‖² of rows a (N, D) and b (M, D): (N, M)."""
     of_a, of_b = (np.einsum("nd,nd->n", x, x) for x in (a, b))  # no array of squares, which may be large
-    return of_a[:, None] - 2 * a @ b.T + of_b
+    distances = (-2 * a) @ b.T
+    distances += of_a[:, None]
+    distances += of_b
+    return distances
 
 
 def principal_components(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -390,7 +393,9 @@ def _write_json(path: Path, metrics: dict[str, Any]) -> None:
 
 def run(main: Callable[[], None]) -> None:
     """Call `main`; what goes wrong ends in one sentence, Ctrl-C in none."""
-    console.spell_out()
+    for stream in (sys.stdout, sys.stderr):  # from now on, `print` spells the letters that they lack: β becomes beta
+        if hasattr(stream, "reconfigure"):  # not None, nor the streams of some notebooks and editors
+            stream.reconfigure(errors=console.SPELT)  # type: ignore[union-attr]
     try:
         main()
     except (sn.DataError, sn.ShapeError, sn.DivergenceError, OSError) as error:

@@ -53,6 +53,11 @@ def sample_gaussian(mu: Array, logvar: Array, eps: Array) -> tuple[Array, Backwa
     return z, backward
 
 
+def log_p_over_q(z: Array, logvar: Array, eps: Array) -> Array:
+    """log p(z) − log q(z|x) = ½ Σᵢ (ε² + log σ² − z²) of each sample, as ε = (z − μ)/σ: (N,) in float64."""
+    return 0.5 * (eps**2 + logvar - z**2).sum(axis=1, dtype=np.float64)
+
+
 def noise_like(mu: Array, rng: np.random.Generator) -> Array:
     """ε from N(0, 1) in the shape and dtype of `mu`; drawn in double precision, so that it is the same in any dtype."""
     return rng.standard_normal(mu.shape).astype(mu.dtype)

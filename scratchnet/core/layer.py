@@ -35,20 +35,11 @@ class Layer(ABC):
     (array([9.]), array([6.]))
     """
 
-    parameter_names: tuple[str, ...] = ()
-    """The attributes that are trained."""
-
-    state_names: tuple[str, ...] = ()
-    """Arrays that are saved but not trained, such as a running mean. They may change only while `training` is True."""
-
-    training: bool = False
-    """True during a step of `fit`, which sets it; False while validating, encoding or evaluating."""
-
-    skips_dx: bool = False
-    """Whether `backward` takes `need_dx=False`: add up the parameters' gradients and skip ∂L/∂x."""
-
-    n_in: int | None = None
-    """The width of the rows that the layer takes, where it is fixed."""
+    parameter_names: tuple[str, ...] = ()  # the attributes that are trained
+    state_names: tuple[str, ...] = ()  # those that are saved but not trained, and change only while `training` is True
+    training: bool = False  # True during a step of `fit`, which sets it; False while validating, encoding or evaluating
+    skips_dx: bool = False  # whether `backward` takes `need_dx=False`: add up the parameters' gradients and skip ∂L/∂x
+    n_in: int | None = None  # the width of the rows that the layer takes, where it is fixed
 
     @abstractmethod
     def forward(self, x: Array) -> tuple[Array, Backward]:

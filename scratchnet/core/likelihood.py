@@ -67,8 +67,6 @@ class Gaussian:
     (2.2258, array([[-4.]]))
     """
 
-    pixels_are_probabilities = False
-
     def __init__(self, sigma: float):
         self.sigma = check_number("Gaussian", "sigma", sigma, 0, open_low=True)
 
@@ -95,10 +93,9 @@ def check_likelihood(where: str, likelihood: Any, sigma: float) -> Likelihood:
         check_choice(where, "likelihood", likelihood, ("bernoulli", "gaussian"))
         return Gaussian(sigma) if likelihood == "gaussian" else Bernoulli()
     if isinstance(likelihood, type):
-        hint = f"write {likelihood.__name__}(…)"
-        raise TypeError(f"{where} expects likelihood to be an object, got {named(likelihood)}: {hint}.")
-    lacks = [name for name in ("nll", "nll_per_image", "images") if not callable(getattr(likelihood, name, None))]
-    if lacks:
+        came = f"{named(likelihood)}: write {likelihood.__name__}(…)"
+        raise TypeError(f"{where} expects likelihood to be an object, got {came}.")
+    if lacks := [one for one in ("nll", "nll_per_image", "images") if not callable(getattr(likelihood, one, None))]:
         raise ValueError(
             f"{where} expects likelihood to be 'bernoulli' or 'gaussian', got {named(likelihood)}: an object of your "
             f"own also needs {', '.join(lacks)}."

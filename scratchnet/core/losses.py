@@ -5,8 +5,7 @@ and nowhere else in this library: layers and optimizers know nothing of the batc
 """
 
 import cmath
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -91,27 +90,6 @@ def softmax_cross_entropy(logits: Array, labels: Array) -> tuple[float, Array]:
     check_logits("softmax_cross_entropy", logits)
     check_labels("softmax_cross_entropy", "labels", labels, len(logits), logits.shape[1])
     return batch_mean(*kernels.softmax_cross_entropy(logits, labels.astype(np.intp, copy=False)))
-
-
-class Meaning(NamedTuple):
-    """What a model of images must know of its loss, and of the y that it compares with the images."""
-
-    unit: str
-    pixels_are_probabilities: bool  # whether the images must be in [0, 1]
-    images: Callable[[Array], Array] = lambda y: np.clip(y, 0, 1)  # y as images in [0, 1]
-    y: str = ""  # what messages add to the name of y
-
-
-MEANINGS: dict[Any, Meaning] = {
-    mse: Meaning("squared error/image", False),
-    bce: Meaning("nats/image", True),
-    bce_with_logits: Meaning("nats/image", True, lambda logits: kernels.sigmoid(logits), ", the logits"),
-}
-
-
-def meaning_of(loss: Any) -> Meaning:
-    """The loss's row in that table; a loss of your own counts as one of pixels."""
-    return MEANINGS.get(loss, Meaning("loss/image", False))
 
 
 def batch_mean(per_example: Array, *derivatives: Array) -> Any:

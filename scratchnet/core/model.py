@@ -25,14 +25,10 @@ class Loss:
     Loss(value=2.5, terms={'reconstruction': 2.0, 'kl': 0.5}, metrics={'brightness': 0.1})
     """
 
-    value: float
-    """What is minimised, per example."""
-    terms: dict[str, float]
-    """What the value is made of, by name, each per example and unweighted."""
-    backward: Callable[[], None] = field(repr=False)
-    """Adds ∂value/∂θ to the model's dθ."""
-    metrics: dict[str, float] = field(default_factory=dict)
-    """Numbers beside the loss, by name, such as an accuracy; averaged over examples and recorded as terms are."""
+    value: float  # what is minimised, per example
+    terms: dict[str, float]  # what the value is made of, by name, each per example and unweighted
+    backward: Callable[[], None] = field(repr=False)  # adds ∂value/∂θ to the model's dθ
+    metrics: dict[str, float] = field(default_factory=dict)  # numbers beside it, averaged and recorded as terms are
 
     def __post_init__(self) -> None:
         names = ["loss", "epoch", "seconds", *self.terms, *self.metrics]
@@ -44,12 +40,9 @@ class Loss:
 class Model(ABC):
     """An encoder from images to codes and a decoder back, with their parameters."""
 
-    unit: str
-    """Of the loss and its terms."""
-    pixels_are_probabilities: bool
-    """Whether the loss is a cross-entropy, which needs pixels in [0, 1]."""
-    term = "reconstruction"
-    """The term of the loss that compares the decoder's output with x."""
+    unit: str  # of the loss and its terms
+    pixels_are_probabilities: bool  # whether the loss is a cross-entropy, which needs pixels in [0, 1]
+    term = "reconstruction"  # the term of the loss that compares the decoder's output with x
 
     def __init__(self, encoder: Layer, decoder: Layer):
         for name, layer in (("encoder", encoder), ("decoder", decoder)):

@@ -35,10 +35,8 @@ class Optimizer(ABC):
     array([1.25, 0.75])
     """
 
-    memory_names: tuple[str, ...] = ()
-    """The arrays that the optimizer keeps from step to step: like θ, and zero before the first step."""
-    steps: int = 0
-    """Steps taken so far."""
+    memory_names: tuple[str, ...] = ()  # arrays kept from step to step: like θ, and zero before the first step
+    steps: int = 0  # taken so far
 
     def __init__(self, learning_rate: float | Schedule):
         if not callable(learning_rate):

@@ -25,7 +25,8 @@ from llvmlite import ir
 from numba import njit, typeof, types
 from numba.extending import intrinsic
 
-from scratchnet.kernels.compile import FLOATS, THREADS, Numba, address_of, dispatcher, emit_call, load
+from scratchnet.kernels.compile import FLOATS, THREADS, Numba, address_of, dispatcher, emit_call
+from scratchnet.kernels.compile import load_or_compile as load
 
 LEAST_WORK = 5_000
 """Nanoseconds of work from which helpers that are awake take part."""

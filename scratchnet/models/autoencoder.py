@@ -1,14 +1,32 @@
 """The autoencoder: copy the input through a bottleneck, so that the bottleneck must learn what the data is made of."""
 
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 
+from scratchnet import kernels
 from scratchnet.arrays import Array, LossFunction
 from scratchnet.checks import check_rng, check_same, check_type
 from scratchnet.core.layer import Layer, without_dx
-from scratchnet.core.losses import meaning_of, mse
+from scratchnet.core.losses import bce, bce_with_logits, mse
 from scratchnet.core.model import Loss, Model, trace_layers
+
+
+class _Meaning(NamedTuple):
+    """What the loss makes of the decoder's output y."""
+
+    unit: str
+    pixels_are_probabilities: bool  # whether x must be in [0, 1]
+    images: Callable[[Array], Array] = lambda y: np.clip(y, 0, 1)  # y as images in [0, 1]
+    y: str = ""  # what messages add to the name of y
+
+
+_MEANINGS: dict[LossFunction, _Meaning] = {
+    mse: _Meaning("squared error/image", False),
+    bce: _Meaning("nats/image", True),
+    bce_with_logits: _Meaning("nats/image", True, lambda logits: kernels.sigmoid(logits), ", the logits"),
+}
 
 
 class Autoencoder(Model):
@@ -55,7 +73,7 @@ class Autoencoder(Model):
         if corrupt is not None:
             check_type("Autoencoder", "corrupt", corrupt, Callable, "a function")
         self.reconstruction_loss, self.corrupt = loss, corrupt
-        self.unit, self.pixels_are_probabilities, *_ = meaning_of(loss)
+        self.unit, self.pixels_are_probabilities, *_ = self._meaning
         super().__init__(encoder, decoder)
 
     def loss(self, x: Array, rng: np.random.Generator | None = None) -> Loss:
@@ -83,14 +101,18 @@ class Autoencoder(Model):
         return self.encode(x)
 
     def images(self, y: Array) -> Array:
-        return meaning_of(self.reconstruction_loss).images(y)
+        return self._meaning.images(y)
 
     def trace(self, x: Array, rng: np.random.Generator) -> Iterator[tuple[str, Array]]:
         seen = self._corrupted(x, rng)
         yield "the corrupted x", seen
         yield from trace_layers("encoder", self.encoder, seen)
         z, _ = self.encoder.forward(seen)
-        yield from trace_layers("decoder", self.decoder, z, meaning_of(self.reconstruction_loss).y)
+        yield from trace_layers("decoder", self.decoder, z, self._meaning.y)
+
+    @property
+    def _meaning(self) -> _Meaning:  # a loss of your own counts as one of pixels
+        return _MEANINGS.get(self.reconstruction_loss, _Meaning("loss/image", False))
 
     def _corrupted(self, x: Array, rng: np.random.Generator | None) -> Array:
         if self.corrupt is None:

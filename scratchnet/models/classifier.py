@@ -62,15 +62,13 @@ class Classifier:
 
     def predict(self, x: Array) -> Array:
         """The likeliest class of each example: x (N, D) → (N,) of integers."""
-        return np.concatenate([logits.argmax(axis=1) for logits in self._logits("Classifier.predict", x)])
+        return self._logits("Classifier.predict", x).argmax(axis=1)
 
     def probabilities(self, x: Array) -> Array:
         """p(class | x): x (N, D) → (N, C)."""
-        parts = []
-        for logits in self._logits("Classifier.probabilities", x):
-            e = np.exp(logits - logits.max(axis=1, keepdims=True))  # at most 1: nothing overflows
-            parts.append(e / e.sum(axis=1, keepdims=True))
-        return np.concatenate(parts)
+        logits = self._logits("Classifier.probabilities", x)
+        e = np.exp(logits - logits.max(axis=1, keepdims=True))  # at most 1: nothing overflows
+        return e / e.sum(axis=1, keepdims=True)
 
     def accuracy(self, data: tuple[Array, Array]) -> float:
         """The share of examples whose class is the one predicted, of data (x, labels)."""
@@ -104,20 +102,21 @@ class Classifier:
             came = f"{len(pair)} of them" if isinstance(pair, tuple | list) else named(pair)
             raise TypeError(f"{where} expects two arrays, (x, labels), got {came}.")
         x, labels = pair
-        check_rows(where, "x", x, self.network.n_in, self.dtype)
-        check_batch(where, x)
+        self._check_rows(where, x)
         if isinstance(labels, np.ndarray) and labels.ndim and len(labels) != len(x):
             raise ShapeError(f"{where} expects a label for each of {len(x)} examples, got {len(labels)}.")
         return x, labels
 
-    def _logits(self, where: str, x: Array) -> Iterator[Array]:
+    def _logits(self, where: str, x: Array) -> Array:
+        self._check_rows(where, x)
+        check_finite(where, "x", x)
+        logits = np.concatenate([self.network.forward(x[n : n + _ROWS])[0] for n in range(0, len(x), _ROWS)])
+        check_logits(where, logits)
+        return logits
+
+    def _check_rows(self, where: str, x: Array) -> None:
         check_rows(where, "x", x, self.network.n_in, self.dtype)
         check_batch(where, x)
-        check_finite(where, "x", x)
-        for start in range(0, len(x), _ROWS):
-            logits, _ = self.network.forward(x[start : start + _ROWS])
-            check_logits(where, logits)
-            yield logits
 
     def __repr__(self) -> str:
         return f"Classifier({self.network!r}, {self.parameters!r})"

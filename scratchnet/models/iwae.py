@@ -3,8 +3,8 @@
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.checks import check_count, check_rng, check_same
-from scratchnet.core.gaussian import noise_like, sample_gaussian
+from scratchnet.checks import check_count, check_rng
+from scratchnet.core.gaussian import log_p_over_q, noise_like, sample_gaussian
 from scratchnet.core.layer import Layer, without_dx
 from scratchnet.core.likelihood import Likelihood
 from scratchnet.core.model import Loss
@@ -42,13 +42,7 @@ class IWAE(VAE):
     term = "bound"
 
     def __init__(
-        self,
-        encoder: Layer,
-        decoder: Layer,
-        *,
-        k: int,
-        likelihood: str | Likelihood = "bernoulli",
-        sigma: float = 1.0,
+        self, encoder: Layer, decoder: Layer, *, k: int, likelihood: str | Likelihood = "bernoulli", sigma: float = 1.0
     ):
         super().__init__(encoder, decoder, likelihood=likelihood, sigma=sigma)
         del self.beta  # so that nothing can set or anneal it
@@ -61,16 +55,11 @@ class IWAE(VAE):
         mu, logvar, x = (np.repeat(each, k, axis=0) for each in (mu, logvar, x))  # N·k rows each, from here on
         if eps is None:
             eps = noise_like(mu, check_rng("IWAE.loss without eps", rng))
-        check_same("IWAE.loss", "eps", eps, "the repeated mu", mu)
         z, sample_backward = sample_gaussian(mu, logvar, eps)
         y, decoder_backward = self.decoder.forward(z)
         self.check_decoded(y, x)
         _, dy = self.likelihood.nll(y, x)  # dy is the slope of the mean over N·k rows
-        nll = np.asarray(self.likelihood.nll_per_image(y, x), np.float64)
-
-        # log p(z) − log q(z|x) = ½ Σ (ε² + log σ² − z²), as ε = (z − μ)/σ
-        log_w = 0.5 * (eps**2 + logvar - z**2).sum(axis=1, dtype=np.float64) - nll
-        log_w = log_w.reshape(N, k)
+        log_w = (log_p_over_q(z, logvar, eps) - self.likelihood.nll_per_image(y, x)).reshape(N, k)
         highest = log_w.max(axis=1, keepdims=True)  # log Σ w = highest + log Σ w/exp(highest) can't overflow
         w = np.exp(log_w - highest)
         value = -(highest[:, 0] + np.log(w.mean(axis=1))).mean().item()

@@ -1,0 +1,34 @@
+"""Chapter 02, Entropy and KL: docs/02-entropy-and-kl.md."""
+
+import numpy as np
+
+
+def entropy(p):
+    """H(p) = −Σₓ p(x) log p(x), in nats, where 0 log 0 = 0.
+
+    p (X,) is a distribution, which may contain zeros; returns a number.
+
+    ★ · 10 minutes · docs/02-entropy-and-kl.md#entropy
+    """
+    raise NotImplementedError("TODO: the mean surprise")
+
+
+def kl(p, q):
+    """D(p‖q) = Σₓ p(x) log (p(x) / q(x)), in nats; a term with p(x) = 0 is 0, whatever q(x) is.
+
+    p (X,) and q (X,) are distributions over the same values; returns a number, which may be infinite.
+
+    ★★ · 15 minutes · docs/02-entropy-and-kl.md#cross-entropy-and-kl
+    """
+    raise NotImplementedError("TODO: the price of the wrong belief")
+
+
+def kl_of_normals(mu, sigma, m, s):
+    """D(p‖q) = ∫ p(z) log (p(z) / q(z)) dz of p = N(μ, σ²) and q = N(m, s²), in nats.
+
+    mu, sigma, m and s are numbers, with sigma and s above 0; returns a number. Begin with the logarithms of the two
+    densities, and use E[(z − m)²] = σ² + (μ − m)².
+
+    ★★★ · 30 minutes · docs/02-entropy-and-kl.md#densities
+    """
+    raise NotImplementedError("TODO: solve the integral with pencil and paper")

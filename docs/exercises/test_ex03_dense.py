@@ -1,0 +1,45 @@
+import numpy as np
+
+import scratchnet as sn
+
+
+def test_initial_weights(ex, check, rng):
+    W = ex.initial_weights(400, 100, rng)
+    check.that(np.shape(W) == (400, 100), f"W has the shape {np.shape(W)}, where (n_in, n_out) = (400, 100) is meant.")
+    largest = np.abs(W).max()
+    check.that(largest <= 0.05, f"a number of W is {largest:.3f} in size, beyond 1/√n_in = 0.05 with n_in = 400.")
+    check.that(abs(W.mean()) < 0.002, f"the mean of W is {W.mean():.3f}, where numbers in ±1/√n_in have 0.")
+    told = f"the numbers of W have the standard deviation {W.std():.4f}, where uniform ones in ±0.05 have 0.0289."
+    check.that(0.028 < W.std() < 0.030, told)
+
+
+def test_dense(ex, check, rng):
+    check.layer(lambda: ex.Dense(3, 3, rng), (5, 3))
+    check.layer(lambda: ex.Dense(4, 2, rng), (5, 4))
+
+
+def test_sequential(ex, check, rng):
+    layers = [sn.Dense(3, 3, rng=rng, dtype=np.float64), sn.Tanh(), sn.Dense(3, 3, rng=rng, dtype=np.float64)]
+    x = rng.normal(size=(5, 3))
+    y = x
+    for layer in layers:
+        y, _ = layer.forward(y)
+    found = ex.Sequential(*layers).forward(x)
+    check.that(isinstance(found, tuple) and len(found) == 2, "forward returns two things, y and backward.")
+    mistakes = {"It is what the first layer returns.": layers[0].forward(x)[0], "It is x itself.": x}
+    check.same(found[0], y, mistakes, "y")
+
+    called = []
+
+    class Spy(sn.Layer):
+        def __init__(self, name):
+            self.name = name
+
+        def forward(self, x):
+            return x.copy(), lambda dy: (called.append(self.name), dy.copy())[1]
+
+    ex.Sequential(Spy(1), Spy(2), Spy(3)).forward(x)[1](x)
+    check.that(
+        called == [3, 2, 1], f"the backward passes ran in the order {called}, where the last layer's comes first."
+    )
+    check.layer(lambda: ex.Sequential(*layers), (5, 3))
