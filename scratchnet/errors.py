@@ -45,7 +45,7 @@ class LawError(AssertionError):
 
     law: int  # the lowest law that is broken, 1 to 7
     layer: str  # the layer or loss that breaks it
-    found: dict[str, Any]  # as a GradientError\'s attributes, array, index, claimed, measured, cause: those that are known
+    found: dict[str, Any]  # what is known of array, index, claimed, measured and cause, as in a GradientError
 
     NAMES = (
         "mutate only what you made",
