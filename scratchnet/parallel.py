@@ -13,6 +13,7 @@ import numpy as np
 from scratchnet.arrays import Array
 from scratchnet.core.model import Loss
 from scratchnet.errors import ShapeError
+from scratchnet.training.run import OneProcess, Run
 
 __all__ = ["DataParallel", "Together"]
 
@@ -41,10 +42,10 @@ class DataParallel:
     >>> sn.fit(model, x, optimizer=sn.Adam(1e-3), epochs=10, rng=rng)  # doctest: +SKIP
     """
 
-    __slots__ = ("_comm", "_model", "together")
+    __slots__ = ("_comm", "_model", "processes")
 
     def __init__(self, model: Any, comm: Any):
-        for name, value in (("_model", model), ("_comm", comm), ("together", Together(comm))):
+        for name, value in (("_model", model), ("_comm", comm), ("processes", Together(comm))):
             object.__setattr__(self, name, value)
 
     def __getattr__(self, name: str) -> Any:
@@ -122,41 +123,38 @@ class ShareOfDraws(np.random.Generator):
         return drawn
 
 
-class Together:
-    """All processes of a communicator go on or end together: what `fit` asks while it trains.
+class Together(OneProcess):
+    """All processes of a communicator go on or end together.
 
-    As a context, `with Together(comm):`, it ends all processes, with one sentence, if one of them raises.
+    As a context, `with Together(comm):`, it ends all of them, with one sentence, if one raises.
     """
 
     patience = 2.0
     """Seconds that a process which failed waits for the others to fail too, as they all do over a wrong argument."""
 
     def __init__(self, comm: Any):
-        self.comm = comm.Dup()  # its messages mix with nobody's
-
-    @property
-    def leads(self) -> bool:
-        """Whether this process shows the bar and writes files."""
-        return self.comm.rank == 0
+        super().__init__()
+        self.comm, self.leads = comm.Dup(), comm.rank == 0  # a copy, so that its messages mix with nobody's
 
     def wait(self) -> None:
-        """Until all have come here."""
+        """Until every process has come here."""
         self.comm.Barrier()
 
-    def agreed(self, *mine: Any) -> list[tuple[Any, ...]]:
-        """What each process says."""
-        return self.comm.allgather(mine)
-
-    def __enter__(self) -> "Together":
-        return self
+    def ending(self, run: Run) -> bool:
+        """Whether the run ends: on all processes after the same step, if it is to end on one."""
+        mine = (run.history.stopped, run.history.interrupted)
+        stopped, interrupted = zip(*self.comm.allgather(mine), strict=True)
+        run.history.stopped = next(filter(None, stopped), "")
+        run.history.interrupted |= any(interrupted)  # what came meanwhile counts the next time
+        return any(stopped) or any(interrupted)
 
     def __exit__(self, _: Any, error: BaseException | None, __: Any) -> None:
         if error is None or self.comm.size == 1:
             return
-        everyone, until = self.comm.Ibarrier(), time.monotonic() + self.patience
-        while not everyone.Test():
+        all_failed, until = self.comm.Ibarrier(), time.monotonic() + self.patience
+        while not all_failed.Test():
             if time.monotonic() > until:
                 who = f"rank {self.comm.rank} of {self.comm.size}"
-                print(f"{who} raised {type(error).__name__}: {error}. All processes end.", file=sys.stderr, flush=True)
+                print(f"{who} raised {type(error).__name__}: {error} All processes end.", file=sys.stderr, flush=True)
                 self.comm.Abort(1)
             time.sleep(0.01)
