@@ -16,13 +16,12 @@ from numba import extending, njit, types
 
 from scratchnet.kernels.compile import FUSES, REGISTERS, VECTOR
 from scratchnet.kernels.memory import LINE
+from scratchnet.kernels.threads import intrinsic
 
 SUMS = REGISTERS // 4 * 3
 """Vector registers for the sums of a tile; the others hold what is loaded."""
 
 I64, I32 = ir.IntType(64), ir.IntType(32)
-
-intrinsic: Any = extending.intrinsic  # it passes a function its first argument, which type checkers miss
 
 
 class Grid(NamedTuple):
