@@ -45,7 +45,7 @@ _GATE, _NEXT, _PARTS, _SIZE, _TRAMPOLINE, _CALL = 0, 8, 16, 17, 18, 24
 """Offsets in a team's memory, in words of 8 bytes. The two words that several threads change have a cache line each."""
 
 _OPEN = 2**32
-"""This bit of the gate's word says that the gate is open; the bits below count the helpers inside."""
+"""This bit of the gate's word says that the gate is open; the bits below count the helpers at the gate or inside."""
 
 threads = THREADS
 """Number of threads that compute. All results have the same bits for any number."""
@@ -60,8 +60,7 @@ _TRAMPOLINE_TYPE = ir.FunctionType(ir.VoidType(), [_I64] * 3)
 
 def _word(builder, memory, word, kind=_I64):
     """A pointer to a word of a team's memory."""
-    place = builder.add(memory, builder.mul(word, ir.Constant(_I64, 8)))
-    return builder.inttoptr(place, kind.as_pointer())
+    return builder.inttoptr(builder.add(memory, builder.mul(word, ir.Constant(_I64, 8))), kind.as_pointer())
 
 
 @intrinsic
@@ -73,15 +72,6 @@ def _get(typingctx, memory, word):
 
 
 @intrinsic
-def _set(typingctx, memory, word, value):
-    def codegen(context, builder, signature, values):
-        builder.store_atomic(values[2], _word(builder, *values[:2]), "seq_cst", 8)
-        return context.get_dummy_value()
-
-    return types.void(_NUMBER, _NUMBER, _NUMBER), codegen
-
-
-@intrinsic
 def _add(typingctx, memory, word, value):
     """Adds to a word, and returns what was there before."""
 
@@ -89,17 +79,6 @@ def _add(typingctx, memory, word, value):
         return builder.atomic_rmw("add", _word(builder, *values[:2]), values[2], "seq_cst")
 
     return _NUMBER(_NUMBER, _NUMBER, _NUMBER), codegen
-
-
-@intrinsic
-def _exchanged(typingctx, memory, word, old, new):
-    """Sets a word that is still the old one; returns whether it was."""
-
-    def codegen(context, builder, signature, values):
-        found = builder.cmpxchg(_word(builder, *values[:2]), *values[2:], "seq_cst", "seq_cst")
-        return builder.extract_value(found, 1)
-
-    return types.boolean(*[_NUMBER] * 4), codegen
 
 
 @intrinsic
@@ -139,6 +118,12 @@ def _jump(typingctx, trampoline, memory, first, last):
 
 
 @njit
+def _set(memory, word, value):
+    """Set a word that no other thread changes now."""
+    _add(memory, word, value - _get(memory, word))
+
+
+@njit
 def _take_parts(memory):
     """Compute parts until none is left."""
     parts, size, trampoline = _get(memory, _PARTS), _get(memory, _SIZE), _get(memory, _TRAMPOLINE)
@@ -158,7 +143,7 @@ def _leader(kinds: str) -> Numba:
         _set(memory, _PARTS, parts)
         _set(memory, _SIZE, size)
         _set(memory, _NEXT, 0)
-        _set(memory, _GATE, _OPEN)
+        _add(memory, _GATE, _OPEN)
         _take_parts(memory)
         _add(memory, _GATE, -_OPEN)
         while looks > 0 and _get(memory, _GATE) != 0:
@@ -171,12 +156,12 @@ def _help(memory, looks):  # pragma: no cover  (runs as machine code)
     """Take parts whenever the gate is open; return after this many looks in a row that found nothing to do."""
     look = 0
     while look < looks:
-        gate = _get(memory, _GATE)
         look += 1
-        if gate >= _OPEN and _get(memory, _NEXT) < _get(memory, _PARTS) and _exchanged(memory, _GATE, gate, gate + 1):
-            _take_parts(memory)
+        if _get(memory, _GATE) >= _OPEN and _get(memory, _NEXT) < _get(memory, _PARTS):
+            if _add(memory, _GATE, 1) >= _OPEN:  # it may have been closed since
+                _take_parts(memory)
+                look = 0
             _add(memory, _GATE, -1)
-            look = 0
 
 
 _compiled_help = dispatcher(_help, "_help")
@@ -186,13 +171,7 @@ _compiled_help = dispatcher(_help, "_help")
 
 
 class Team:
-    """A calling thread and its helpers, which compute one kernel at a time.
-
-    Parameters
-    ----------
-    threads : int
-        With the calling thread.
-    """
+    """The calling thread and its helpers, together so many threads, which compute one kernel at a time."""
 
     def __init__(self, threads: int):
         load(_compiled_help, (_NUMBER, _NUMBER))
@@ -216,10 +195,7 @@ class Team:
             alarm.acquire()
 
     def run(self, size: int, work: float, lead: Numba, call: tuple[Any, ...]) -> bool:
-        """Run a kernel on the range 0 … size with all threads; return False without running it if one is faster.
-
-        `lead` is the leader's part for it, `call` its address and arguments.
-        """
+        """Run a kernel on 0 … size by its leader's part, address and arguments; False: one thread is faster."""
         if not self._leading.acquire(blocking=False):
             return False
         try:
@@ -291,9 +267,9 @@ class Kernel:
     function : function
         Fills arrays in place and returns nothing. Different parts of the range write different elements.
     kinds : str
-        A letter for each argument: v or m, a vector or a matrix in C order; a, a matrix of any strides; d, a vector of
-        float64, i, one of int64, and w, one of int32; s, a float; n, an int. A capital letter is an array that is
-        written to. The arrays v, m and a are all of one type, and the first argument is one of them.
+        A letter for each argument: v or m, a vector or a matrix in C order; a, a matrix of any strides; d and i, a
+        vector of float64 and of int64; s, a float; n, an int. A capital letter is an array that is written to. The
+        arrays v, m and a are all of one type, and the first argument is one of them.
     """
 
     every: ClassVar[list["Kernel"]] = []
@@ -345,7 +321,6 @@ class Kernel:
             "a": types.Array(number, 2, "A"),
             "d": types.Array(types.float64, 1, "C"),
             "i": types.Array(types.int64, 1, "C"),
-            "w": types.Array(types.int32, 1, "C"),
             "s": types.float64,
             "n": types.int64,
         }

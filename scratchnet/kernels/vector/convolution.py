@@ -19,6 +19,7 @@ The formulas are derived in docs/06-convolution.md.
 """
 
 import functools
+import itertools
 import math
 from typing import NamedTuple
 
@@ -31,7 +32,7 @@ from scratchnet.kernels.compile import VECTOR
 from scratchnet.kernels.loops import per_channel, rows, vector
 from scratchnet.kernels.memory import empty
 from scratchnet.kernels.threads import kernel
-from scratchnet.kernels.vector.registers import SUMS, Grid, address, aligned_vector, copy_square, tile
+from scratchnet.kernels.vector.registers import SUMS, Grid, address, aligned_vector, copy_square, fitting, halved, tile
 
 HEIGHTS = (8, 4, 1) if SUMS == 24 else (4, 1)
 """Channels of a tile: the first that is no more than the output has, of which the last tile may hold some in vain."""
@@ -46,21 +47,8 @@ MOST_PHASES = 64
 """The largest product of the strides for which an adjoint has tables of its own: one for each remainder of a place."""
 
 
-@njit
-def _fitting(width, left):
-    """The width of a tile, halved until it is no more than what is left."""
-    while width > left:
-        width //= 2
-    return width
-
-
-def _halved(width):
-    """The widths of tiles, each half of the one before."""
-    return [width, *_halved(width // 2)] if width else []
-
-
-_weigh = tile([(height, width) for height in HEIGHTS for width in _halved(SUMS // height)])
-_correlate = tile([(height, width) for height in (4, 2, 1) for width in _halved(WIDTH)], of_vectors=True)
+_weigh = tile([(height, width) for height in HEIGHTS for width in halved(SUMS // height)])
+_correlate = tile([(height, width) for height in (4, 2, 1) for width in halved(WIDTH)], of_vectors=True)
 
 
 @njit(error_model="numpy")
@@ -77,12 +65,9 @@ def _exchange(images, n, spare, block, places, back):
         starts[lane] = address(images) + (n + lane) * D * size if n + lane < N else address(spare)
     for square in range(0, D, lanes):
         i = min(square, D - lanes)  # the last square may overlap the one before
-        in_rows = Grid(i * size, (address(starts), 1), 0)
-        in_lanes = Grid(block, (address(places) + 8 * i, VECTOR), 0)
-        if back:
-            copy_square(images, in_lanes, in_rows, True)
-        else:
-            copy_square(images, in_rows, in_lanes, True)
+        in_rows, in_lanes = Grid(i * size, (address(starts), 1), 0), Grid(block, (address(places) + 8 * i, VECTOR), 0)
+        source, target = (in_lanes, in_rows) if back else (in_rows, in_lanes)
+        copy_square(images, source, target, True)
     starts[0] = 0  # alive until here: an address alone does not keep an array alive
 
 
@@ -101,7 +86,7 @@ def _convolve(x, w, b, y, places, at, offsets, phases, results, size, height, fi
         for phase in range(0, len(phases), 4):
             pixel, end, look, looks = phases[phase], phases[phase + 1], phases[phase + 2], phases[phase + 3]
             while pixel < end:
-                width = _fitting(SUMS // height, end - pixel)
+                width = fitting(SUMS // height, end - pixel)
                 seen = Grid(address(X), (address(offsets) + 8 * look, VECTOR), (address(at) + 8 * pixel, VECTOR))
                 for m in range(0, channels, height):
                     weights = Grid(address(w) + (m * len(offsets) + look * height) * number, number, height * number)
@@ -116,20 +101,16 @@ def _convolved(x: Array, W: Array, b, size, stride, padding, adjoint: bool) -> A
     """y = b + Σ W x, images of this size, for W (kh, kw, inputs, outputs)."""
     *lengths, inputs, outputs = W.shape
     tables = _tables(size if adjoint else x.shape[2:], inputs, outputs, tuple(lengths), stride, padding, adjoint)
-    height = next(height for height in HEIGHTS if height <= outputs)
+    height, lanes = next(height for height in HEIGHTS if height <= outputs), VECTOR // W.itemsize
     tall = -(-outputs // height) * height
-    w, biases = np.zeros((W[..., 0].size, tall), W.dtype), np.zeros((tall, VECTOR // W.itemsize), W.dtype)
+    w, biases = np.zeros((W[..., 0].size, tall), W.dtype), np.zeros((tall, lanes), W.dtype)
     w[:, :outputs] = W.reshape(len(w), outputs)[tables.order]
     biases[:outputs] = per_channel(b, outputs, W.dtype)[:, None]
     w = w.reshape(len(w), -1, height).transpose(1, 0, 2)
     y = empty((len(x), outputs, *size), W.dtype)
     work = len(x) * len(tables.at) * w.size / 80 / (len(tables.phases) // 4)
-    _convolve(_blocks(x), work, rows(x), vector(w), vector(biases), rows(y), *tables[:6], height)
+    _convolve(-(-len(x) // lanes), work, rows(x), vector(w), vector(biases), rows(y), *tables[:6], height)
     return y
-
-
-def _blocks(x: Array) -> int:
-    return -(-len(x) * x.itemsize // VECTOR)
 
 
 def _too_small(x: Array, y_size, channels: int) -> bool:
@@ -161,58 +142,47 @@ class Tables(NamedTuple):
     order: Array  # the number, in (kh, kw, inputs), of each step's weight, (K,)
 
 
-class _Axis(NamedTuple):
-    """One of the two axes of an image."""
-
-    places: Array  # of its pixels
-    length: int  # with its padding
-    outputs: int
-    phases: list[tuple[Array, Array, Array, Array]]  # outputs, where they look, and further on by step; its weights
-
-
-def _axis(length: int, kernel: int, stride: int, padding: int, adjoint: bool) -> _Axis:
-    """y[p] = Σ W[i] x̃[s p + i], or its adjoint, x[u] = Σ W[i] y[(u + padding − i) / s], where that is whole.
+def _axis(length: int, kernel: int, stride: int, padding: int, adjoint: bool):
+    """Along one axis, y[p] = Σ W[i] x̃[s p + i], or its adjoint, x[u] = Σ W[i] y[(u + padding − i) / s], if whole.
 
     In the adjoint i has the remainder of u + padding by s, and the pixels of one remainder, a phase, share their steps.
     With u + padding = s p + a and i = s l + a, pixel u looks at p − l.
+
+    Returns the places of the pixels, the length with padding, the number of outputs, and for each phase its outputs,
+    where they look, how much further its steps look, and the weights of these.
     """
     P = (length + 2 * padding - kernel) // stride + 1
     if not adjoint:
         phase = np.arange(P), stride * np.arange(P), np.arange(kernel), np.arange(kernel)
-        return _Axis(np.arange(length) + padding, length + 2 * padding, P, [phase])
+        return np.arange(length) + padding, length + 2 * padding, P, [phase]
     before = (kernel - 1) // stride  # the farthest look back
     phases = []
     for a in range(stride):
         u, i = np.arange((a - padding) % stride, length, stride), np.arange(a, kernel, stride)
         phases.append((u, (u + padding) // stride + before, -(i // stride), i))
     reached = (length - 1 + padding) // stride + 1
-    return _Axis(np.arange(P) + before, before + max(P, reached), length, phases)
+    return np.arange(P) + before, before + max(P, reached), length, phases
 
 
 @functools.lru_cache(maxsize=256)
 def _tables(shape, C, M, kernel, stride, padding, adjoint) -> Tables:
     """The tables of M outputs y[m, p, q] = Σ W[m, c, i, j] x̃[c, s p + i, s q + j], for C inputs; or of the adjoint."""
     down, across = (_axis(*each, adjoint) for each in zip(shape, kernel, stride, padding, strict=True))
+    (ys, height, P, phases_down), (xs, width, Q, phases_across) = down, across
     right = C | 1  # from one pixel to the next; odd, or the pixels would share few lines of the cache
-    row = right * across.length
+    row = right * width
     at, offsets, order, phases, pixels, looks = [], [], [], [], 0, 0
-    results = np.empty((down.outputs, across.outputs), np.int64)
-    for (p, at_p, by_i, i), (q, at_q, by_j, j) in ((one, other) for one in down.phases for other in across.phases):
+    results = np.empty((P, Q), np.int64)
+    for (p, at_p, by_i, i), (q, at_q, by_j, j) in itertools.product(phases_down, phases_across):
         at.append(_grid(at_p * row, at_q * right))
         offsets.append(_grid(by_i * row, by_j * right, np.arange(C)))
         order.append(_grid(i * kernel[1] * C, j * C, np.arange(C)))
         results[np.ix_(p, q)] = pixels + np.arange(at[-1].size).reshape(len(p), len(q))
         phases += [pixels, pixels + at[-1].size, looks, offsets[-1].size]
         pixels, looks = pixels + at[-1].size, looks + offsets[-1].size
-    return Tables(
-        _grid(np.arange(C), down.places * row, across.places * right),
-        np.concatenate(at),
-        np.concatenate(offsets),
-        np.array(phases, np.int64),
-        _grid(np.arange(M) * pixels, results.ravel()),
-        row * down.length,
-        np.concatenate(order),
-    )
+    places, places_of_y = _grid(np.arange(C), ys * row, xs * right), _grid(np.arange(M) * pixels, results.ravel())
+    at, offsets, order = (np.concatenate(each) for each in (at, offsets, order))
+    return Tables(places, at, offsets, np.array(phases, np.int64), places_of_y, row * height, order)
 
 
 def _grid(*axes: Array) -> Array:
@@ -236,10 +206,10 @@ def _sum_products(x, dy, sums, places, at, offsets, results, size, first, last):
         _exchange(dy, block * lanes, zeros, address(DY), results, False)
         k = 0
         while k < K:
-            m, width = 0, _fitting(WIDTH, K - k)
+            m, width = 0, fitting(WIDTH, K - k)
             seen = Grid(address(X), (address(at), VECTOR), (address(offsets) + 8 * k, VECTOR))
             while m < M:
-                height = _fitting(4, M - m)
+                height = fitting(4, M - m)
                 slopes = Grid(address(DY) + m * T * VECTOR, T * VECTOR, VECTOR)
                 to_add = Grid(address(total) + m * VECTOR, VECTOR, M * VECTOR)
                 _correlate(x, height, width, T, slopes, seen, Grid(address(zeros), 0, 0), to_add)
@@ -263,7 +233,7 @@ def add_conv2d_weights(dW, x, dy, stride, padding):
     if _too_small(x, dy.shape[2:], M):
         return loops.add_conv2d_weights(dW, x, dy, stride, padding)
     places, at, offsets, _, results, size, _ = _tables(x.shape[2:], C, M, tuple(kernel), stride, padding, False)
-    sums = empty((_blocks(x), *kernel, C, M), dW.dtype)
+    sums = empty((-(-len(x) * x.itemsize // VECTOR), *kernel, C, M), dW.dtype)
     work = dW.size * len(x) * len(at) / 80
     _sum_products(len(sums), work, rows(x), rows(dy), vector(sums), places, at, offsets, results, size)
     dW += sums.sum(axis=0).transpose(3, 2, 0, 1)

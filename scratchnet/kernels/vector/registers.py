@@ -1,13 +1,12 @@
 """The instructions on vector registers that all kernels here share: the register tile and the transposed square.
 
 A product in plain loops, compiled, loads both factors from the cache for each multiplication. Here a tile of C stays in
-registers while k runs, and each loaded number is used several times. Products of 960³ are
-3.5 times as fast as with the best plain loop (one core with AVX-512, chapter 16).
+registers while k runs, and each loaded number is used several times. Products of 960³ are 3.5 times as fast as with the
+best plain loop (one core with AVX-512, chapter 16).
 
 An address is an int64, in bytes. An array must be kept alive for as long as its address is used.
 """
 
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,7 +40,7 @@ def further(builder, address, stride, index):
     index = index if isinstance(index, ir.Value) else constant(index)
     if stride.type != I64:  # it is a pair
         table, stride = (builder.extract_value(stride, i) for i in range(2))
-        index = read(builder, further(builder, table, constant(8), index), I64, 8)
+        index = read(builder, further(builder, table, constant(8), index), I64)
     return builder.add(address, builder.mul(index, stride))
 
 
@@ -61,30 +60,35 @@ def constant(number):
     return ir.Constant(I64, number)
 
 
-def read(builder, address, kind, align):
-    """The number or vector at an address."""
+def read(builder, address, kind):
+    """The number or vector at an address, of which nothing is known but that numbers are of 4 bytes at least."""
     found = builder.load(builder.inttoptr(address, kind.as_pointer()))
-    found.align = align
+    found.align = 4
     return found
 
 
-def write(builder, value, address, align):
-    """Writes a number or a vector to an address."""
-    builder.store(value, builder.inttoptr(address, value.type.as_pointer())).align = align
+def write(builder, value, address):
+    """Writes a vector to an address."""
+    builder.store(value, builder.inttoptr(address, value.type.as_pointer())).align = 4
 
 
 def vector_of(array):
-    """LLVM's vector of the numbers of a numba array, and the bytes of one number."""
+    """LLVM's vector of the numbers of a numba array."""
     number = ir.FloatType() if array.dtype == types.float32 else ir.DoubleType()
-    size = array.dtype.bitwidth // 8
-    return ir.VectorType(number, VECTOR // size), size
+    return ir.VectorType(number, VECTOR * 8 // array.dtype.bitwidth)
+
+
+def shuffled(builder, one, other, order):
+    """The lanes of two vectors in this order, as a vector."""
+    lanes = ir.Constant(ir.VectorType(I32, len(order)), [ir.Constant(I32, lane) for lane in order])
+    return builder.shuffle_vector(one, other, lanes)
 
 
 def spread(builder, vector, number):
     """A vector with the number in every lane."""
     undefined = ir.Constant(vector, ir.Undefined)
     alone = builder.insert_element(undefined, number, ir.Constant(I32, 0))
-    return builder.shuffle_vector(alone, undefined, ir.Constant(ir.VectorType(I32, vector.count), None))
+    return shuffled(builder, alone, undefined, [0] * vector.count)
 
 
 def multiply_add(builder, a, x, total):
@@ -120,13 +124,6 @@ def repeat(builder, count, emit):
     builder.position_at_end(end)
 
 
-def choose(builder, number, emits):
-    """Emits the code of every case, of which the one with this number runs: a register has no index."""
-    for case, emit in emits.items():
-        with builder.if_then(builder.icmp_signed("==", number, constant(case))):
-            emit()
-
-
 def tile(sizes, of_vectors=False) -> Any:
     """The function that computes tiles of a product, emitted for each of these sizes, (rows, vectors of columns).
 
@@ -137,7 +134,7 @@ def tile(sizes, of_vectors=False) -> Any:
 
     @intrinsic
     def emitted(typingctx, like, height, width, steps, A, B, start, C):
-        vector, size = vector_of(like)
+        vector = vector_of(like)
 
         def codegen(context, builder, signature, arguments):
             height, width, steps = arguments[1:4]
@@ -147,13 +144,13 @@ def tile(sizes, of_vectors=False) -> Any:
                 cells = [(r, v) for r in range(R) for v in range(V)]
                 rows = [further(builder, a, a_row, r) for r in range(R)]
                 from_start, to_c = ([entry(builder, grid, r, v) for r, v in cells] for grid in (start, C))
-                sums = [variable(builder, read(builder, place, vector, size)) for place in from_start]
+                sums = [variable(builder, read(builder, place, vector)) for place in from_start]
 
                 def add(k):
                     of_k = further(builder, b, b_k, k)
-                    vectors = [read(builder, further(builder, of_k, b_column, v), vector, size) for v in range(V)]
+                    vectors = [read(builder, further(builder, of_k, b_column, v), vector) for v in range(V)]
                     kind = vector if of_vectors else vector.element
-                    factors = [read(builder, further(builder, row, a_k, k), kind, size) for row in rows]
+                    factors = [read(builder, further(builder, row, a_k, k), kind) for row in rows]
                     factors = factors if of_vectors else [spread(builder, vector, number) for number in factors]
                     for (r, v), total in zip(cells, sums, strict=True):
                         builder.store(multiply_add(builder, factors[r], vectors[v], builder.load(total)), total)
@@ -167,15 +164,32 @@ def tile(sizes, of_vectors=False) -> Any:
                 with builder.if_then(builder.trunc(steps, ir.IntType(1))):
                     add(builder.sub(steps, constant(1)))
                 for place, total in zip(to_c, sums, strict=True):
-                    write(builder, builder.load(total), place, size)
+                    write(builder, builder.load(total), place)
 
-            number = builder.add(builder.mul(height, constant(64)), width)
-            choose(builder, number, {64 * R + V: partial(emit, R, V) for R, V in sizes})
+            for R, V in sizes:  # a register has no index, so each size has code of its own
+                is_high, is_wide = (
+                    builder.icmp_signed("==", *pair) for pair in ((height, constant(R)), (width, constant(V)))
+                )
+                with builder.if_then(builder.and_(is_high, is_wide)):
+                    emit(R, V)
             return context.get_dummy_value()
 
         return types.void(like, *[types.int64] * 3, A, B, start, C), codegen
 
     return emitted
+
+
+def halved(width):
+    """This width, half of it, and so on down to 1."""
+    return [width, *halved(width // 2)] if width else []
+
+
+@njit
+def fitting(width, left):
+    """The width, halved until it is no more than what is left."""
+    while width > left:
+        width //= 2
+    return width
 
 
 @intrinsic
@@ -184,18 +198,18 @@ def copy_square(typingctx, like, source, target, transposed):
 
     source and target are Grids of vectors with one column, in numbers of the type of the array `like`.
     """
-    vector, size = vector_of(like)
+    vector = vector_of(like)
 
     def codegen(context, builder, signature, arguments):
         grids = [parts(builder, grid) for grid in arguments[1:3]]
         sources, targets = ([entry(builder, grid, j, 0) for j in range(vector.count)] for grid in grids)
-        square = [read(builder, place, vector, size) for place in sources]
+        square = [read(builder, place, vector) for place in sources]
 
-        def emit(arrange):
-            for row, place in zip(arrange(square), targets, strict=True):
-                write(builder, row, place, size)
-
-        choose(builder, arguments[3], {0: partial(emit, list), 1: partial(emit, partial(_exchanged, builder))})
+        with builder.if_else(builder.icmp_signed("!=", arguments[3], constant(0))) as (if_transposed, otherwise):
+            for case, rows in ((if_transposed, lambda: _exchanged(builder, square)), (otherwise, lambda: square)):
+                with case:
+                    for row, place in zip(rows(), targets, strict=True):
+                        write(builder, row, place)
         return context.get_dummy_value()
 
     return types.void(like, source, target, types.int64), codegen
@@ -207,12 +221,9 @@ def _exchanged(builder, square):
     while side < lanes:  # exchange the off-diagonal quarters of every square of 2·side
         upper = [j if not j & side else lanes + j - side for j in range(lanes)]
         lower = [j + side if not j & side else lanes + j for j in range(lanes)]
-        for j in range(lanes):
-            if not j & side:
-                pair = square[j], square[j + side]
-                for place, order in ((j, upper), (j + side, lower)):
-                    lanes_of = ir.Constant(ir.VectorType(I32, lanes), [ir.Constant(I32, lane) for lane in order])
-                    square[place] = builder.shuffle_vector(*pair, lanes_of)
+        for j in (j for j in range(lanes) if not j & side):
+            pair = square[j], square[j + side]
+            square[j], square[j + side] = shuffled(builder, *pair, upper), shuffled(builder, *pair, lower)
         side *= 2
     return square
 
