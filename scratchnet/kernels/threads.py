@@ -276,41 +276,39 @@ class Kernel:
 
     def __init__(self, function: Callable[..., None], kinds: str, **options: Any):
         self._compiled, self._kinds = dispatcher(function, function.__name__, **options), kinds
-        self._loaded: set[np.dtype] = set()
-        self._leads: dict[np.dtype, tuple[Numba, int]] = {}
+        self._leads: dict[np.dtype, tuple[Numba, int] | None] = {}  # of the types that are loaded
         self.__name__ = function.__name__
         Kernel.every.append(self)
 
     def __call__(self, size: int, work: float, *arguments: Any) -> None:
         """Run the kernel on 0 … size; `work` estimates the nanoseconds that this takes on one thread."""
         dtype = arguments[0].dtype
-        if dtype not in self._loaded:
+        if dtype not in self._leads:
             self.load(dtype)
         try:
             if work >= LEAST_WORK and threads > 1:
-                lead, address = self._leads.get(dtype) or self._make_lead(dtype)
+                lead, address = self._leads[dtype] or self._make_lead(dtype)
                 if address and _team(threads, os.getpid()).run(size, work, lead, (address, *arguments)):
                     return
             self._compiled(*arguments, 0, size)
-        except TypeError:  # of read-only arrays, numba wants none
+        except TypeError:  # some array is read-only
             self._compiled(*map(_writeable, self._kinds, arguments), 0, size)
 
     def load(self, dtype: Any) -> None:
         """Load the machine code for this float type from the cache, or compile it."""
         load(self._compiled, (*self._types(dtype), _NUMBER, _NUMBER))
-        self._loaded.add(np.dtype(dtype))
+        self._leads.setdefault(np.dtype(dtype))
 
     def _make_lead(self, dtype: np.dtype) -> tuple[Numba, int]:
         """The leader's part for this type, and the kernel's address; 0 if this kernel must run on one thread."""
-        kinds, lead, address = self._types(dtype), None, 0
+        kinds, lead = self._types(dtype), _leader(self._kinds.lower())
         try:
-            lead = _leader(self._kinds.lower())
-            load(lead, (_NUMBER, _NUMBER, _NUMBER, types.Tuple((_NUMBER, *kinds)), _NUMBER))
-            address = address_of(self._compiled, (*kinds, _NUMBER, _NUMBER))
+            load(lead, (*[_NUMBER] * 3, types.Tuple((_NUMBER, *kinds)), _NUMBER))
+            found = lead, address_of(self._compiled, (*kinds, _NUMBER, _NUMBER))
         except Exception:  # numba's internals have changed
-            pass
-        self._leads[dtype] = lead, address
-        return lead, address
+            found = lead, 0
+        self._leads[dtype] = found
+        return found
 
     def _types(self, dtype: Any) -> tuple[Numba, ...]:
         """numba's types of the arguments."""
