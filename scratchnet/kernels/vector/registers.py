@@ -166,11 +166,9 @@ def tile(sizes, of_vectors=False) -> Any:
                 for place, total in zip(to_c, sums, strict=True):
                     write(builder, builder.load(total), place)
 
+            wanted = builder.add(builder.mul(height, constant(64)), width)
             for R, V in sizes:  # a register has no index, so each size has code of its own
-                is_high, is_wide = (
-                    builder.icmp_signed("==", *pair) for pair in ((height, constant(R)), (width, constant(V)))
-                )
-                with builder.if_then(builder.and_(is_high, is_wide)):
+                with builder.if_then(builder.icmp_signed("==", wanted, constant(64 * R + V))):
                     emit(R, V)
             return context.get_dummy_value()
 
