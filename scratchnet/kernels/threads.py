@@ -275,36 +275,37 @@ class Kernel:
     every: ClassVar[list["Kernel"]] = []
 
     def __init__(self, function: Callable[..., None], kinds: str, **options: Any):
-        self._compiled, self._kinds = dispatcher(function, function.__name__, **options), kinds
-        self._leads: dict[np.dtype, tuple[Numba, int] | None] = {}  # of the types that are loaded
+        self._dispatcher, self._kinds = dispatcher(function, function.__name__, **options), kinds
+        self._compiled: Callable[..., None] = _not_compiled_yet
+        self._leads: dict[np.dtype, tuple[Numba, int]] = {}
         self.__name__ = function.__name__
         Kernel.every.append(self)
 
     def __call__(self, size: int, work: float, *arguments: Any) -> None:
         """Run the kernel on 0 … size; `work` estimates the nanoseconds that this takes on one thread."""
-        dtype = arguments[0].dtype
-        if dtype not in self._leads:
-            self.load(dtype)
         try:
             if work >= LEAST_WORK and threads > 1:
-                lead, address = self._leads[dtype] or self._make_lead(dtype)
+                dtype = arguments[0].dtype
+                lead, address = self._leads.get(dtype) or self._make_lead(dtype)
                 if address and _team(threads, os.getpid()).run(size, work, lead, (address, *arguments)):
                     return
             self._compiled(*arguments, 0, size)
-        except TypeError:  # some array is read-only
+        except TypeError:  # this type is not loaded, or some array is read-only
+            self.load(arguments[0].dtype)
             self._compiled(*map(_writeable, self._kinds, arguments), 0, size)
 
     def load(self, dtype: Any) -> None:
         """Load the machine code for this float type from the cache, or compile it."""
-        load(self._compiled, (*self._types(dtype), _NUMBER, _NUMBER))
-        self._leads.setdefault(np.dtype(dtype))
+        load(self._dispatcher, (*self._types(dtype), _NUMBER, _NUMBER))
+        self._compiled = self._dispatcher
 
     def _make_lead(self, dtype: np.dtype) -> tuple[Numba, int]:
         """The leader's part for this type, and the kernel's address; 0 if this kernel must run on one thread."""
+        self.load(dtype)
         kinds, lead = self._types(dtype), _leader(self._kinds.lower())
         try:
             load(lead, (*[_NUMBER] * 3, types.Tuple((_NUMBER, *kinds)), _NUMBER))
-            found = lead, address_of(self._compiled, (*kinds, _NUMBER, _NUMBER))
+            found = lead, address_of(self._dispatcher, (*kinds, _NUMBER, _NUMBER))
         except Exception:  # numba's internals have changed
             found = lead, 0
         self._leads[dtype] = found
@@ -323,6 +324,10 @@ class Kernel:
             "n": types.int64,
         }
         return tuple(kinds[kind] for kind in self._kinds.lower())
+
+
+def _not_compiled_yet(*arguments: Any) -> None:
+    raise TypeError("compiled for no types yet")
 
 
 def _writeable(kind: str, argument: Any) -> Any:
