@@ -23,7 +23,7 @@ from llvmlite import ir
 from numba import extending, njit, types
 
 from scratchnet.kernels.compile import FLOATS, THREADS, Numba, address_of, dispatcher, emit_call
-from scratchnet.kernels.compile import load_or_compile as load
+from scratchnet.kernels.compile import load_or_compile
 
 LEAST_WORK, WORTH_WAKING = 5_000, 15_000
 """Nanoseconds of work from which helpers that are awake take part, and from which sleeping helpers are woken."""
@@ -175,7 +175,7 @@ class Team:
     """The calling thread and its helpers, together so many threads, which compute one kernel at a time."""
 
     def __init__(self, threads: int):
-        load(_compiled_help, (_NUMBER, _NUMBER))
+        load_or_compile(_compiled_help, (_NUMBER, _NUMBER))
         self._threads = threads
         self._words = np.zeros(_CALL + 512, np.int64)
         self._memory = self._words.ctypes.data
@@ -297,7 +297,7 @@ class Kernel:
 
     def load(self, dtype: Any) -> None:
         """Load the machine code for this float type from the cache, or compile it."""
-        load(self._dispatcher, (*self._types(dtype), _NUMBER, _NUMBER))
+        load_or_compile(self._dispatcher, (*self._types(dtype), _NUMBER, _NUMBER))
         self._compiled = self._dispatcher
 
     def _make_lead(self, dtype: np.dtype) -> tuple[Numba, int]:
@@ -305,7 +305,7 @@ class Kernel:
         self.load(dtype)
         kinds, lead = self._types(dtype), _leader(self._kinds.lower())
         try:
-            load(lead, (*[_NUMBER] * 3, types.Tuple((_NUMBER, *kinds)), _NUMBER))
+            load_or_compile(lead, (*[_NUMBER] * 3, types.Tuple((_NUMBER, *kinds)), _NUMBER))
             found = lead, address_of(self._dispatcher, (*kinds, _NUMBER, _NUMBER))
         except Exception:  # numba's internals have changed
             found = lead, 0
