@@ -22,8 +22,7 @@ import numpy as np
 from llvmlite import ir
 from numba import extending, njit, types
 
-from scratchnet.kernels.compile import FLOATS, THREADS, Numba, address_of, dispatcher, emit_call
-from scratchnet.kernels.compile import load_or_compile
+from scratchnet.kernels.compile import FLOATS, THREADS, Numba, address_of, dispatcher, emit_call, load_or_compile
 
 LEAST_WORK, WORTH_WAKING = 5_000, 15_000
 """Nanoseconds of work from which helpers that are awake take part, and from which sleeping helpers are woken."""
