@@ -1,0 +1,72 @@
+"""The diagram of chapter 05: three optimizers in one valley, computed by the library's own."""
+
+import math
+
+import numpy as np
+from sketch import BLUE, FAINT, GRADIENT, INK, LINE, Axes, Point, Sketch, spread
+
+import scratchnet as sn
+
+CURVATURE = np.array([100.0, 1.0])  # L = ½ (100 θ₁² + θ₂²), the valley of the chapter's experiment
+START, NEAR, SHOWN = (1.0, 1.0), 1e-3, 60
+OPTIMIZERS = (
+    ("plain descent", "$η = 0.019$", lambda: sn.SGD(0.019)),
+    ("momentum", "$η = 0.019$, $μ = 0.9$", lambda: sn.SGD(0.019, momentum=0.9)),
+    ("Adam", "$η = 0.1$", lambda: sn.Adam(0.1)),
+)
+
+
+def path(optimizer: sn.Optimizer, limit: int = 1000) -> list[Point]:
+    """The points (θ₁, θ₂) of a descent from START until both are nearer to 0 than NEAR."""
+    theta = np.array(START)
+    points = [START]
+    with sn.kernels.use("numpy"):
+        while max(map(abs, points[-1])) >= NEAR and len(points) <= limit:
+            optimizer.step(theta, CURVATURE * theta)
+            points.append((theta[0].item(), theta[1].item()))
+    return points
+
+
+def level(axes: Axes, radius: float) -> None:
+    """The line on which ½ (100 θ₁² + θ₂²) = ½ radius², as far as it lies within the axes."""
+    end = min(radius, axes.up[1])
+    start = max(-radius, axes.up[0])
+    for side in (-1, 1):
+        ups = spread(start, end, 41)
+        acrosses = [side * math.sqrt(max(radius**2 - v**2, 0)) / 10 for v in ups]
+        inside = [axes.at(u, v) for u, v in zip(acrosses, ups, strict=True) if abs(u) <= axes.across[1]]
+        axes.sketch.line(*inside, color=LINE, stroke=1)
+
+
+def valley() -> Sketch:
+    """Chapter 05: plain descent, momentum and Adam from one start."""
+    s = Sketch(
+        "Three optimizers in one valley",
+        "A long narrow valley, seen from above three times. Plain descent jumps from side to side and creeps along the "
+        "floor. Momentum swings past the minimum and comes back. Adam goes straight along the diagonal.",
+        350,
+    )
+    for place, (name, rates, make) in enumerate(OPTIMIZERS):
+        axes = Axes(s, 38 + 216 * place, 60, 172, 210, (-1.1, 1.1), (-0.85, 1.1))
+        points = path(make())
+        for radius in (0.3, 0.6, 1.0, 2.0, 4.0, 6.0, 8.0, 10.0):
+            level(axes, radius)
+        s.line(*(axes.at(*point) for point in points[: SHOWN + 1]), color=BLUE, stroke=1)
+        for point in points[: SHOWN + 1]:
+            s.dot(*axes.at(*point), BLUE, 2.8)
+        s.dot(*axes.at(*START), INK, 4.5)
+        s.text(*axes.at(0, 0), "+", GRADIENT)
+        middle = axes.left + 86
+        s.text(middle, 24, name, bold=True)
+        s.small(middle, 46, rates)
+        s.text(middle, 292, f"{len(points) - 1} steps to the bottom")
+    s.small(
+        340,
+        324,
+        f"dots: the start and the first {SHOWN} steps; grey: lines of equal loss; across $θ_1$, up $θ_2$",
+        FAINT,
+    )
+    return s
+
+
+ALL = (valley,)
