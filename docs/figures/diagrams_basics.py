@@ -200,13 +200,11 @@ def jensen() -> Sketch:
         270,
     )
     axes = Axes(s, 130, 40, 330, 195, (0, 2.8), (-1.5, 1.2))
-    axes.frame("$w$")
+    axes.frame("$w$", zero=(0, -1.5))
     axes.curve(math.log, within=(0.225, 2.8))
     s.line(axes.at(low, math.log(low)), axes.at(high, math.log(high)), color=BLUE, stroke=2)
-    s.line(axes.at(mean, -1.3), axes.at(mean, of_mean), color=FAINT, stroke=1, dashed=True)
-    for w, name in ((low, "$w_1$"), (high, "$w_2$"), (mean, "$E[w]$")):
-        s.line(axes.at(w, -0.05), axes.at(w, 0.05), color=FAINT)
-        s.small(axes.at(w, 0)[0] + (0 if w != mean else -26), axes.at(w, 0)[1] + (16 if w != low else -14), name, INK)
+    s.line(axes.at(mean, -1.5), axes.at(mean, of_mean), color=FAINT, stroke=1, dashed=True)
+    axes.ticks({low: "$w_1$", mean: "$E[w]$", high: "$w_2$"}, zero=(0, -1.5))
     for w, v, color in (
         (low, math.log(low), INK),
         (high, math.log(high), INK),

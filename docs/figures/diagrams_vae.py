@@ -180,7 +180,7 @@ def price() -> Sketch:
     s.line(*(axes.at(*of_level(tau)) for tau in levels if of_level(tau)[0] <= 6.5), stroke=2)
     for beta, color, lift in ((4.0, GOLD, 0), (1.0, BLUE, 0), (0.4, GRADIENT, 0)):
         rate, distortion = of_level(beta)
-        reach = 1.7 / math.hypot(1, beta / 1.5)
+        reach = 1.25 / math.hypot(1, beta / 1.5)
         s.line(
             axes.at(rate - reach, distortion + beta * reach),
             axes.at(rate + reach, distortion - beta * reach),
@@ -215,9 +215,9 @@ def misprinted() -> Sketch:
     least = 1 / math.sqrt(2)
     s = Sketch(
         "The misprinted KL",
-        "At the left two curves over σ at μ = 0: the right KL is 0 at σ = 1 and positive elsewhere; the printed one "
-        "is negative around its minimum at σ = 0.707. At the right the lengths of codes of 20 numbers after "
-        "training with the printed one, around 3.2, and of draws from N(0, I), around 4.4: they hardly overlap.",
+        "At the left two curves over σ at μ = 0: the right KL is 0 at σ = 1 and positive elsewhere; the printed one is "
+        "negative around its minimum at σ = 0.707. At the right the lengths of 20 numbers from N(0, ½), where the "
+        "printed one puts the codes, around 3.2, and from N(0, I), around 4.5: most of these are longer.",
         310,
     )
     axes = Axes(s, 50, 60, 250, 180, (0, 2), (-0.4, 1.6))
@@ -240,7 +240,10 @@ def misprinted() -> Sketch:
     lengths = Axes(s, 400, 60, 215, 180, (1.5, 6.5), (0, 0.9))
     s.text(515, 26, "where draws fall, 20 numbers")
     lengths.frame("$‖z‖$", zero=(1.5, 0))
-    for variance, color, fill, words, at in ((0.5, GRADIENT, PALE_RED, "codes", 3.1), (1.0, INK, PALE, "samples", 5.3)):
+    for variance, color, fill, words, at in (
+        (0.5, GRADIENT, PALE_RED, "codes", 3.1),
+        (1.0, INK, PALE, "samples", 5.65),
+    ):
         lengths.shade(lambda r, v=variance: of_length(r, v), 1.5, 6.5, fill)
         lengths.curve(lambda r, v=variance: of_length(r, v), color)
         s.text(lengths.at(at, 0)[0], lengths.at(0, 0.82 if at < 4 else 0.5)[1] - 12, words, color)

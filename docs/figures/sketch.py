@@ -1,8 +1,8 @@
 """A small vocabulary for drawing the docs' diagrams as SVG: text with formulas, boxes, arrows, curves and axes.
 
-What is computed forwards is black, gradients are red and shapes are grey. Blue and gold tell parts of a drawing apart. Words
-may hold formulas between dollars, `$dW_{ij}$`, and code between backticks. A place (x, y) counts right and down, in pixels
-of a drawing 680 wide.
+What is computed forwards is black, gradients are red and shapes are grey. Blue and gold tell parts of a drawing apart.
+Words may hold formulas between dollars, `$dW_{ij}$`, and code between backticks. A place (x, y) counts right and down,
+in pixels of a drawing 680 wide.
 """
 
 import math
@@ -25,7 +25,7 @@ HEAD = 9.0  # the length of an arrow's head
 
 _PART = re.compile(r"\$([^$]+)\$|`([^`]+)`|([^$`]+)")
 _SIGN = re.compile(r"([_^])(?:\{([^}]*)\}|(.))|([A-Za-z]+|[α-ωϕℓ]\u0303?)|(.)")
-_UPRIGHT = {"log", "exp", "max", "tanh", "sign", "KL", "ELBO", "softplus", "Σ", "encoder", "decoder"}
+_UPRIGHT = {"T", "log", "exp", "max", "tanh", "sign", "KL", "ELBO", "softplus", "Σ", "encoder", "decoder"}
 
 
 class Run(NamedTuple):
@@ -294,7 +294,8 @@ class Axes:
         for u, words in (across or {}).items():
             x, y = self.at(u, zero[1])
             self.sketch.line((x, y - 3), (x, y + 3), color=FAINT, stroke=1)
-            self.sketch.small(x, y + 14, words)
+            if words:
+                self.sketch.small(x, y + 14, words)
         for v, words in (up or {}).items():
             x, y = self.at(zero[0], v)
             self.sketch.line((x - 3, y), (x + 3, y), color=FAINT, stroke=1)
