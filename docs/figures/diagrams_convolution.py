@@ -176,4 +176,39 @@ def bands() -> Sketch:
     return s
 
 
-ALL = (window, patches, stamps, bands)
+def pooling() -> Sketch:
+    """The largest number of each window goes on, and its place gets the whole gradient."""
+    s = Sketch(
+        "Max-pooling, forwards and backwards",
+        "An image of 4 by 4 numbers in four windows. The largest of each window goes to the output. Backwards, each "
+        "number of dy goes to the place of that largest number; all other places get 0.",
+        250,
+    )
+    image = ((1, 5, 2, 0), (3, 2, 4, 1), (0, 1, 6, 2), (7, 3, 1, 5))
+    fills = ((PALE_BLUE, PALE_GOLD), (PALE_RED, PALE))
+    largest = {(0, 1): "a", (1, 2): "b", (3, 0): "c", (2, 2): "d"}
+    y = 56
+    colors = [[fills[i // 2][j // 2] for j in range(4)] for i in range(4)]
+    only = [[colors[i][j] if (i, j) in largest else PAPER for j in range(4)] for i in range(4)]
+    s.grid(60, y, CELL, colors, words=[[str(one) for one in row] for row in image], color=FAINT)
+    for i, j in largest:
+        s.box(60 + (j + 0.5) * CELL, y + (i + 0.5) * CELL, CELL - 5, CELL - 5, fill="none", stroke=2.2, round_by=3)
+    s.arrow((210, y + 68), (256, y + 68))
+    s.grid(270, y + CELL, CELL, fills, words=[["5", "4"], ["7", "6"]], color=FAINT)
+    s.grid(386, y + CELL, CELL, [[PAPER] * 2] * 2, words=[["$a$", "$b$"], ["$c$", "$d$"]], color=GRADIENT)
+    s.arrow((468, y + 68), (514, y + 68), color=GRADIENT)
+    s.grid(
+        528,
+        y,
+        CELL - 3,
+        only,
+        color=FAINT,
+        words=[[f"${largest[i, j]}$" if (i, j) in largest else "0" for j in range(4)] for i in range(4)],
+    )
+    for x, words, color in ((128, "$x$", INK), (304, "$y$", INK), (420, "$dy$", GRADIENT), (590, "$dx$", GRADIENT)):
+        s.text(x, 28, words, color)
+    s.small(340, 222, "framed: the largest of each window")
+    return s
+
+
+ALL = (window, patches, stamps, bands, pooling)

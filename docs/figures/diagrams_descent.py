@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-from sketch import BLUE, FAINT, GRADIENT, INK, LINE, Axes, Point, Sketch, spread
+from sketch import BLUE, FAINT, GRADIENT, INK, LINE, PALE, Axes, Point, Sketch, spread
 
 import scratchnet as sn
 
@@ -69,4 +69,33 @@ def valley() -> Sketch:
     return s
 
 
-ALL = (valley,)
+def running_mean() -> Sketch:
+    """Chapter 05: the weights of Adam's running mean, before and after the correction."""
+    beta, panels = 0.9, (3, 20)
+    s = Sketch(
+        "The weights of a running mean",
+        "Two panels of bars, the weights that the last gradients have in a running mean with β = 0.9. After 3 steps "
+        f"they add up to {1 - beta**3:.3f}, after 20 steps to {1 - beta**20:.3f}. Divided by that sum, outlined, "
+        "they add up to 1.",
+        270,
+    )
+    for place, t in enumerate(panels):
+        axes = Axes(s, 60 + 330 * place, 56, 250, 150, (0, 20), (0, 0.4))
+        s.text(axes.left + 125, 26, f"after {t} steps", bold=True)
+        axes.frame(zero=(0, 0))
+        axes.ticks(up={0.1: "0.1", 0.3: "0.3"})
+        for step in range(1, t + 1):
+            weight = (1 - beta) * beta ** (t - step)
+            for value, fill, color in ((weight / (1 - beta**t), "none", BLUE), (weight, PALE, INK)):
+                corners = ((step - 0.85, 0), (step - 0.15, 0), (step - 0.15, value), (step - 0.85, value))
+                s.area(*(axes.at(*corner) for corner in corners), fill=fill, color=color)
+        s.small(axes.at(0.5, 0)[0], 220, "1", INK)
+        s.small(axes.at(t - 0.5, 0)[0], 220, str(t), INK)
+        middle = axes.at(12, 0)[0]
+        s.text(middle, 92 if t == 3 else 110, f"sum $1 − β^{{{t}}} = {1 - beta**t:.3f}$")
+        s.text(middle, 118 if t == 3 else 136, "corrected: sum 1", BLUE)
+    s.small(340, 250, "the weight of each step's gradient, for $β = 0.9$; blue: divided by the sum")
+    return s
+
+
+ALL = (valley, running_mean)

@@ -184,6 +184,33 @@ def two_slopes() -> Sketch:
     return s
 
 
+def kink() -> Sketch:
+    """Chapter 14: right and left differences at a kink, and where the function is smooth."""
+    s = Sketch(
+        "Left and right slopes at a kink",
+        "At the left the absolute value at 0: the line to the right point has the slope 1, the line to the left "
+        "point −1, for every step, and the line through both points is level. At the right a smooth curve: both "
+        "lines approach the tangent as the step shrinks.",
+        285,
+    )
+    panels = (("a kink", abs, (1.0, 0.45)), ("smooth", lambda x: 0.15 + 0.8 * x**2, (1.0, 0.3)))
+    for place, (name, function, steps) in enumerate(panels):
+        axes = Axes(s, 60 + 330 * place, 55, 230, 150, (-1.3, 1.3), (-0.25, 1.45))
+        s.text(axes.left + 115, 26, name, bold=True)
+        axes.frame()
+        axes.curve(function)
+        for h, dashed in zip(steps, (False, True), strict=True):
+            s.line(axes.at(-h, function(-h)), axes.at(h, function(h)), color=GRADIENT, dashed=dashed)
+            if place == 1:
+                s.line(*(axes.at(x, function(x)) for x in (-h, 0, h)), color=BLUE, dashed=dashed)
+            for x in (-h, 0, h):
+                s.dot(*axes.at(x, function(x)), BLUE, 4)
+    s.text(175, 236, "right − left: 2 for every $h$", BLUE)
+    s.text(505, 236, "right − left: falls with $h$", BLUE)
+    s.small(340, 264, "red: the central difference, which is 0 in both and proves nothing at a kink", GRADIENT)
+    return s
+
+
 def tile() -> Sketch:
     """Chapter 16: which numbers of A, B and C a tile uses."""
     s = Sketch(
@@ -230,7 +257,7 @@ def training_step() -> Sketch:
         (110, "batch", PALE, INK),
         (275, "`model.loss`", PALE, INK),
         (440, "`backward`", PALE_RED, GRADIENT),
-        (598, "optimizer", PALE_BLUE, BLUE),
+        (598, "optimizer", PALE, INK),
     )
     for x, words, fill, color in boxes:
         s.box(x, top, 116 if x != 110 else 84, 46, words, fill=fill, color=color)
@@ -255,4 +282,4 @@ def training_step() -> Sketch:
     return s
 
 
-ALL = (dense, stack, activations, losses, two_slopes, tile, training_step)
+ALL = (dense, stack, activations, losses, two_slopes, kink, tile, training_step)

@@ -5,7 +5,7 @@ import math
 from pathlib import Path
 
 from diagrams_autoencoders import BLURRED, digit, trapezium
-from sketch import BLUE, FAINT, GOLD, GRADIENT, INK, LINE, PALE, PALE_GOLD, PALE_RED, Axes, Sketch
+from sketch import BLUE, FAINT, GOLD, GRADIENT, INK, LINE, PALE, PALE_BLUE, PALE_GOLD, PALE_RED, Axes, Sketch
 
 MEASURED = json.loads((Path(__file__).parent / "is_it_good.json").read_text(encoding="utf-8"))
 
@@ -204,6 +204,39 @@ def price() -> Sketch:
     return s
 
 
+def water() -> Sketch:
+    """Chapter 15: the best linear VAE describes what stands above the water."""
+    level, end = 1.0, len(SPECTRUM)
+    s = Sketch(
+        "Eigenvalues under water",
+        "A bar for each eigenvalue of the covariance, from the largest to the smallest, and a level τ. What is "
+        "under water is the error that is left; what stands above it costs half its log of the eigenvalue over τ, "
+        "in nats. Bars that are wholly under water are not described.",
+        280,
+    )
+    axes = Axes(s, 70, 50, 360, 180, (0, end), (0, 8.5))
+    for place, one in enumerate(SPECTRUM):
+        under = min(one, level)
+        for base, top, fill, color in ((0, under, PALE_BLUE, BLUE), (under, one, PALE, INK)):
+            if top > base:
+                corners = ((0.15, base), (0.85, base), (0.85, top), (0.15, top))
+                s.area(*(axes.at(place + u, v) for u, v in corners), fill=fill, color=color)
+        s.small(axes.at(place + 0.5, 0)[0], 244, f"$λ_{place + 1}$", INK)
+    axes.frame()
+    s.line(axes.at(0, level), axes.at(end, level), color=BLUE, stroke=2)
+    s.text(axes.at(0, level)[0] - 10, axes.at(0, level)[1], "$τ$", BLUE, anchor="end")
+    s.text(
+        axes.at(0.98, 5)[0],
+        axes.at(0, 6.4)[1],
+        "above: described, with $½ log (λ_i / τ)$ nats",
+        anchor="start",
+        size=14,
+    )
+    s.text(456, axes.at(0, 0.5)[1], "below: the error that is left", BLUE, anchor="start", size=14)
+    s.small(axes.at(6.5, 0)[0], axes.at(0, 2)[1], "not described", FAINT)
+    return s
+
+
 def of_length(r: float, variance: float, dimensions: int = 20) -> float:
     """The density of the length of a draw from N(0, variance · I)."""
     log = (dimensions - 1) * math.log(r) - r**2 / (2 * variance) - math.lgamma(dimensions / 2)
@@ -236,7 +269,7 @@ def misprinted() -> Sketch:
         GRADIENT,
     )
     s.text(axes.at(1.5, 0)[0] + 14, axes.at(0, 1.45)[1], "printed", GRADIENT, anchor="end")
-    s.text(axes.at(1.62, 0)[0], axes.at(0, right(1.62))[1] + 22, "right", BLUE, anchor="start")
+    s.text(*axes.at(1.78, 0.18), "right", BLUE)
     lengths = Axes(s, 400, 60, 215, 180, (1.5, 6.5), (0, 0.9))
     s.text(515, 26, "where draws fall, 20 numbers")
     lengths.frame("$‖z‖$", zero=(1.5, 0))
@@ -253,4 +286,4 @@ def misprinted() -> Sketch:
     return s
 
 
-ALL = (vae, elbo, reparameterisation, landmarks, price, misprinted)
+ALL = (vae, elbo, reparameterisation, landmarks, price, water, misprinted)
