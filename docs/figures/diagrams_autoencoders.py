@@ -12,8 +12,9 @@ from sketch import (
     PALE,
     PALE_BLUE,
     PALE_GOLD,
-    PALE_RED,
+    PALE_PLUM,
     PAPER,
+    PLUM,
     Axes,
     Point,
     Sketch,
@@ -146,7 +147,8 @@ def mended(x: float, y: float, tau: float) -> Point:
     """The mean of all points of the curve, each weighted by its probability given what is seen."""
     clean = [wave(t) for t in spread(-1.9, 1.9, 381)]
     weights = [math.exp(-((x - a) ** 2 + (y - b) ** 2) / (2 * tau**2)) for a, b in clean]
-    return tuple(sum(w * point[k] for w, point in zip(weights, clean, strict=True)) / sum(weights) for k in (0, 1))
+    across, up = (sum(w * point[k] for w, point in zip(weights, clean, strict=True)) / sum(weights) for k in (0, 1))
+    return across, up
 
 
 def score() -> Sketch:
@@ -205,7 +207,7 @@ def codes() -> Sketch:
         "circle. Both: small discs fill the circle, each kind of digit with a place of its own.",
         290,
     )
-    kinds = ((BLUE, PALE_BLUE), (GOLD, PALE_GOLD), (GRADIENT, PALE_RED), (FAINT, PALE))
+    kinds = ((BLUE, PALE_BLUE), (GOLD, PALE_GOLD), (PLUM, PALE_PLUM), (FAINT, PALE))
     for place, name in enumerate(("reconstruction alone", "KL alone", "both")):
         x, y = 120 + 220 * place, 140
         s.box(x, y, 196, 176, fill=PAPER, color=LINE, round_by=4)

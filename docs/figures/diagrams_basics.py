@@ -2,7 +2,7 @@
 
 import math
 
-from sketch import BLUE, FAINT, GOLD, GRADIENT, INK, PALE, PALE_BLUE, PALE_GOLD, PALE_RED, Axes, Sketch
+from sketch import BLUE, FAINT, GOLD, GRADIENT, INK, PALE, PALE_BLUE, PALE_GOLD, PALE_PLUM, PLUM, Axes, Sketch
 
 
 def units() -> Sketch:
@@ -155,10 +155,10 @@ def surprise() -> Sketch:
     left, scale = 340, 300 / cross
     end, middle = left + 300, left + scale * entropy
     s.area((left, 90), (middle, 90), (middle, 134), (left, 134), fill=PALE, color=INK)
-    s.area((middle, 90), (end, 90), (end, 134), (middle, 134), fill=PALE_RED, color=GRADIENT)
+    s.area((middle, 90), (end, 90), (end, 134), (middle, 134), fill=PALE_PLUM, color=PLUM)
     s.text((left + middle) / 2, 112, f"$H(p) = {entropy:.3f}$")
-    s.small((middle + end) / 2, 112, f"{cross - entropy:.3f}", GRADIENT)
-    s.text((middle + end) / 2, 72, "$D(p ‖ q)$", GRADIENT)
+    s.small((middle + end) / 2, 112, f"{cross - entropy:.3f}", PLUM)
+    s.text((middle + end) / 2, 72, "$D(p ‖ q)$", PLUM)
     s.small((left + middle) / 2, 72, "unavoidable", FAINT)
     s.brace((left, 142), (end, 142), 9)
     s.text((left + end) / 2, 174, f"$H(p, q) = {cross:.3f}$ nats")
@@ -183,8 +183,8 @@ def tangent() -> Sketch:
     s.text(axes.at(3, 2)[0] + 12, axes.at(3, 2)[1] + 4, "$t − 1$", BLUE, anchor="start")
     s.text(axes.at(3, 1.1)[0] + 12, axes.at(3, 1.1)[1], "$log t$", anchor="start")
     for t in (0.4, 1.8, 2.4):
-        s.line(axes.at(t, math.log(t)), axes.at(t, t - 1), color=GRADIENT, dashed=True)
-    s.small(*axes.at(2.02, -0.62), "$t − 1 − log t ≥ 0$", GRADIENT)
+        s.line(axes.at(t, math.log(t)), axes.at(t, t - 1), color=PLUM, dashed=True)
+    s.small(*axes.at(2.02, -0.62), "$t − 1 − log t ≥ 0$", PLUM)
     return s
 
 

@@ -1,6 +1,6 @@
 """Diagrams of chapter 06: the sliding window, patches as rows, the stamps of the adjoint, and A with its transpose."""
 
-from sketch import BLUE, FAINT, GOLD, GRADIENT, INK, PALE, PALE_BLUE, PALE_GOLD, PALE_RED, PAPER, Sketch
+from sketch import BLUE, FAINT, GOLD, GRADIENT, INK, PALE, PALE_BLUE, PALE_GOLD, PALE_PLUM, PAPER, PLUM, Sketch
 
 CELL = 34
 
@@ -91,7 +91,7 @@ def stamps() -> Sketch:
         290,
     )
     y = 60
-    colors = ((BLUE, PALE_BLUE), (GOLD, PALE_GOLD), (GRADIENT, PALE_RED), (INK, PALE))
+    colors = ((BLUE, PALE_BLUE), (GOLD, PALE_GOLD), (PLUM, PALE_PLUM), (INK, PALE))
     s.text(84, 30, "pixels of $x$")
     for k, (color, fill) in enumerate(colors):
         s.box(
@@ -142,7 +142,7 @@ def band_matrix(s: Sketch, x: float, y: float, transposed: bool) -> None:
     places = [[(j - i) for j in range(5)] for i in range(3)]
     if transposed:
         places = [list(column) for column in zip(*places, strict=True)]
-    fills = {0: PALE_BLUE, 1: PALE_GOLD, 2: PALE_RED}
+    fills = {0: PALE_BLUE, 1: PALE_GOLD, 2: PALE_PLUM}
     s.grid(
         x,
         y,
@@ -185,7 +185,7 @@ def pooling() -> Sketch:
         250,
     )
     image = ((1, 5, 2, 0), (3, 2, 4, 1), (0, 1, 6, 2), (7, 3, 1, 5))
-    fills = ((PALE_BLUE, PALE_GOLD), (PALE_RED, PALE))
+    fills = ((PALE_BLUE, PALE_GOLD), (PALE_PLUM, PALE))
     largest = {(0, 1): "a", (1, 2): "b", (3, 0): "c", (2, 2): "d"}
     y = 56
     colors = [[fills[i // 2][j // 2] for j in range(4)] for i in range(4)]

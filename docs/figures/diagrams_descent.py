@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-from sketch import BLUE, FAINT, GRADIENT, INK, LINE, PALE, Axes, Point, Sketch, spread
+from sketch import BLUE, FAINT, GOLD, INK, LINE, PALE, Axes, Point, Sketch, spread
 
 import scratchnet as sn
 
@@ -55,7 +55,7 @@ def valley() -> Sketch:
         for point in points[: SHOWN + 1]:
             s.dot(*axes.at(*point), BLUE, 2.8)
         s.dot(*axes.at(*START), INK, 4.5)
-        s.text(*axes.at(0, 0), "+", GRADIENT)
+        s.text(*axes.at(0, 0), "+", GOLD, bold=True)
         middle = axes.left + 86
         s.text(middle, 24, name, bold=True)
         s.small(middle, 46, rates)

@@ -2,21 +2,7 @@
 
 import math
 
-from sketch import (
-    BLUE,
-    FAINT,
-    GOLD,
-    GRADIENT,
-    INK,
-    LINE,
-    PALE,
-    PALE_BLUE,
-    PALE_GOLD,
-    PALE_RED,
-    PAPER,
-    Axes,
-    Sketch,
-)
+from sketch import BLUE, FAINT, GOLD, GRADIENT, INK, LINE, PALE, PALE_BLUE, PALE_GOLD, PALE_RED, PAPER, Axes, Sketch
 
 
 def dense() -> Sketch:
@@ -200,14 +186,14 @@ def kink() -> Sketch:
         axes.frame()
         axes.curve(function)
         for h, dashed in zip(steps, (False, True), strict=True):
-            s.line(axes.at(-h, function(-h)), axes.at(h, function(h)), color=GRADIENT, dashed=dashed)
+            s.line(axes.at(-h, function(-h)), axes.at(h, function(h)), color=GOLD, dashed=dashed)
             if place == 1:
                 s.line(*(axes.at(x, function(x)) for x in (-h, 0, h)), color=BLUE, dashed=dashed)
             for x in (-h, 0, h):
                 s.dot(*axes.at(x, function(x)), BLUE, 4)
     s.text(175, 236, "right − left: 2 for every $h$", BLUE)
     s.text(505, 236, "right − left: falls with $h$", BLUE)
-    s.small(340, 264, "red: the central difference, which is 0 in both and proves nothing at a kink", GRADIENT)
+    s.small(340, 264, "gold: the central difference, which is 0 in both and proves nothing at a kink", GOLD)
     return s
 
 

@@ -5,7 +5,22 @@ import math
 from pathlib import Path
 
 from diagrams_autoencoders import BLURRED, digit, trapezium
-from sketch import BLUE, FAINT, GOLD, GRADIENT, INK, LINE, PALE, PALE_BLUE, PALE_GOLD, PALE_RED, Axes, Sketch
+from sketch import (
+    BLUE,
+    FAINT,
+    GOLD,
+    GRADIENT,
+    INK,
+    LINE,
+    PALE,
+    PALE_BLUE,
+    PALE_GOLD,
+    PALE_PLUM,
+    PAPER,
+    PLUM,
+    Axes,
+    Sketch,
+)
 
 MEASURED = json.loads((Path(__file__).parent / "is_it_good.json").read_text(encoding="utf-8"))
 
@@ -40,13 +55,13 @@ def vae() -> Sketch:
     s.text(618, 92, "$y$")
     s.small(266, y - 62, "$(N, L)$ each")
     s.text(366, y + 44, "$z = μ + σ ε$", size=14)
-    s.box(266, 276, 130, 46, "KL", fill=PALE_RED, color=GRADIENT)
-    s.box(500, 276, 176, 46, "reconstruction", fill=PALE_RED, color=GRADIENT)
+    s.box(266, 276, 130, 46, "KL", fill=PAPER)
+    s.box(500, 276, 176, 46, "reconstruction", fill=PAPER)
     s.arrow((266, y + 48), (266, 250))
     s.arrow((618, y + 38), (618, 276), (591, 276))
     s.arrow((52, y + 38), (52, 322), (500, 322), (500, 302))
-    s.text(372, 276, "+", GRADIENT)
-    s.text(150, 276, "loss  $=$", GRADIENT)
+    s.text(372, 276, "+")
+    s.text(150, 276, "loss  $=$")
     return s
 
 
@@ -64,10 +79,8 @@ def elbo() -> Sketch:
         s.area((x - 46, bottom), (x + 46, bottom), (x + 46, top + gap), (x - 46, top + gap), fill=PALE, color=INK)
         s.text(x, (top + gap + bottom) / 2, "ELBO")
         if gap:
-            s.area(
-                (x - 46, top), (x + 46, top), (x + 46, top + gap), (x - 46, top + gap), fill=PALE_RED, color=GRADIENT
-            )
-            s.text(x, top + gap / 2, "KL", GRADIENT)
+            s.area((x - 46, top), (x + 46, top), (x + 46, top + gap), (x - 46, top + gap), fill=PALE_PLUM, color=PLUM)
+            s.text(x, top + gap / 2, "KL", PLUM)
         s.small(x, bottom + 20, words, INK)
     s.line((110, top), (590, top), color=BLUE, dashed=True)
     s.text(100, top, "$log p(x)$", BLUE, anchor="end")
@@ -132,10 +145,10 @@ def landmarks() -> Sketch:
     )
     axes = Axes(s, 40, 80, 590, 60, (0, 560), (0, 1))
     floor, mean, coins = scale["floor"], scale["mean_image"], scale["p = 1/2"]
-    for start, end, fill in ((0, floor, PALE_RED), (floor, mean, "#e3f1e4"), (mean, 560, PALE)):
+    for start, end, fill in ((0, floor, PALE_PLUM), (floor, mean, "#e3f1e4"), (mean, 560, PALE)):
         s.area(axes.at(start, 0), axes.at(end, 0), axes.at(end, 1), axes.at(start, 1), fill=fill)
     for value, words, y, color in (
-        (floor, "floor of grey pixels", 42, GRADIENT),
+        (floor, "floor of grey pixels", 42, PLUM),
         (bound, "a small VAE", 172, INK),
         (mean, "the mean image", 42, INK),
         (coins, "coin tosses", 42, INK),
@@ -143,15 +156,15 @@ def landmarks() -> Sketch:
         x = axes.at(value, 0)[0]
         s.line((x, 80 if y < 80 else 140), (x, 66 if y < 80 else 152), color=color)
         s.line((x, 80), (x, 140), color=color, stroke=2)
-        side = {"anchor": "start"} if y > 80 else {}
-        s.text(x - (4 if side else 0), y, f"{value:.1f}", color, bold=True, **side)
-        s.small(x - (4 if side else 0), y - 20 if y < 80 else y + 20, words, color, **side)
+        left, anchor = (x, "middle") if y < 80 else (x - 4, "start")
+        s.text(left, y, f"{value:.1f}", color, anchor=anchor, bold=True)
+        s.small(left, y - 20 if y < 80 else y + 20, words, color, anchor)
     x = axes.at(flattering, 0)[0]
     s.line((x, 84), (x, 136), color=GOLD, dashed=True)
     s.text(x - 4, 172, f"{flattering:.1f}", GOLD, anchor="end", bold=True)
     s.line((x, 136), (x, 152), color=GOLD)
     s.small(x - 4, 192, "at $z = μ$", GOLD, anchor="end")
-    s.small(axes.at(floor / 2, 0)[0], 110, "never", GRADIENT)
+    s.small(axes.at(floor / 2, 0)[0], 110, "never", PLUM)
     s.small(axes.at(380, 0)[0], 110, "knows nothing about single images")
     s.small(340, 222, "loss on MNIST's grey test images, nats per image: smaller is better")
     return s
@@ -178,7 +191,7 @@ def price() -> Sketch:
     axes.frame("rate", "distortion")
     levels = [8.0 * 0.955**k for k in range(90)]
     s.line(*(axes.at(*of_level(tau)) for tau in levels if of_level(tau)[0] <= 6.5), stroke=2)
-    for beta, color, lift in ((4.0, GOLD, 0), (1.0, BLUE, 0), (0.4, GRADIENT, 0)):
+    for beta, color, lift in ((4.0, GOLD, 0), (1.0, BLUE, 0), (0.4, PLUM, 0)):
         rate, distortion = of_level(beta)
         reach = 1.25 / math.hypot(1, beta / 1.5)
         s.line(
@@ -259,22 +272,22 @@ def misprinted() -> Sketch:
     axes.ticks({1: "1"}, {1: "1"})
     right, printed = (lambda x: 0.5 * (x**2 - math.log(x**2) - 1)), (lambda x: x**2 - math.log(x) - 1)
     axes.curve(right, BLUE, within=(0.09, 2))
-    axes.curve(printed, GRADIENT, within=(0.07, 2))
+    axes.curve(printed, PLUM, within=(0.07, 2))
     s.dot(*axes.at(1, 0), BLUE, 5)
-    s.dot(*axes.at(least, printed(least)), GRADIENT, 5)
+    s.dot(*axes.at(least, printed(least)), PLUM, 5)
     s.small(
         axes.at(least, 0)[0],
         axes.at(0, printed(least))[1] + 18,
         f"{printed(least):.3f} at {least:.3f}".replace("-", "−"),
-        GRADIENT,
+        PLUM,
     )
-    s.text(axes.at(1.5, 0)[0] + 14, axes.at(0, 1.45)[1], "printed", GRADIENT, anchor="end")
+    s.text(axes.at(1.5, 0)[0] + 14, axes.at(0, 1.45)[1], "printed", PLUM, anchor="end")
     s.text(*axes.at(1.78, 0.18), "right", BLUE)
     lengths = Axes(s, 400, 60, 215, 180, (1.5, 6.5), (0, 0.9))
     s.text(515, 26, "where draws fall, 20 numbers")
     lengths.frame("$‖z‖$", zero=(1.5, 0))
     for variance, color, fill, words, at in (
-        (0.5, GRADIENT, PALE_RED, "codes", 3.1),
+        (0.5, PLUM, PALE_PLUM, "codes", 3.1),
         (1.0, INK, PALE, "samples", 5.65),
     ):
         lengths.shade(lambda r, v=variance: of_length(r, v), 1.5, 6.5, fill)

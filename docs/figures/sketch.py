@@ -1,6 +1,6 @@
 """A small vocabulary for drawing the docs' diagrams as SVG: text with formulas, boxes, arrows, curves and axes.
 
-What is computed forwards is black, gradients are red and shapes are grey. Blue and gold tell parts of a drawing apart.
+What is computed forwards is black, gradients are red and shapes are grey. Blue, gold and plum tell parts apart.
 Words may hold formulas between dollars, `$dW_{ij}$`, and code between backticks. A place (x, y) counts right and down,
 in pixels of a drawing 680 wide.
 """
@@ -15,8 +15,9 @@ from xml.sax.saxutils import escape
 Point = tuple[float, float]
 
 WIDTH = 680
-INK, GRADIENT, FAINT, BLUE, GOLD = "#1c1c1e", "#b9341b", "#63636b", "#1f5fa8", "#8a6100"
-PAPER, LINE, PALE, PALE_RED, PALE_BLUE, PALE_GOLD = "#ffffff", "#dcdad4", "#f3f2ee", "#fbe7e2", "#e3edf8", "#faf0d4"
+INK, GRADIENT, FAINT, BLUE, GOLD, PLUM = "#1c1c1e", "#b9341b", "#63636b", "#1f5fa8", "#8a6100", "#7a3e8e"
+PAPER, LINE, PALE = "#ffffff", "#dcdad4", "#f3f2ee"
+PALE_RED, PALE_BLUE, PALE_GOLD, PALE_PLUM = "#fbe7e2", "#e3edf8", "#faf0d4", "#f2e6f5"
 TEXT, SMALL, HALF_LINE = 16, 14, 0.35  # sizes, and how far a line of text reaches below its middle, as a share of them
 SANS = "Helvetica Neue, Helvetica, Arial, Liberation Sans, DejaVu Sans, sans-serif"
 FORMULA = "STIX Two Text, Cambria, Times New Roman, Liberation Serif, DejaVu Serif, serif"
@@ -96,7 +97,7 @@ def bezier(start: Point, by: Point, end: Point, steps: int = 40) -> list[Point]:
     """Points of a bent line from `start` to `end`, drawn towards `by`."""
     shares = [step / steps for step in range(steps + 1)]
     weights = [((1 - t) ** 2, 2 * t * (1 - t), t**2) for t in shares]
-    return [tuple(a * s + b * m + c * e for s, m, e in zip(start, by, end, strict=True)) for a, b, c in weights]
+    return [(a * start[0] + b * by[0] + c * end[0], a * start[1] + b * by[1] + c * end[1]) for a, b, c in weights]
 
 
 class Sketch:
