@@ -19,10 +19,7 @@ def main() -> None:
     """Train on all processes; the first one shows, tests and writes."""
     comm = MPI.COMM_WORLD
     arguments = options("data_parallel", __doc__, epochs=2, batch_size=256).parse_args()
-    leads = comm.rank == 0
-    demo = Run("data_parallel", arguments) if leads else None
-    if demo is None:
-        arguments = None
+    demo = Run("data_parallel", arguments) if comm.rank == 0 else None
     arguments = comm.bcast(arguments)  # --quick changes the number of epochs
     path = comm.bcast(demo.checkpoint() if demo else None)
     x, x_test = comm.bcast((demo.images("train")[0], demo.images("test")[0]) if demo else None)
@@ -40,7 +37,7 @@ def main() -> None:
         checkpoint=path,
     )
     thetas = comm.gather(vae.parameters.theta)
-    if demo:
+    if demo and thetas:
         sn.save(demo.path("model.npz"), vae)
         found = sn.elbo(vae, x_test, rng)
         seconds = sum(history["seconds"])

@@ -148,7 +148,8 @@ class Together(OneProcess):
         run.history.interrupted |= any(interrupted)  # what came meanwhile counts the next time
         return any(stopped) or any(interrupted)
 
-    def __exit__(self, _: Any, error: BaseException | None, __: Any) -> None:
+    def __exit__(self, *raised: Any) -> None:
+        error = raised[1]
         if error is None or self.comm.size == 1:
             return
         all_failed, until = self.comm.Ibarrier(), time.monotonic() + self.patience
