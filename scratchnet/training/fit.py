@@ -84,7 +84,8 @@ def fit(
 
     run = Run(model, data, validation, optimizer, rng, epochs, batch_size, tuple(callbacks))
     progress = progress and run.processes.leads
-    run.everyone = [Interrupts(), FiniteNumbers(), Recorder(), *[Bar()] * progress, *callbacks, Records(progress)]
+    bar = [Bar()] if progress else []
+    run.everyone = [Interrupts(), FiniteNumbers(), Recorder(), *bar, *callbacks, Records(progress)]
     if checkpoint is not None:
         run.everyone.append(Checkpoint(check_path("fit", "checkpoint", checkpoint), seconds, run, progress))
 
