@@ -13,6 +13,7 @@ import numpy as np
 from scratchnet.arrays import Array
 from scratchnet.core.model import Loss
 from scratchnet.errors import ShapeError
+from scratchnet.kernels.memory import empty
 from scratchnet.training.run import OneProcess, Run
 
 __all__ = ["DataParallel", "Together"]
@@ -72,17 +73,22 @@ class DataParallel:
 
         def backward() -> None:
             dtheta = self._model.parameters.dtheta
-            before = dtheta.copy()
+            before = empty(dtheta.shape, dtheta.dtype)
+            before[...] = dtheta
             dtheta.fill(0)
             loss.backward()
-            dtheta[:] = before + self._sum(weight, dtheta)
+            np.add(before, self._sum(weight, dtheta), out=dtheta)
 
         return Loss(float(value), terms, backward, metrics)
 
     def _sum(self, weight: float, x: Array) -> Array:
         """Σ weight · x over the processes; where the weight is 0, x may be anything, NaN too."""
-        total = np.empty_like(x)
-        self._comm.Allreduce(x * x.dtype.type(weight) if weight else np.zeros_like(x), total)
+        mine, total = empty(x.shape, x.dtype), empty(x.shape, x.dtype)
+        if weight:
+            np.multiply(x, x.dtype.type(weight), out=mine)
+        else:
+            mine.fill(0)
+        self._comm.Allreduce(mine, total)
         return total
 
 
