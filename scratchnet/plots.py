@@ -84,6 +84,7 @@ def image_grid(
     axes.set(xticks=np.arange(len(names)) + 0.5, xticklabels=names, yticks=[])
     axes.tick_params(length=0, labelsize=9)
     axes.spines[:].set_visible(False)
+    axes.set_anchor("N")  # right below the title, whatever the labels leave of the width
     return figure
 
 
@@ -222,7 +223,7 @@ def save_figure(path: str | PathLike[str], figure: Figure) -> None:
     if not isinstance(figure, Figure):
         raise TypeError(f"plots.save_figure expects a Figure, got {checks.named(figure)}.")
     with write_whole(path) as file:
-        figure.savefig(file, format="png")
+        figure.savefig(file, format="png", bbox_inches="tight", pad_inches=0.1)
 
 
 def _check_curves(where: str, name: str, curves: _Curves, arrays: int) -> None:
