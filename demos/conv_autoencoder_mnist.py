@@ -215,10 +215,8 @@ def draw(demo: Run, model: sn.Autoencoder, x, labels, images, errors, history: s
     shown = np.array([np.flatnonzero(labels == digit)[0] for digit in np.unique(labels)])  # the first of each digit
     ours, pca = errors["rebuilt"], errors["by PCA"]
     L = model.encode(x_test[:1]).size
-    title = (
-        f"{L} numbers, {len(model.parameters):,} parameters: {ours / pca:.1f} times the error that PCA leaves, whose "
-    )
-    title += f"{L} components are {(L + 1) * x.shape[1]:,} numbers"
+    title = f"A code of {L} numbers, from {len(model.parameters):,} parameters, leaves {ours / pca:.1f} times what PCA "
+    title += f"leaves, whose {L} components are {(L + 1) * x.shape[1]:,} numbers"
     rows = {f"{name}\n{errors[name]:.4f}" if name in errors else name: one[shown] for name, one in images.items()}
     demo.figure("reconstructions.png", plots.image_rows(rows, title))
     beside_fade(

@@ -176,9 +176,7 @@ def draw(demo: Run, kind: Kind, x_test, labels, seen, mended, errors, history: s
     left = {name: error[kind.levels.index(kind.trained)] for name, error in errors.items()}
     rows = {f"{name}\n{left[name]:.4f}": images[shown] for name, images in rows.items()}
     share = left[CONV] / left[SEEN]
-    title = (
-        f"The convolutional network removes {1 - share:.0%} of the squared error; what it cannot know comes out blurred"
-    )
+    title = f"The convolutional network removes {1 - share:.0%} of the squared error; what it can't know is blurred"
     demo.figure("mended.png", plots.image_rows(rows | {"clean": x_test[shown]}, title))
 
     curves = {name: (np.array(kind.levels), np.array(error)) for name, error in errors.items()}

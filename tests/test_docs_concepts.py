@@ -1,4 +1,4 @@
-"""Each concept of the lesson has a command that runs, a chapter that treats it, and a figure that the command writes."""
+"""Each concept of the lesson has a command, a chapter that treats it, and a figure that the command writes."""
 
 import re
 import shlex

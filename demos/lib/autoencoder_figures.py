@@ -34,9 +34,7 @@ def depth(error: dict[str, float], arguments: Namespace) -> str:
 
 def parts(demo: Run, found: dict[str, np.ndarray]) -> None:
     """What 32 numbers are multiplied with: by PCA, and by the factorisation."""
-    title = (
-        "PCA adds and subtracts patterns as large as a digit; matrix factorisation only adds, so its parts are strokes"
-    )
+    title = "PCA adds and subtracts patterns as large as a digit; matrix factorisation only adds: its parts are strokes"
     demo.figure("parts.png", draw_signed({name[4:]: images for name, images in found.items()}, title, columns=8))
 
 

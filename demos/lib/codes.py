@@ -24,7 +24,8 @@ class Space:
         self.model, self.labels = model, labels
         self.known = self.codes(x[:KNOWN], rng)[0].astype(np.float64)
         self.z, self.posterior = self.codes(x_test, rng)
-        self.usual, self.far = np.quantile(self.distance(self.z), (0.5, EMPTY))
+        self.far = np.quantile(self.distance(self.z), EMPTY)
+        self.found: dict[str, Number] = {}
 
     def codes(self, x, rng: np.random.Generator):
         """z (N, L) of images x, and their μ and log σ², which an autoencoder has not."""
@@ -81,6 +82,7 @@ class Space:
             found[f"{source}: kinds"] = Number(judge.kinds(images), "of 10 digits", digits=1)
         halfway = self.walks(pairs_of_digits(self.labels, np.random.default_rng(0)))[:, STEPS // 2]
         found["halfway: digit-like"] = percent(judge.passes(halfway))
+        self.found = found
         return found
 
     def _numbers_of_the_plane(self) -> dict[str, Number]:

@@ -108,7 +108,8 @@ def name_digits(axes: Axes, z: Array, labels: Array) -> None:
     halo = [withStroke(linewidth=3, foreground="white")]
     for digit in np.unique(labels):
         style = {"fontsize": 15, "fontweight": "bold", "ha": "center", "va": "center", "path_effects": halo}
-        axes.text(*np.median(z[labels == digit], axis=0), str(digit), color=plots.DIGITS(int(digit)), **style)
+        x, y = np.median(z[labels == digit], axis=0)
+        axes.text(x, y, str(digit), color=plots.DIGITS(int(digit)), **style)
 
 
 def code_circles(codes: Mapping[str, tuple[Array, Array | None]], labels: Array, title: str) -> Figure:
@@ -206,7 +207,8 @@ def one_posterior(mu: Array, centre: Array, sigma: Array, z: Array, images: Arra
     figure, (left, right) = plots.panels(title, names, width=10.5, height=4.2, columns=2)
     _scatter(left, mu, SOFT, alpha=0.4)
     for radius in (1, 2):
-        left.add_patch(Ellipse(centre, *(2 * radius * sigma), fill=False, color=COLORS[0], linewidth=1.6))
+        width, height = 2 * radius * sigma
+        left.add_patch(Ellipse((centre[0], centre[1]), width, height, fill=False, color=COLORS[0], linewidth=1.6))
     left.plot(*centre, "+", color=COLORS[0], markersize=9)
     halo = [withStroke(linewidth=2.5, foreground="white")]
     for i, place in enumerate(z, 1):

@@ -34,7 +34,7 @@ def samples(demo: Run, vae: sn.VAE, x, x_test, rng) -> None:
     of_test, _ = nearest(x_test[:MANY], x)
     rows = {"sample": drawn[:FEW], "nearest\ntraining image": x[index[:FEW]]}
     title = (
-        f"New digits, not copies: from the nearest training image a sample lies {np.median(distance):.1f} (median), "
+        f"New digits, not copies: a sample lies {np.median(distance):.1f} from the nearest training image (median), "
     )
     title += f"a real test image {np.median(of_test):.1f}"
     values = {"samples": distance, "test images": of_test}

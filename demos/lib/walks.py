@@ -60,9 +60,8 @@ def beside_fade(demo: Run, z: np.ndarray, decode: Callable, x, x_test, labels, r
         away = nearest(way(pairs).reshape(-1, x.shape[1]), x)[0].reshape(-1, STEPS).mean(axis=0)
         curves[name], rise[name] = (t, away), away[STEPS // 2] - (away[0] + away[-1]) / 2
     limits = {"test images": nearest(x_test[:PAIRS], x)[0].mean()}
-    title = (
-        f"Halfway between two digits a fade of pixels is {rise['pixels']:.1f} farther from any training image than at "
-    )
-    title += f"its ends; a walk through codes {rise['codes']:.1f}"
-    labels_of_axes = {"x_label": "share of the way", "y_label": "distance to the nearest training image"}
-    demo.figure("walk.png", images_and_courses(rows, curves, title, limits=limits, **labels_of_axes))
+    title = f"Halfway between two digits a fade of pixels is {rise['pixels']:.1f} farther from any training image "
+    title += f"than at its ends; a walk through codes {rise['codes']:.1f}"
+    y_label = "distance to the nearest training image"
+    figure = images_and_courses(rows, curves, title, x_label="share of the way", y_label=y_label, limits=limits)
+    demo.figure("walk.png", figure)
