@@ -101,7 +101,8 @@ def main() -> None:
     figures.courses(demo, error, courses, {name: int(number.value) for name, number in dead.items()})
 
     results = grouped(error, dead, training, rebuilt, x_test)
-    print(f"\n{tables(results)}\n\n{WHICH}\n\n{figures.conclusion(error, 32)}.\n{figures.depth(error, arguments)}")
+    print(f"\n{tables(results)}\n\n{WHICH}\n\n{figures.conclusion(error, 32)}.\n{figures.conclusion(error, 30)}.")
+    print(figures.depth(error, arguments))
     if training:
         changed = [name for name in COMPARABLE if getattr(arguments, name) != parser.get_default(name)]
         changed += ["interrupted"] * (len(courses[MSE]) < arguments.epochs)
@@ -112,34 +113,30 @@ def main() -> None:
         {"epoch": epoch, **{name: course[epoch - 1] for name, course in courses.items() if epoch <= len(course)}}
         for epoch in range(1, max(map(len, courses.values())) + 1)
     ]
-    demo.finish(
-        {name: one for group in results.values() for name, one in group.items()},
-        sn.History(records, PIXEL, interrupted),
-    )
+    found = {name: Number(value, PIXEL, digits=6) for name, value in error.items()}
+    found |= {name: one for group in results.values() for name, one in group.items()}
+    demo.finish(found, sn.History(records, PIXEL, interrupted))
 
 
 def grouped(error: dict[str, float], dead, training: Number | None, rebuilt, x_test) -> dict[str, dict[str, Number]]:
-    """All results in tables, by the sentence that says what to see in each."""
+    """The results in tables, by the sentence that says what to see in each."""
     small = {name: Number(value, PIXEL, digits=6) for name, value in error.items() if name[:2] == "32"}
     if training:
         small["32, training images"] = training
-    deep = {}
-    for name in (name for name in error if name[:2] == "30"):
-        deep[name] = Number(error[name], PIXEL, digits=6)
-        deep[f"{name}, per image"] = Number(error[name] * x_test.shape[1], IMAGE, published=HINTON.get(name))
-    crossed = {
-        f"{name}, cross-entropy": Number(nats(rebuilt[name], x_test), NATS) for name in (MSE, BCE) if name in rebuilt
+    deep = {
+        f"{name}, per image": Number(value * x_test.shape[1], IMAGE, published=HINTON.get(name))
+        for name, value in error.items()
+        if name[:2] == "30"
     }
-    crossed |= {
-        f"{name}, black pixels": Number(haze(rebuilt[name], x_test), "mean", digits=4)
-        for name in (MSE, BCE)
-        if name in rebuilt
-    }
+    crossed = {}
+    for name in (one for one in (MSE, BCE) if one in rebuilt):
+        crossed[f"{name}, cross-entropy"] = Number(nats(rebuilt[name], x_test), NATS)
+        crossed[f"{name}, black pixels"] = Number(haze(rebuilt[name], x_test), "mean", digits=4)
     return {
-        "32 numbers, test images: less error is left from the top to the bottom of this list.": small,
-        "Numbers of the code that are 0 for every test image: a wider start keeps them alive.": dead,
-        "Each of the two losses wins by its own measure; black pixels of an image should come back as 0.": crossed,
-        "30 numbers, test images: the linear network ends where PCA is, the others far below.": deep,
+        "What test images lose through 32 numbers: compare with PCA.": small,
+        "Numbers of the code that are 0 for every test image: a wider start should keep them alive.": dead,
+        "Two losses, by the measure of one of them; and black pixels, which should come back as 0.": crossed,
+        "What test images lose through 30 numbers: linear layers can at best be PCA.": deep,
     }
 
 

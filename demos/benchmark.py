@@ -64,10 +64,10 @@ def main() -> None:
     )
     panels.append(Bars(f"{steps} steps of the VAE", seconds, "seconds, median", marked=ours))
     others = [name for name in seconds if name not in ours]
-    title = f"{fastest} trains the VAE in {seconds[fastest]:.2f} s for {steps} steps"
+    title = f"{fastest} takes {steps} steps of the VAE in {seconds[fastest]:.2f} s"
     if others:
         best = min(others, key=lambda name: seconds[name])
-        title += f", {times[best]:.2f} times as fast as the next best, {best}"
+        title += f", {times[best]:.2f} times as fast as {best}"
     demo.figure("benchmark.png", bar_panels(panels, title))
     demo.finish(results, sn.History(interrupted=interrupted))
 

@@ -16,7 +16,7 @@ def conclusion(error: dict[str, float], L: int) -> str:
     pca = error[f"{L}, PCA"]
     shares = [f"{error[name] / pca:.0%} ({name[4:]})" for name in error if name[:2] == str(L) and "PCA" not in name]
     found = f"Through {L} numbers PCA leaves {pca:.4f} {PIXEL}"
-    return f"{found}; autoencoders and the rest leave {', '.join(shares)} of that" if shares else found
+    return f"{found}; others leave {', '.join(shares)} of that" if shares else found
 
 
 def depth(error: dict[str, float], arguments: Namespace) -> str:
