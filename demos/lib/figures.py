@@ -363,7 +363,7 @@ def _histograms(axes: Axes, values: Mapping[str, Array]) -> None:
     for color, (name, one) in zip(COLORS, values.items(), strict=False):
         axes.hist(one, bins=60, density=True, color=color, alpha=0.55, label=name)
     axes.set(yticks=[], xlim=(0, None))
-    axes.legend(frameon=False, fontsize=9.5, loc="upper right")
+    axes.legend(frameon=False, fontsize=9.5)
     axes.spines["left"].set_visible(False)
 
 

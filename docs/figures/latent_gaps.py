@@ -14,7 +14,7 @@ from scratchnet.training.storage import write_whole
 
 HERE = Path(__file__).parent
 SEEDS = (0, 1, 2)  # of the first, everything is shown
-COLOURS = {"draws_20": 64, "walks": 64, "lengths": 64, "circles": 256, "codes": 256, "planes": 32, "draws": 64}
+COLOURS = {"draws_20": 64, "walks": 256, "lengths": 64, "circles": 256, "codes": 256, "planes": 32, "draws": 64}
 RUNS = Path("runs") / "latent_gaps_for_the_docs"
 
 
