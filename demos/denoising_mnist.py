@@ -180,11 +180,12 @@ def draw(demo: Run, kind: Kind, x_test, labels, seen, mended, errors, history: s
     demo.figure("mended.png", plots.image_rows(rows | {"clean": x_test[shown]}, title))
 
     curves = {name: (np.array(kind.levels), np.array(error)) for name, error in errors.items()}
-    harmed = [level for level, one, other in zip(kind.levels, errors[CONV], errors[SEEN], strict=True) if one >= other]
-    title = f"Trained at {kind.trained:g} alone, the convolutional network helps at every other level too"
-    if harmed:
-        title = f"Trained at {kind.trained:g} alone, the network helps at levels it never saw, "
-        title += f"and harms at {', '.join(f'{level:g}' for level in harmed)}"
+    pairs = zip(kind.levels, errors[CONV], errors[SEEN], strict=True)
+    helped = {level: one < other for level, one, other in pairs if level != kind.trained}
+    harmed = ", ".join(f"{level:g}" for level, better in helped.items() if not better)
+    some = "" if any(helped.values()) else "no "
+    title = f"Trained at {kind.trained:g} alone, the network helps at {some}levels it never saw"
+    title += f", and harms at {harmed}" * bool(harmed)
     demo.figure("levels.png", named_lines(curves, title, x_label=kind.level, y_label=f"{PIXEL}, test images"))
 
     course = [record for record in history.epochs if record["network"] == CONV]
