@@ -326,7 +326,7 @@ def marked_minima(curves: Mapping[str, tuple[Array, Array]], title: str, *, x_la
         axes.plot(x, y, color=color, label=name, linewidth=1.8)
         least = int(np.argmin(y))
         axes.plot(x[least], y[least], "o", color=color, markersize=7, label="_")
-        style = {"color": color, "fontsize": 9.5, "ha": "center", "va": "bottom" if up else "top"}
+        style = {"color": color, "fontsize": 9.5, "ha": "right" if up else "center", "va": "bottom" if up else "top"}
         where = f"least at {x_label} = {x[least]:.3g}"
         axes.annotate(where, (x[least], y[least]), (0, 10 if up else -10), textcoords="offset points", **style)
     axes.set(xlabel=x_label, ylabel=y_label, ymargin=0.12)

@@ -52,7 +52,7 @@ def posterior(demo: Run, vae: sn.VAE, mu, logvar, x_test, labels, rng) -> None:
     images = in_parts(vae.decode, z)
     deviation = images.std(axis=0)
     axes = np.argsort(kl_per_latent(mu, logvar))[::-1][:2]
-    title = f"One image, many codes: draws of q(z|x) decode to one digit; its pixels deviate by {deviation.max():.2f}"
+    title = f"One image, many codes: draws of q(z|x) decode to one digit; pixels deviate by up to {deviation.max():.2f}"
     sigma = np.exp(0.5 * logvar[chosen])
     shown = np.concatenate([x_test[[chosen]], images[:8], [deviation / deviation.max()]])
     figure = one_posterior(mu[:, axes], mu[chosen, axes], sigma[axes], z[:8, axes], shown, title)
