@@ -2,9 +2,9 @@
 
 A simple one, 784-32-784, is trained by squared error, from two starts, and by cross-entropy, beside 32 principal
 components and 32 parts of a matrix factorisation. Then 30 numbers stand between networks of growing depth: linear,
-shallow with one hidden layer on each side, and 784-1000-500-250-30 of Hinton & Salakhutdinov (2006). The former train for
-10 epochs, the latter for 6. Udacity's simple one was published after 20 (--epochs 20), PyTorch's number for the deep
-one after 40 (--deep-epochs 40).
+shallow with one hidden layer on each side, and 784-1000-500-250-30 of Hinton & Salakhutdinov (2006). The former train
+for 10 epochs, the latter for 6. Udacity's simple one was published after 20 (--epochs 20), PyTorch's number for the
+deep one after 40 (--deep-epochs 40).
 """
 
 import itertools

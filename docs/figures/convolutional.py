@@ -24,7 +24,7 @@ JOBS = {
 
 
 def collect() -> None:
-    """Write conv_draws.png, denoising_levels.png, super_resolution.png and convolutional.json from the results of all runs."""
+    """Write three figures and convolutional.json from the results of all runs."""
     found = {}
     for name, (_, out) in JOBS.items():
         metrics = json.loads((out / "metrics.json").read_text("utf-8"))
