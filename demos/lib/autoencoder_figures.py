@@ -52,7 +52,7 @@ def rebuilt_images(demo: Run, x_test, rebuilt: dict, error: dict[str, float], co
     """The same test images through 32 numbers, and through 30, each row with its error."""
     for L in (32, 30):
         names = [name for name in error if name[:2] == str(L) and not (name in courses and "start" in name)]
-        rows = {f"{name[4:]}\\n{error[name]:.4f}": rebuilt[name][:SHOWN] for name in names}
+        rows = {f"{name[4:]}\n{error[name]:.4f}": rebuilt[name][:SHOWN] for name in names}
         best = min(names, key=lambda name: error[name])
         share = error[best] / error[f"{L}, PCA"]
         title = f"Through {L} numbers the autoencoder leaves {share:.0%} of PCA's error: it bends where PCA is straight"
