@@ -92,6 +92,7 @@ def image_grid(
     axes.set(xticks=np.arange(len(names)) + 0.5, xticklabels=names, yticks=[])
     axes.tick_params(length=0, labelsize=9)
     axes.spines[:].set_visible(False)
+    axes.set_anchor("N")  # right below the title, whatever the labels leave of the width
     return figure
 
 
@@ -225,7 +226,7 @@ def save_figure(path: str | PathLike[str], figure: Figure) -> None:
     path = checks.check_path("plots.save_figure", "path", path)
     checks.check_type("plots.save_figure", "figure", figure, Figure, "a Figure")
     with write_whole(path) as file:
-        figure.savefig(file, format="png")
+        figure.savefig(file, format="png", bbox_inches="tight", pad_inches=0.1)
 
 
 def _check_texts(where: str, name: str, texts: Any) -> None:
