@@ -222,14 +222,14 @@ def no_zero_grad(data: Any, test: Any) -> Found:
 BETAS = {"sums": 1.0, "mean over pixels": float(PIXELS), "mean over codes": 1 / LATENT}
 
 
-def vaes(data: Any, test: Any) -> tuple[Found, dict[str, Array]]:
+def vaes(data: Any, test: Any, epochs: int = VAE_EPOCHS) -> tuple[Found, dict[str, Array]]:
     """A sum in one term and a mean in the other is a β; what it does to codes and samples."""
     found: Found = {"mean image": bce_scale(data[0], test[0])}
     samples = {}
     for name, beta in BETAS.items():
         rng = fresh()
         vae = sn.VAE(network(PIXELS, 200, 2 * LATENT), network(LATENT, 200, PIXELS), beta=beta)
-        train(vae, data[0], sn.Adam(2e-3), epochs=VAE_EPOCHS)
+        train(vae, data[0], sn.Adam(2e-3), epochs=epochs)
         terms = sn.elbo(vae, test[0], rng)
         mu, logvar = vae.encode(test[0])
         drawn = vae.sample(SAMPLES, rng)
