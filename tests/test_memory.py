@@ -18,7 +18,7 @@ LARGE = (LEAST // 4,)
 
 @pytest.fixture(autouse=True)
 def nothing_kept():
-    memory._kept.clear()
+    memory.release()
 
 
 @pytest.mark.parametrize("shape", [(), (0,), (7,), (3, 5), (2, 0, 4), LARGE, (1000, 400)])
@@ -129,6 +129,14 @@ def test_no_more_is_kept_than_the_bound():
 def test_what_is_larger_than_the_bound_goes_back_to_the_system():
     x = empty((MOST,), np.float32)
     del x
+    assert kept() == 0
+
+
+def test_what_is_kept_can_be_let_go():
+    x = empty(LARGE, np.float32)
+    del x
+    assert kept() > 0
+    memory.release()
     assert kept() == 0
 
 

@@ -177,8 +177,8 @@ def unscaled(data: Any, test: Any) -> Found:
     """Pixels from 0 to 255."""
     found = {}
     for name, factor in (("planted", 255), ("cured", 1)):
-        pairs = [(np.float32(factor) * x, labels) for x, labels in (data, test)]
-        found[name] = classify(network(PIXELS, WIDTH, CLASSES), *pairs, sn.SGD(0.1))
+        to_train, to_test = ((np.float32(factor) * x, labels) for x, labels in (data, test))
+        found[name] = classify(network(PIXELS, WIDTH, CLASSES), to_train, to_test, sn.SGD(0.1))
     return found
 
 

@@ -64,3 +64,8 @@ def _keep(size: int, block: Array) -> None:
         if sum(each * len(blocks) for each, blocks in list(_kept.items())) <= MOST:
             break
         _kept.pop(oldest, None)
+
+
+def release() -> None:
+    """Return all kept memory to the system."""
+    _kept.clear()
