@@ -13,6 +13,7 @@ from statistics import NormalDist
 from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
@@ -20,6 +21,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from scratchnet import checks
 from scratchnet.arrays import Array
+from scratchnet.callbacks import Watch
 from scratchnet.errors import ShapeError
 from scratchnet.training.run import History
 from scratchnet.training.storage import write_whole
@@ -218,6 +220,28 @@ def latent_scatter(z: Array, labels: Array, title: str) -> Figure:
     bar = figure.colorbar(points, ax=axes, label="digit", ticks=range(10))
     bar.outline.set_visible(False)  # type: ignore[operator]  (matplotlib declares it as a string)
     points.set_alpha(0.7)  # only now, so that the colour bar is opaque
+    return figure
+
+
+def watched(watch: Watch, title: str) -> Figure:
+    """What `callbacks.Watch` recorded, over the steps: gradients and updates of the weights, and idle units.
+
+    Colours run from the first layer, dark, to the last. Biases, names that end in ".b", are left out.
+    """
+    if not isinstance(watch, Watch) or not watch.records:
+        came = "one without a record" if isinstance(watch, Watch) else checks.named(watch)
+        raise TypeError(f"plots.watched expects a Watch of at least one recorded step, got {came}.")
+    steps = [record["step"] for record in watch.records]
+    kinds = {"gradient": "‖dW‖", "update": "‖ΔW‖ / ‖W‖", "idle": "share of idle units"}
+    figure, each = panels(title, list(kinds.values()), width=11, height=3.4)
+    for axes, kind in zip(each, kinds, strict=True):
+        names = [name for name in watch.records[0][kind] if not name.endswith(".b")]
+        axes.set_prop_cycle(color=colormaps["viridis"](np.linspace(0, 0.9, max(1, len(names)))))
+        for name in names:
+            axes.plot(steps, [record[kind].get(name, np.nan) for record in watch.records], linewidth=1.4, label=name)
+        axes.set(xlabel="step", **({"ylim": (-0.03, 1.03)} if kind == "idle" else {"yscale": "log"}))
+        if names:
+            axes.legend(frameon=False, fontsize=7)
     return figure
 
 

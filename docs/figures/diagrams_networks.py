@@ -1,8 +1,23 @@
-"""Diagrams of chapters 03, 04, 14, 16 and 18: layers and their backward passes, slopes, checks, and a training step."""
+"""Diagrams of chapters 03, 04, 14, 16, 18 and 19: layers and their backward passes, slopes, checks, and training."""
 
 import math
 
-from sketch import BLUE, FAINT, GOLD, GRADIENT, INK, LINE, PALE, PALE_BLUE, PALE_GOLD, PALE_RED, PAPER, Axes, Sketch
+from sketch import (
+    BLUE,
+    FAINT,
+    GOLD,
+    GRADIENT,
+    INK,
+    LINE,
+    PALE,
+    PALE_BLUE,
+    PALE_GOLD,
+    PALE_RED,
+    PAPER,
+    Axes,
+    Sketch,
+    arrows_between,
+)
 
 
 def dense() -> Sketch:
@@ -268,4 +283,33 @@ def training_step() -> Sketch:
     return s
 
 
-ALL = (dense, stack, activations, losses, two_slopes, kink, tile, training_step)
+def where_to_look() -> Sketch:
+    """Chapter 19: the order in which a training that does not learn is examined."""
+    s = Sketch(
+        "Where to look first",
+        "Five tests from left to right, each with what a healthy training shows and where to look if yours does not: "
+        "the first loss, one batch, the rate, the record of Watch, the data.",
+        236,
+    )
+    tests = (
+        ("first loss", "$log C$", "scale of", "inputs, start"),
+        ("one batch", "near 0", "network,", "loss, loop"),
+        ("rate", "falls", "sweep it by", "factors of 3"),
+        ("`Watch`", "units alive", "start, depth,", "updates"),
+        ("data", "labels fit", "twenty", "examples"),
+    )
+    places = [(80 + 130 * i, 60) for i in range(len(tests))]
+    arrows_between(s, places, 55)
+    for (x, y), (test, healthy, *look) in zip(places, tests, strict=True):
+        s.box(x, y, 106, 44, test, fill=PALE_BLUE, color=BLUE)
+        s.small(x, 20, healthy, BLUE)
+        s.arrow((x, y + 24), (x, 138), color=FAINT, dashed=True)
+        s.small(x + 8, 112, "if not", anchor="start")
+        s.box(x, 168, 112, 56, fill=PALE)
+        for line, words in enumerate(look):
+            s.small(x, 158 + 20 * line, words, INK)
+    s.small(340, 220, "above: what a healthy training shows; below: where to look if yours does not")
+    return s
+
+
+ALL = (dense, stack, activations, losses, two_slopes, kink, tile, training_step, where_to_look)
