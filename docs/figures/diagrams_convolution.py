@@ -22,7 +22,7 @@ def window() -> Sketch:
     s.box(x + 1.5 * CELL, y + 1.5 * CELL, 3 * CELL, 3 * CELL, fill="none", color=BLUE, stroke=2.5, round_by=0)
     s.box(x + 3.5 * CELL, y + 1.5 * CELL, 3 * CELL, 3 * CELL, fill="none", color=GOLD, stroke=2.5, round_by=0)
     s.text(x + 2.5 * CELL, 30, "image $x$")
-    s.small(x + 2.5 * CELL, y + 5 * CELL + 20, "$(N, C, H, B)$")
+    s.small(x + 2.5 * CELL, y + 5 * CELL + 20, "$(N, C, H, W)$")
     kernel = (300, y + 17)
     s.grid(
         *kernel, CELL, [[PALE] * 3] * 3, words=[[f"$W_{{{i}{j}}}$" for j in range(3)] for i in range(3)], color=FAINT
