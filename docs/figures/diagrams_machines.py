@@ -26,7 +26,7 @@ def shared_batch() -> Sketch:
     s.box(415, 154, 116, 230, fill=PALE_RED, color=GRADIENT)
     s.text(415, 132, "allreduce", GRADIENT)
     s.text(415, 172, "$Σ_r (N_r/N) dθ_r$", GRADIENT)
-    for r, y in enumerate(ys):
+    for y in ys:
         s.arrow((473, y), (546, y), color=GRADIENT)
         s.text(510, y - 16, "$dθ$", GRADIENT)
         s.box(606, y, 116, 50, "same step", fill=PALE)
