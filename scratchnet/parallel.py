@@ -50,6 +50,8 @@ class DataParallel:
             object.__setattr__(self, name, value)
 
     def __getattr__(self, name: str) -> Any:
+        if name in self.__slots__:
+            raise AttributeError(name)
         return getattr(self._model, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -159,9 +161,11 @@ class Together(OneProcess):
         if error is None or self.comm.size == 1:
             return
         all_failed, until = self.comm.Ibarrier(), time.monotonic() + self.patience
-        while not all_failed.Test():
-            if time.monotonic() > until:
-                who = f"rank {self.comm.rank} of {self.comm.size}"
-                print(f"{who} raised {type(error).__name__}: {error} All processes end.", file=sys.stderr, flush=True)
-                self.comm.Abort(1)
+        while not all_failed.Test() and time.monotonic() < until:
             time.sleep(0.01)
+        if all_failed.Test():
+            return
+        if not isinstance(error, SystemExit) or isinstance(error.code, str):
+            who, what = f"rank {self.comm.rank} of {self.comm.size}", type(error).__name__
+            print(f"{who} raised {what}: {error} All processes end.", file=sys.stderr, flush=True)
+        self.comm.Abort(0 if isinstance(error, SystemExit) and not error.code else 1)

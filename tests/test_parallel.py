@@ -134,6 +134,11 @@ class TestEnding:
         assert done.stderr.count("rank 1 of 3 raised ValueError: odd") == 1
         assert "Traceback" not in done.stderr
 
+    def test_a_process_that_leaves_without_an_error_ends_all_without_a_word(self):
+        done = launch(2, rank=1, at=5, does="sys.exit()")
+        assert "raised" not in done.stderr
+        assert "FOUND" not in done.stdout
+
     def test_a_refusal_on_one_process_ends_all(self):
         done = launch(2, rank=1, at=1, does="run.optimizer.learning_rate = 'fast'")
         assert done.returncode != 0

@@ -8,6 +8,7 @@ import diagrams_basics
 import diagrams_chapters
 import diagrams_convolution
 import diagrams_descent
+import diagrams_machines
 import diagrams_networks
 import diagrams_vae
 from sketch import Sketch
@@ -21,6 +22,7 @@ GROUPS = (
     diagrams_autoencoders,
     diagrams_vae,
     diagrams_chapters,
+    diagrams_machines,
 )
 DIAGRAMS: dict[str, Callable[[], Sketch]] = {draw.__name__: draw for group in GROUPS for draw in group.ALL}
 

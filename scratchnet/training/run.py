@@ -248,7 +248,8 @@ class OneProcess(nullcontext[None]):
 
 def processes_of(model: Any) -> OneProcess:
     """Those that train the model."""
-    return getattr(model, "processes", None) or OneProcess()
+    found = getattr(model, "processes", None)
+    return found if isinstance(found, OneProcess) else OneProcess()
 
 
 class Callback:
