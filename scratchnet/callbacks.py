@@ -25,7 +25,7 @@ class EarlyStopping(Callback):
     patience : int
         At least 1: after this many epochs in a row that were not better, the training ends.
     monitor : str
-        "loss", a term or a metric of the loss; or one of these with "val_" before it, measured on the validation data;
+        "loss", a term or a metric of the loss; or one of these with `val_` before it, measured on the validation data;
         or a number that a callback given before this one puts into `run.record`.
     min_delta : float
         At least 0.
