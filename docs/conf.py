@@ -25,11 +25,13 @@ exclude_patterns = ["figures", "exercises/solutions"]
 myst_enable_extensions = ["dollarmath"]
 myst_dmath_allow_labels = False
 myst_heading_anchors = 6
+myst_update_mathjax = False
 
 # the reference
 autodoc_default_options = {"members": True, "member-order": "bysource"}
 autodoc_typehints = "none"  # the docstrings say the types
 autodoc_preserve_defaults = True
+autodoc_inherit_docstrings = False  # forward is documented once, by Layer
 autosummary_generate = False
 default_role = "py:obj"
 napoleon_google_docstring = False
@@ -43,6 +45,8 @@ html_static_path = ["static"]
 html_css_files = ["site.css"]
 html_math_renderer = "katex"
 html_copy_source = False
+html_use_index = False
+html_domain_indices = False
 html_show_search_summary = False  # summaries are fetched, and a page on disk may not fetch
 html_theme_options = {"top_of_page_buttons": []}
 pygments_style, pygments_dark_style = "tango", "github-dark"

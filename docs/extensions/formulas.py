@@ -64,44 +64,39 @@ def prepare(app: Sphinx) -> None:
 def arrange(app: Sphinx, doctree: nodes.document) -> None:
     r"""Split displayed formulas at \qquad into a formula and its reasons; tie others to the signs that touch them."""
     for block in list(doctree.findall(nodes.math_block)):
-        formula, *reasons = block.astext().split(r"\qquad")
-        row = nodes.container(classes=["formula"])
-        row += nodes.container("", displayed(formula), classes=["line"])
-        row += [nodes.container("", *prose(reason), classes=["reason"]) for reason in reasons]
-        block.replace_self(row)
+        first, *others = re.split(r"\\qquad|\\quad(?=\s*\\text)", block.astext())
+        parts = [line(first), *(reason(tex) if r"\text" in tex else line(tex) for tex in others)]
+        block.replace_self(nodes.container("", *parts, classes=["formula"]))
     for formula in list(doctree.findall(nodes.math)):
         tie(formula)
 
 
-def displayed(tex: str) -> nodes.math:
-    """A formula in the size of a line of its own, which may break at its relations where the window is narrow."""
-    return nodes.math(tex, tex.strip(), classes=["displayed"])
+def line(tex: str) -> nodes.container:
+    """A formula in full size, which may break at its relations where the window is narrow."""
+    return nodes.container("", nodes.math(tex, tex.strip(), classes=["displayed"]), classes=["line"])
 
 
-def prose(reason: str) -> list[nodes.Node]:
-    r"""A reason as text: what stands in \text{…} as words, and the rest as formulas."""
-    if r"\text" not in reason:
-        return [displayed(reason)]
-    parts = re.split(r"\\text\{([^{}]*)\}", reason)
-    words = [[nodes.Text(part)] if i % 2 else formulas(part) for i, part in enumerate(parts)]
-    return [node for part in words for node in part]
-
-
-def formulas(tex: str) -> list[nodes.Node]:
-    """A formula between words, or none where there is nothing but space."""
-    tex = re.sub(r"\\[,;:! ]|\\quad", " ", tex) if not re.search(r"\w", tex.replace("quad", "")) else tex
-    return [nodes.math(tex, tex.strip())] if tex.strip() else [nodes.Text(" ")] if tex else []
+def reason(tex: str) -> nodes.container:
+    r"""A reason as text: what stands in \text{…} as words, and the rest as formulas between them."""
+    parts = enumerate(re.split(r"\\text\{([^{}]*)\}", tex.strip()))
+    words = [nodes.Text(part) if i % 2 else nodes.math(part, part.strip()) for i, part in parts if part.strip()]
+    return nodes.container("", *words, classes=["reason"])
 
 
 def tie(formula: nodes.math) -> None:
-    """Keep a short formula on one line with a bracket before it and what follows it up to the next space."""
+    """Keep a short formula on one line with what touches it, such as a bracket before it or a comma after it."""
     parent, place = formula.parent, formula.parent.index(formula)
-    after = parent[place + 1] if place + 1 < len(parent) else None
-    touching = re.match(r"[^\s]+", after.astext()) if isinstance(after, nodes.Text) else None
-    if touching and len(formula.astext()) < TIED:
-        rest = after.astext()[touching.end() :]
-        tied = nodes.inline("", "", formula.deepcopy(), nodes.Text(touching[0]), classes=["tied"])
-        parent[place : place + 2] = [tied, nodes.Text(rest)] if rest else [tied]
+    if len(formula.astext()) > TIED or "displayed" in formula["classes"]:
+        return
+    before, after = (parent[i] if 0 <= i < len(parent) else None for i in (place - 1, place + 1))
+    left = re.search(r"\S*$", before)[0] if isinstance(before, nodes.Text) else ""
+    right = re.match(r"\S*", after)[0] if isinstance(after, nodes.Text) else ""
+    if left or right:
+        formula.replace_self(nodes.inline("", left, formula.deepcopy(), nodes.Text(right), classes=["tied"]))
+    if left:
+        parent.replace(before, nodes.Text(before.removesuffix(left)))
+    if right:
+        parent.replace(after, nodes.Text(after.removeprefix(right)))
 
 
 # ---- in the page

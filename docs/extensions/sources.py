@@ -103,6 +103,11 @@ def add_origins(app: Sphinx, doctree: nodes.document, docname: str) -> None:
             note(app, docname, path)
 
 
+def link_chapters(app: Sphinx, what: str, name: str, thing: object, options: object, lines: list[str]) -> None:
+    """Let the chapters that a docstring names be links."""
+    lines[:] = [re.sub(r"\bdocs/([\w-]+)\.md(#[\w-]+)?", r":doc:`/\1`", line) for line in lines]
+
+
 def place_in_source(domain: str, info: dict) -> str | None:
     """The link from a name of the reference, all of whose pages are in api/, to its line."""
     thing = importlib.import_module(info["module"])
@@ -166,5 +171,6 @@ def coloured(app: Sphinx, path: Path) -> str:
 def setup(app: Sphinx) -> dict:
     """Called by Sphinx."""
     app.connect("doctree-read", lead, priority=400)
+    app.connect("autodoc-process-docstring", link_chapters)
     app.connect("html-collect-pages", pages)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
