@@ -32,8 +32,8 @@ _drawn: dict[tuple[str, bool], str] = {}
 _log = logging.getLogger(__name__)
 
 
-def find_katex(cache: Path) -> Path | None:
-    """KaTeX's folder, if there is one or npm can fetch it."""
+def find_katex(cache: Path, from_npm: bool) -> Path | None:
+    """KaTeX's folder, if there is one or npm may and can fetch it."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None:
         return None
@@ -41,16 +41,16 @@ def find_katex(cache: Path) -> Path | None:
     if found.returncode == 0:
         return Path(found.stdout.strip())
     folder = cache / "node_modules" / "katex"
-    if npm is not None and not folder.exists():
-        subprocess.run([npm, "install", "--silent", "--prefix", cache, KATEX], capture_output=True)
+    if npm is not None and from_npm and not folder.exists():
+        subprocess.run([npm, "install", "--silent", "--fetch-retries=0", "--prefix", cache, KATEX], capture_output=True)
     return folder if folder.exists() else None
 
 
 def prepare(app: Sphinx) -> None:
     """Copy KaTeX's stylesheet and fonts into the site."""
-    app.katex = find_katex(Path(app.doctreedir) / "katex") if app.builder.format == "html" else None
+    app.katex = find_katex(Path(app.doctreedir) / "katex", app.config.katex_from_npm)
     if app.katex is None:
-        _log.info("KaTeX was not found, so the pages show formulas as TeX")
+        _log.info("KaTeX was not found, so the pages show formulas as TeX: npm is missing, or has no network")
         return
     styles = Path(app.outdir) / "_static" / "katex"
     shutil.copytree(app.katex / "dist" / "fonts", styles / "fonts", dirs_exist_ok=True)
@@ -92,11 +92,11 @@ def tie(formula: nodes.math) -> None:
     left = re.search(r"\S*$", before)[0] if isinstance(before, nodes.Text) else ""
     right = re.match(r"\S*", after)[0] if isinstance(after, nodes.Text) else ""
     if left or right:
-        formula.replace_self(nodes.inline("", left, formula.deepcopy(), nodes.Text(right), classes=["tied"]))
+        parent[place] = nodes.inline("", left, formula.deepcopy(), nodes.Text(right), classes=["tied"])
     if left:
-        parent.replace(before, nodes.Text(before.removesuffix(left)))
+        parent[place - 1] = nodes.Text(before.removesuffix(left))
     if right:
-        parent.replace(after, nodes.Text(after.removeprefix(right)))
+        parent[place + 1] = nodes.Text(after.removeprefix(right))
 
 
 # ---- in the page
@@ -131,6 +131,7 @@ def visit(translator: HTML5Translator, formula: nodes.math) -> None:
 
 def setup(app: Sphinx) -> dict:
     """Called by Sphinx."""
+    app.add_config_value("katex_from_npm", True, "html", bool)
     app.add_html_math_renderer("katex", inline_renderers=(visit, None), block_renderers=(visit, None))
     app.connect("builder-inited", prepare)
     app.connect("doctree-read", arrange, priority=400)
