@@ -22,8 +22,9 @@ TIED = 40  # characters of TeX; a longer formula may break, and nothing is tied 
 _FIND = "require('path').dirname(require.resolve('katex/package.json'))"
 _DRAW = """
 const katex = require(process.argv[1])
+const macros = {'\\\\mid': '\\\\mathrel{\\\\vert}\\\\nobreak'}  // no line ends within p(x | z)
 const draw = ([tex, display]) => {
-    try { return [katex.renderToString((display ? '\\\\displaystyle ' : '') + tex, {strict: 'error'}), ''] }
+    try { return [katex.renderToString((display ? '\\\\displaystyle ' : '') + tex, {strict: 'error', macros}), ''] }
     catch (error) { return ['', error.message] }
 }
 console.log(JSON.stringify(JSON.parse(require('fs').readFileSync(0)).map(draw)))
