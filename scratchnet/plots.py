@@ -1,9 +1,10 @@
 """Figures of images, training curves and latent spaces in one style.
 
-Each function returns a matplotlib Figure and changes no global state: neither the backend nor any setting. `panels` and
+Each function returns a matplotlib Figure, which a notebook shows, and changes no setting of matplotlib. `panels` and
 `mosaic` help to draw your own. `import scratchnet` does not load this module: write `from scratchnet import plots`.
 """
 
+import io
 import math
 import textwrap
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -31,6 +32,13 @@ DIGITS = ListedColormap(
 _Curves = Mapping[str, tuple[ArrayLike, ...]]
 
 
+class _NotebookFigure(Figure):
+    def _repr_png_(self) -> bytes:  # a notebook calls it to show the figure
+        file = io.BytesIO()
+        self.savefig(file, format="png")
+        return file.getvalue()
+
+
 def panels(
     title: str, names: Collection[str] = ("",), *, width: float = 6.4, height: float = 4, columns: int = 100
 ) -> tuple[Figure, list[Axes]]:
@@ -42,7 +50,7 @@ def panels(
     rows = math.ceil(len(names) / checks.check_count("plots.panels", "columns", columns))
     sentences = title.replace(" -", " −").splitlines()  # a minus sign is as wide as a plus
     heading = [line for one in sentences for line in textwrap.wrap(one, int(10 * width))]  # ten letters fit in an inch
-    figure = Figure(figsize=(width, rows * height + 0.2 + 0.2 * len(heading)), dpi=150, layout="constrained")
+    figure = _NotebookFigure(figsize=(width, rows * height + 0.2 + 0.2 * len(heading)), dpi=150, layout="constrained")
     figure.suptitle("\n".join(heading), x=0.02, ha="left", color=INK, fontsize=10.5, fontweight="bold")
     all_axes = [figure.add_subplot(rows, min(columns, len(names)), i) for i in range(1, len(names) + 1)]
     for axes, name in zip(all_axes, names, strict=True):

@@ -191,12 +191,13 @@ def hide(owner, name):
     setattr(owner, name, property(look))
 """
 INSIDES = {
-    "how arguments are passed": "from numba.core.callconv import BaseCallConv as owner; hide(owner, '_get_arg_packer')",
+    "how functions are called": "from numba.core.callconv import CPUCallConv as owner; hide(owner, 'call_function')",
     "a function's type": "from numba.core.callconv import CPUCallConv as owner; hide(owner, 'get_function_type')",
     "the address of machine code": (
         "from numba.core.codegen import JITCodeLibrary as owner; hide(owner, 'get_pointer_to_function')"
     ),
-    "what the CPU can do": (
+    "what the CPU can do": "from numba.core.codegen import CPUCodegen as owner; hide(owner, 'magic_tuple')",
+    "what an unknown CPU can do": (
         "import llvmlite.binding as llvm\n"
         "def unknown(): raise RuntimeError('this CPU is unknown')\n"
         "llvm.get_host_cpu_features = unknown"

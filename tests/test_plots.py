@@ -148,6 +148,11 @@ def test_a_figure_is_saved_as_a_png(tmp_path):
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_notebook_gets_a_figure_as_a_png():
+    figure = plots.image_grid(BLACK, "t", columns=1)
+    assert figure._repr_png_().startswith(b"\x89PNG")  # type: ignore[attr-defined]
+
+
 def names_in_legend(figure: Figure) -> list[str]:
     legend = figure.axes[0].get_legend()
     assert legend is not None

@@ -27,7 +27,6 @@ _RUNGS = {"vector": "vector", "numba": "loops", "numpy": "formulas"}
 """The engines that are rungs of the ladder, from the top, and their modules."""
 
 _CHOICES = (*_RUNGS, "blas")
-_FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 Kernel = Callable[..., Any]
 
@@ -54,21 +53,20 @@ class Checked:
         return (self._chosen.get(dtype) or self._choose(dtype))(*arguments)
 
     def _choose(self, dtype: np.dtype) -> Kernel:
-        chosen, fallen = self._formula, False
-        for engine, module in self._rungs.items() if dtype in _FLOATS else ():
+        kernel, fallen = self._formula, False
+        for engine, module in self._rungs.items() if dtype in samples.TOLERANCE else ():
             kernel = getattr(module, self._name)
             self.fallen_to = engine if fallen else self.fallen_to
-            wrong = None if module is formulas else samples.what_is_wrong(self._name, kernel, dtype)
+            wrong = None if kernel is self._formula else samples.what_is_wrong(self._name, kernel, dtype)
             if wrong is None:
-                chosen = kernel
                 break
             what = f'the kernel {self._name} of the engine "{engine}" does not work here in {dtype} ({wrong})'
             if not self._falls:
                 raise RuntimeError(f'{what}: choose another engine, such as kernels.use("numpy").')
             _say_slower(what)
             fallen = True
-        self._chosen[dtype] = chosen
-        return chosen
+        self._chosen[dtype] = kernel
+        return kernel
 
 
 class use:  # noqa: N801  (called like a function, or entered like a context)
@@ -78,10 +76,10 @@ class use:  # noqa: N801  (called like a function, or entered like a context)
     ----------
     engine : {"vector", "numba", "numpy", "blas"}
         "numpy" is the formulas: each kernel a line or two of NumPy. "numba" is the same as plain loops, compiled at
-        their first call on a machine: equal up to rounding, and several times as fast. "vector" is faster still: the
-        inner loops of products and convolutions are written for the CPU's vector registers. "blas" is the best of these
-        with NumPy's matrix products, and all else on one thread, since two pools of threads would compete for the
-        cores; `python demos/benchmark.py` compares them. ImportError if the engine can't be loaded here.
+        their first call on a machine. "vector" is faster still: the inner loops of products and convolutions are
+        written for the CPU's vector registers. "blas" is the best of these with NumPy's matrix products, and all else
+        on one thread, since two pools of threads would compete for the cores; `python demos/benchmark.py` compares
+        them. ImportError if the engine can't be loaded here.
 
     Notes
     -----
@@ -124,35 +122,30 @@ _ENGINES: dict[str, Any] = {"numpy": formulas}
 _active = _highest = "numpy"
 
 
-def _ladder(engine: str, falls: bool = False) -> SimpleNamespace:
-    """The kernels of this rung, and of those below where it has none."""
-    names = list(_RUNGS)[list(_RUNGS).index(engine) :]
-    rungs = {name: importlib.import_module(f"{__name__}.{_RUNGS[name]}") for name in names}
-    return SimpleNamespace(**{name: Checked(name, rungs, falls) for name in formulas.__all__})
-
-
-def _default() -> SimpleNamespace:
-    """The kernels of the highest rung that can be loaded."""
+def _ladder(engine: str) -> SimpleNamespace:
+    """The kernels of this rung and of those below; of the default, from the highest rung that can be loaded."""
     global _highest
-    why, ladder = "", None
-    for _highest in _RUNGS:
+    rungs, why, falls = {}, "", engine == _DEFAULT
+    for rung in list(_RUNGS)[0 if falls else list(_RUNGS).index(engine) :]:
         try:
-            ladder = _ladder(_highest, falls=True)
-            break
+            rungs[rung] = importlib.import_module(f"{__name__}.{_RUNGS[rung]}")
         except Exception as error:  # numba is missing or fails in some way of its own, or this rung's folder is missing
-            if not (isinstance(error, ModuleNotFoundError) and error.name == f"{__name__}.{_RUNGS[_highest]}"):
-                why = f'the engine "{_highest}" can\'t be loaded here ({type(error).__name__}: {error})'
+            if not falls:
+                raise
+            if getattr(error, "name", None) != f"{__name__}.{_RUNGS[rung]}":
+                why = f'the engine "{rung}" can\'t be loaded here ({type(error).__name__}: {error})'
+    if falls:
+        _highest = next(iter(rungs))
     if why:
         _say_slower(why)
-    assert ladder is not None, "the formulas can always be loaded"
-    return ladder
+    return SimpleNamespace(**{name: Checked(name, rungs, falls) for name in formulas.__all__})
 
 
 def _blas() -> SimpleNamespace:
     """NumPy's matrix products, with threads of BLAS's own, and the other kernels of the default on one thread."""
     from scratchnet.kernels.threads import on_one_thread  # here, so that NumPy alone needs no numba
 
-    kernels = {name: on_one_thread(kernel) for name, kernel in vars(_default()).items()}
+    kernels = {name: on_one_thread(kernel) for name, kernel in vars(_ladder(_DEFAULT)).items()}
     products = {name: getattr(formulas, name) for name in ("affine", "matmul_nt", "add_matmul_tn")}
     return SimpleNamespace(**kernels | products)
 
@@ -160,8 +153,7 @@ def _blas() -> SimpleNamespace:
 def _install(engine: str) -> None:
     global _active
     if engine not in _ENGINES:
-        special = {_DEFAULT: _default, "blas": _blas}
-        _ENGINES[engine] = special[engine]() if engine in special else _ladder(engine)
+        _ENGINES[engine] = _blas() if engine == "blas" else _ladder(engine)
     for name in formulas.__all__:
         globals()[name] = getattr(_ENGINES[engine], name)
     _active = engine

@@ -4,6 +4,7 @@ If another version of numba lacks one, or a file of machine code is damaged, tha
 again, or runs on one thread.
 """
 
+import functools
 import gc
 import sys
 import zlib
@@ -12,8 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from llvmlite import binding as llvm
-from llvmlite import ir
 from numba import config, njit
 from numba import types as numba_types
 
@@ -33,29 +32,28 @@ THREADS: int = config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
 # ---- the CPU
 
 
-def _features() -> dict[str, bool]:
-    """What the CPU that numba compiles for can do, by LLVM's names; nothing, where LLVM can't tell."""
-    if config.CPU_NAME:  # type: ignore[attr-defined]  (NUMBA_CPU_NAME: it need not be the CPU at hand)
-        listed = (config.CPU_FEATURES or "").split(",")  # type: ignore[attr-defined]
-        return {feature[1:]: feature[0] == "+" for feature in listed if feature}
+def _features() -> set[str]:
+    """What the CPU that numba compiles for can do, by LLVM's names; nothing, where numba can't tell."""
     try:
-        found = dict(llvm.get_host_cpu_features())
-    except Exception:  # LLVM knows some CPUs by name alone
-        found = {}
-    if llvm.get_process_triple().startswith(("aarch64", "arm64")):
-        found["neon"] = True  # every one has it; macOS doesn't list it
-    return found
+        from numba.core.registry import cpu_target
+
+        context: Numba = cpu_target.target_context
+        triple, _, listed = context.codegen().magic_tuple()
+    except Exception:
+        return set()
+    arm = {"neon"} if triple.startswith(("aarch64", "arm64")) else set()  # macOS doesn't list what every one has
+    return arm | {feature[1:] for feature in listed.split(",") if feature.startswith("+")}
 
 
 CPU = _features()
 
-VECTOR = 64 if CPU.get("avx512f") else 32 if CPU.get("avx2") and CPU.get("fma") else 16
+VECTOR = 64 if "avx512f" in CPU else 32 if {"avx2", "fma"} <= CPU else 16
 """Bytes in a vector register."""
 
-FUSES = bool(CPU.get("fma") or CPU.get("neon"))
+FUSES = bool(CPU & {"fma", "neon"})
 """Whether a product and a sum are one instruction, which rounds once."""
 
-REGISTERS = 32 if CPU.get("avx512f") or CPU.get("neon") else 16
+REGISTERS = 32 if CPU & {"avx512f", "neon"} else 16
 """How many vector registers there are."""
 
 
@@ -63,16 +61,12 @@ REGISTERS = 32 if CPU.get("avx512f") or CPU.get("neon") else 16
 
 _SOURCES = b"".join(file.read_bytes() for file in sorted(Path(__file__).parent.rglob("*.py")))
 _STAMP = f"{zlib.crc32(_SOURCES):08x}_{8 * VECTOR}"
-"""What machine code depends on besides what numba looks at: all sources of kernels, and the width of a vector.
-
-It is part of the name of each file of machine code, so that machines of several widths can share a folder.
-"""
-
-_said: set[str] = set()
+"""What machine code depends on besides what numba looks at. Files of machine code are named after it, so that machines
+whose vectors differ in width can share a folder."""
 
 
 def dispatcher(function: Callable[..., Any], name: str, **options: Any) -> Numba:
-    """numba's dispatcher of this function: once `load` has compiled it for some types, it refuses all others."""
+    """numba's dispatcher of this function: once `load_or_compile` has done so for some types, it refuses all others."""
     function.__qualname__ = f"{name}_{_STAMP}"  # after which numba names the file
     options = {"nogil": True, "error_model": "numpy", **options}
     try:
@@ -81,7 +75,7 @@ def dispatcher(function: Callable[..., Any], name: str, **options: Any) -> Numba
         return njit(**options)(function)
 
 
-def load(compiled: Numba, signature: tuple[Numba, ...]) -> None:
+def load_or_compile(compiled: Numba, signature: tuple[Numba, ...]) -> None:
     """Load the machine code for these types from disk, or compile it."""
     if signature in compiled.signatures:
         return
@@ -99,10 +93,8 @@ def load(compiled: Numba, signature: tuple[Numba, ...]) -> None:
             compiled.disable_compile()
         if collects:
             gc.enable()
-    if compiled.stats.cache_misses and not _said:
-        _said.add("compiles")
-        if sys.stderr is not None:
-            print("scratchnet compiles its kernels, once on this machine …", file=sys.stderr, flush=True)
+    if compiled.stats.cache_misses:
+        _say_that_it_compiles()
 
 
 def _forget_files(compiled: Numba) -> None:
@@ -113,6 +105,12 @@ def _forget_files(compiled: Numba) -> None:
         from numba.core.caching import NullCache
 
         compiled._cache = NullCache()
+
+
+@functools.cache
+def _say_that_it_compiles() -> None:
+    if sys.stderr is not None:
+        print("scratchnet compiles its kernels, once on this machine …", file=sys.stderr, flush=True)
 
 
 # ---- compiled functions by their address
@@ -126,9 +124,5 @@ def address_of(compiled: Numba, signature: tuple[Numba, ...]) -> int:
 
 def emit_call(context: Numba, builder: Numba, address: Numba, kinds: tuple[Numba, ...], values: list[Numba]) -> None:
     """Emits a call of the compiled function at an address as numba calls it: it returns nothing, and can't fail."""
-    convention = context.call_conv
-    function = convention.get_function_type(numba_types.void, kinds)
-    unused = [builder.alloca(ir.IntType(64)) for _ in range(2)]  # for a result, and for an exception
-    places = [builder.bitcast(place, kind) for place, kind in zip(unused, function.args[:2], strict=True)]
-    flat = convention._get_arg_packer(kinds).as_arguments(builder, values)
-    builder.call(builder.inttoptr(address, function.as_pointer()), [*places, *flat])
+    kind = context.call_conv.get_function_type(numba_types.void, kinds).as_pointer()
+    context.call_conv.call_function(builder, builder.inttoptr(address, kind), numba_types.void, kinds, values)

@@ -14,18 +14,16 @@ from numba import float32, float64
 from numba.extending import overload, register_jitable
 
 
-def _functions(
-    F: Any, whole: Any, log2_high: float, log2_low: float, lowest: float, terms: tuple[int, int, int]
-) -> dict[str, Callable[..., Any]]:
+def _functions(F: Any, whole: Any, high: float, low: float, lowest: float, terms: tuple[int, int, int]) -> list[Any]:
     """The functions for floats F, whose bits are read as integers of type `whole`.
 
-    Each series has so many `terms`, the highest power first: that of e^r − 1, of artanh near 0, of artanh up to ⅓.
-    log 2 comes in two parts: the first ends in zeros, so that its product with n is exact. Below `lowest` e^x is 0.
+    log 2 is `high` + `low`: the first ends in zeros, so that its product with n is exact. Below `lowest` e^x is 0. Each
+    series has so many `terms`, the highest power first: that of e^r − 1, of artanh near 0, of artanh up to ⅓.
     """
-    log2_e, high, low, lowest = F(1 / np.log(2)), F(log2_high), F(log2_low), F(lowest)
+    log2_e, high, low, lowest = F(1 / np.log(2)), F(high), F(low), F(lowest)
     zero, half, one, two, infinity, nan = F(0), F(0.5), F(1), F(2), F(np.inf), F(np.nan)
-    of_exp = tuple(F(1 / factorial(k)) for k in range(1, terms[0] + 1))[::-1]
-    of_artanh_near, of_artanh = (tuple(F(2 / (2 * k + 1)) for k in range(1, n + 1))[::-1] for n in terms[1:])
+    of_exp = tuple(F(1 / factorial(k)) for k in range(terms[0], 0, -1))
+    of_artanh_near, of_artanh = (tuple(F(2 / (2 * k + 1)) for k in range(n, 0, -1)) for n in terms[1:])
     digits = np.finfo(F).nmant  # a float is its sign, its exponent and so many digits of its mantissa
     bias, of_mantissa, of_one = whole(np.finfo(F).maxexp - 1), whole(2**digits - 1), one.view(whole)
     least, up, log_of_up, root_two = F(np.finfo(F).tiny), F(2.0**digits), F(digits * np.log(2)), F(np.sqrt(2))
@@ -98,7 +96,7 @@ def _functions(
         y = (zero - t) / (t + two)  # −t would make −0 of 0
         return y if x >= zero else -y
 
-    return {function.__name__: function for function in (exp, expm1, log, log1p, log1m, tanh)}
+    return [exp, expm1, log, log1p, log1m, tanh]
 
 
 _BY_TYPE = {
@@ -107,14 +105,14 @@ _BY_TYPE = {
 }
 
 
-def _of_either_type(name: str) -> Callable[..., Any]:
+def _of_either_type(place: int) -> Callable[..., Any]:
     """A function for compiled code, of either type of float."""
 
     def function(x):  # only its name is used, by numba
         raise NotImplementedError
 
-    overload(function, jit_options={"fastmath": {"contract"}})(lambda x: _BY_TYPE[x][name])
+    overload(function, jit_options={"fastmath": {"contract"}})(lambda x: _BY_TYPE[x][place])
     return function
 
 
-exp, expm1, log, log1p, log1m, tanh = map(_of_either_type, ("exp", "expm1", "log", "log1p", "log1m", "tanh"))
+exp, expm1, log, log1p, log1m, tanh = map(_of_either_type, range(6))

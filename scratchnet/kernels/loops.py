@@ -6,13 +6,13 @@ all float32 or all float64; any other type goes to the formula.
 
 A loop is fast if LLVM can turn it into vector instructions. LLVM can do so with + − × ÷ and √, and therefore with the
 functions of `elementary`, which consist of these. It reorders a sum only where that is allowed (`reassoc`), and gives
-up on an index that might be negative: so slices are taken first, and loops count from zero.
+up on an index that might be negative: so inner loops count from zero. A constant has the type of the arrays, since with
+a float64 all would be computed in float64.
 """
 
 import functools
 import math
 from collections.abc import Callable
-from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -21,11 +21,15 @@ from numba import njit
 from scratchnet.arrays import Array
 from scratchnet.kernels import elementary, formulas
 from scratchnet.kernels.formulas import __all__ as __all__
+from scratchnet.kernels.formulas import _patches
 from scratchnet.kernels.memory import empty
 from scratchnet.kernels.threads import Kernel, kernel
 
-_SUMS = {"reassoc", "contract"}
-"""What LLVM may do with a sum: add it up in vectors, and fuse it with a product. The machine code fixes the order."""
+_FUSED, _SUMS = {"contract"}, {"contract", "reassoc"}
+"""What LLVM may do: fuse a product with a sum; and add up a sum in vectors. The machine code fixes the order."""
+
+divide, gather = formulas.divide, formulas.gather  # these four gain nothing from being compiled
+sample_gaussian, sample_gaussian_backward = formulas.sample_gaussian, formulas.sample_gaussian_backward
 
 
 def vector(x: Array) -> Array:
@@ -44,29 +48,28 @@ _READY["i"] = functools.partial(np.ascontiguousarray, dtype=np.int64)
 """How an argument is prepared for a loop, by its letter in the `kinds` of threads.Kernel."""
 
 
-def loop(kinds: str, nanoseconds: float, **options: Any) -> Callable[[Callable[..., None]], Callable[..., Any]]:
-    """Decorator: the kernel that runs this loop over the numbers, or else the rows, of its first array.
+def loop(kinds: str, nanoseconds: float, fastmath: Any = _FUSED) -> Callable[[Callable[..., None]], Callable[..., Any]]:
+    """Decorator: the kernel that runs this loop over the rows, or else the numbers, of its first array.
 
     Arguments that a caller does not give are results, allocated here: "D" is a float64 for each example, the others are
     shaped like the first array. If an array that a caller gives to be written to has gaps, the formula computes
-    instead. `nanoseconds` is the work for each number of the first array, or, in place, of the last.
+    instead. `nanoseconds` is the work for each number of the last array.
     """
     ready = [_READY[kind.lower()] for kind in kinds]
     written = [i for i, kind in enumerate(kinds) if kind.isupper() and kinds[0].isupper()]
-    measured = max(i for i, kind in enumerate(kinds) if kind != "s") if written else 0
+    last_array = max(i for i, kind in enumerate(kinds) if kind != "s")
 
     def decorate(function: Callable[..., None]) -> Callable[..., Any]:
-        run = Kernel(function, kinds, **options)
-        formula: Any = getattr(formulas, function.__name__, None)
+        run, formula = Kernel(function, kinds, fastmath=fastmath), getattr(formulas, function.__name__)
 
         def call(*given):
             for i in written:
                 if not given[i].flags.c_contiguous:
                     return formula(*given)
-            x, work = given[0], nanoseconds * given[measured].size
+            x = given[0]
             results = [np.empty(len(x)) if kind == "D" else empty(x.shape, x.dtype) for kind in kinds[len(given) :]]
             arguments = [prepare(argument) for prepare, argument in zip(ready, (*given, *results), strict=True)]
-            run(len(arguments[0]), work, *arguments)
+            run(len(arguments[0]), nanoseconds * arguments[last_array].size, *arguments)
             return tuple(results) if len(results) > 1 else results[0] if results else None
 
         return call
@@ -108,8 +111,7 @@ def _add_dots(A, B, C):
 def _add_product(A, B, C, first, last):
     """C += A B, for A (M, K) and B (K, N); the range counts groups of four columns."""
     columns = np.empty((4, len(B)), C.dtype)  # of B, each in contiguous memory
-    for group in range(first, last):
-        j = 4 * group
+    for j in range(4 * first, min(4 * last, C.shape[1]), 4):
         width = min(4, C.shape[1] - j)
         for k in range(len(B)):
             for v in range(width):
@@ -141,120 +143,102 @@ def add_column_sums(db, dy, first, last):
             sums[j] += of_dy[j]
 
 
-# ---- number by number: one of four loops applies a formula of numbers to all numbers of its arrays
-
-formula: Any = None
-"""Each kernel has its own copy of a loop, in which this name means the kernel's formula."""
-
-
-def _of_one(x, y, first, last):  # pragma: no cover  (runs as machine code)
-    x, y = x[first:last], y[first:last]
-    for i in range(x.size):
-        y[i] = formula(x[i])
+# ---- activations, and their derivatives from their outputs: docs/04-activations-and-losses.md
+@loop("mM", 0.1)
+def relu(x, y, first, last):
+    zero = x.dtype.type(0)
+    for n in range(first, last):
+        for i in range(x.shape[1]):
+            y[n, i] = zero if x[n, i] <= zero else x[n, i]  # a NaN stays
 
 
-def _of_two(a, b, y, first, last):  # pragma: no cover  (runs as machine code)
-    a, b, y = a[first:last], b[first:last], y[first:last]
-    for i in range(y.size):
-        y[i] = formula(a[i], b[i])
+@loop("mmM", 0.1)
+def relu_backward(dy, y, dx, first, last):
+    zero = y.dtype.type(0)
+    for n in range(first, last):
+        for i in range(y.shape[1]):
+            dx[n, i] = dy[n, i] if y[n, i] > zero else zero * dy[n, i]
 
 
-def _of_three(a, b, c, y, z, first, last):  # pragma: no cover  (runs as machine code)
-    a, b, c, y, z = a[first:last], b[first:last], c[first:last], y[first:last], z[first:last]
-    for i in range(y.size):
-        y[i], z[i] = formula(a[i], b[i], c[i])
+@loop("mM", 0.5)
+def sigmoid(x, y, first, last):
+    zero, one = x.dtype.type(0), x.dtype.type(1)
+    for n in range(first, last):
+        for i in range(x.shape[1]):
+            e = elementary.exp(-abs(x[n, i]))
+            y[n, i] = (one if x[n, i] > zero else e) / (one + e)
 
 
-def _summed(y, target, value, dy, first, last):  # pragma: no cover  (runs as machine code)
+@loop("mmM", 0.1)
+def sigmoid_backward(dy, y, dx, first, last):
+    one = y.dtype.type(1)
+    for n in range(first, last):
+        for i in range(y.shape[1]):
+            dx[n, i] = dy[n, i] * y[n, i] * (one - y[n, i])
+
+
+@loop("mM", 0.7)
+def tanh(x, y, first, last):
+    for n in range(first, last):
+        for i in range(x.shape[1]):
+            y[n, i] = elementary.tanh(x[n, i])
+
+
+@loop("mmM", 0.1)
+def tanh_backward(dy, y, dx, first, last):
+    one = y.dtype.type(1)
+    for n in range(first, last):
+        for i in range(y.shape[1]):
+            dx[n, i] = dy[n, i] * (one - y[n, i] * y[n, i])
+
+
+# ---- losses: docs/04-activations-and-losses.md
+@njit(error_model="numpy", fastmath=_SUMS)
+def _sum(terms):
+    """In a loop without writes: how it is vectorized must not depend on where the arrays are in memory."""
+    total = 0.0
+    for i in range(terms.size):
+        total += terms[i]
+    return total
+
+
+@loop("mmDM", 0.2)
+def squared_error(y, target, value, dy, first, last):
     terms = np.empty(y.shape[1], y.dtype)
     for n in range(first, last):
-        of_y, of_target, of_dy = y[n], target[n], dy[n]
         for i in range(terms.size):
-            terms[i], of_dy[i] = formula(of_y[i], of_target[i])
-        total = 0.0  # in a loop without writes: how it is vectorized must not depend on where the arrays lie
+            difference = y[n, i] - target[n, i]
+            terms[i], dy[n, i] = difference * difference, difference + difference
+        value[n] = _sum(terms)
+
+
+@loop("mmDM", 1)
+def bce(p, target, value, dp, first, last):
+    one, terms = p.dtype.type(1), np.empty(p.shape[1], p.dtype)
+    for n in range(first, last):
         for i in range(terms.size):
-            total += terms[i]
-        value[n] = total
+            q, t = p[n, i], target[n, i]
+            terms[i] = -t * elementary.log(q) - (one - t) * elementary.log1m(q)
+            dp[n, i] = (q - t) / (q * (one - q))
+        value[n] = _sum(terms)
 
 
-_LOOPS = {"vV": _of_one, "vvV": _of_two, "vvvVV": _of_three, "mmDM": _summed}
+@loop("mmDM", 1)
+def bce_with_logits(logits, target, value, dlogits, first, last):
+    F, terms = logits.dtype.type, np.empty(logits.shape[1], logits.dtype)
+    zero, one, nan = F(0), F(1), F(np.nan)
+    for n in range(first, last):
+        for i in range(terms.size):
+            x, t = logits[n, i], target[n, i]
+            t = t if (t >= zero) & (t <= one) else nan
+            e = elementary.exp(-abs(x))
+            side = (one if x > zero else zero) - t  # max(x, 0) − x t = (1[x > 0] − t) x
+            terms[i] = (zero if side == zero else side * x) + elementary.log1p(e)  # 0 · ∞ = 0 here
+            dlogits[n, i] = (one if x > zero else e) / (one + e) - t
+        value[n] = _sum(terms)
 
 
-def elementwise(kinds: str, nanoseconds: float) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Decorator: the kernel that applies this formula of numbers; "mmDM" is a loss, which is summed over each example.
-
-    The loop is copied, since numba caches no function that takes a function.
-    """
-
-    def decorate(of_numbers: Callable[..., Any]) -> Callable[..., Any]:
-        shared, fastmath = _LOOPS[kinds], _SUMS if "D" in kinds else {"contract"}
-        names = {"__name__": __name__, "np": np, "formula": njit(error_model="numpy", fastmath=fastmath)(of_numbers)}
-        own = FunctionType(shared.__code__, names, of_numbers.__name__)
-        return loop(kinds, nanoseconds, fastmath=fastmath)(own)
-
-    return decorate
-
-
-@elementwise("vV", 0.1)
-def relu(x):
-    zero = type(x)(0)
-    return zero if x <= zero else x  # a NaN stays
-
-
-@elementwise("vvV", 0.1)
-def relu_backward(dy, y):
-    zero = type(y)(0)
-    return dy if y > zero else zero * dy
-
-
-@elementwise("vV", 0.5)
-def sigmoid(x):
-    zero, one = type(x)(0), type(x)(1)
-    e = elementary.exp(-abs(x))
-    return (one if x > zero else e) / (one + e)
-
-
-@elementwise("vvV", 0.1)
-def sigmoid_backward(dy, y):
-    return dy * y * (type(y)(1) - y)
-
-
-@elementwise("vV", 0.7)
-def tanh(x):
-    return elementary.tanh(x)
-
-
-@elementwise("vvV", 0.1)
-def tanh_backward(dy, y):
-    return dy * (type(y)(1) - y * y)
-
-
-# ---- losses: the term of one number of y, and its derivative
-@elementwise("mmDM", 0.2)
-def squared_error(y, target):
-    difference = y - target
-    return difference * difference, difference + difference
-
-
-@elementwise("mmDM", 1)
-def bce(p, target):
-    one = type(p)(1)
-    nll = -target * elementary.log(p) - (one - target) * elementary.log1m(p)
-    return nll, (p - target) / (p * (one - p))
-
-
-@elementwise("mmDM", 1)
-def bce_with_logits(logits, target):
-    zero, one, nan = type(logits)(0), type(logits)(1), type(logits)(np.nan)
-    target = target if (target >= zero) & (target <= one) else nan
-    positive = logits > zero
-    e = elementary.exp(-abs(logits))
-    side = (one if positive else zero) - target  # max(l, 0) − l t = (1[l > 0] − t) l
-    linear = zero if side == zero else side * logits  # 0 · ∞ = 0 here
-    return linear + elementary.log1p(e), (one if positive else e) / (one + e) - target
-
-
-@loop("miDM", 1, fastmath={"contract"})
+@loop("miDM", 1)
 def softmax_cross_entropy(logits, labels, value, dlogits, first, last):
     zero = logits.dtype.type(0)
     for n in range(first, last):
@@ -276,34 +260,16 @@ def softmax_cross_entropy(logits, labels, value, dlogits, first, last):
         value[n] = np.log1p(others) if below == 0 else np.log(total) - below
 
 
-@loop("Vs", 1 / 8)
-def divide(x, divisor, first, last):
-    x, by = x[first:last], x.dtype.type(divisor)
-    for i in range(x.size):
-        x[i] /= by
-
-
 # ---- Gaussians: docs/12-vae-gradients.md
-@elementwise("mmDM", 1)
-def _kl(mu, logvar):
-    half, variance_less_one = type(mu)(0.5), elementary.expm1(logvar)
-    return half * (mu * mu + variance_less_one - logvar), half * variance_less_one
-
-
-def kl_standard_normal(mu, logvar):
-    value, dlogvar = _kl(mu, logvar)
-    return value, mu.copy(), dlogvar
-
-
-@elementwise("vvvVV", 0.5)
-def sample_gaussian(mu, logvar, eps):
-    sigma = elementary.exp(type(mu)(0.5) * logvar)
-    return mu + sigma * eps, sigma
-
-
-@elementwise("vvvVV", 0.25)
-def sample_gaussian_backward(dz, sigma, eps):
-    return dz, type(dz)(0.5) * dz * sigma * eps
+@loop("mmDMM", 1)
+def kl_standard_normal(mu, logvar, value, dmu, dlogvar, first, last):
+    half, terms = mu.dtype.type(0.5), np.empty(mu.shape[1], mu.dtype)
+    for n in range(first, last):
+        for i in range(terms.size):
+            variance_less_one = elementary.expm1(logvar[n, i])
+            terms[i] = half * (mu[n, i] * mu[n, i] + variance_less_one - logvar[n, i])
+            dmu[n, i], dlogvar[n, i] = mu[n, i], half * variance_less_one
+        value[n] = _sum(terms)
 
 
 # ---- optimizers: docs/05-optimizers.md
@@ -329,7 +295,7 @@ def clear(dtheta, first, last):
     dtheta[first:last] = 0
 
 
-@loop("VvVss", 1 / 4, fastmath={"contract"})
+@loop("VvVss", 1 / 4)
 def sgd_step(theta, dtheta, velocity, learning_rate, momentum, first, last):
     rate, kept = theta.dtype.type(learning_rate), theta.dtype.type(momentum)
     theta, dtheta, velocity = theta[first:last], dtheta[first:last], velocity[first:last]
@@ -338,7 +304,7 @@ def sgd_step(theta, dtheta, velocity, learning_rate, momentum, first, last):
         theta[i] -= rate * velocity[i]
 
 
-@loop("VvVVssssss", 1 / 2, fastmath={"contract"})
+@loop("VvVVssssss", 1 / 2)
 def adam_step(theta, dtheta, m, v, t, learning_rate, beta1, beta2, epsilon, weight_decay, first, last):
     F, limits = theta.dtype.type, np.finfo(theta.dtype)
     rate, to_mean, to_square = learning_rate / (1 - beta1**t), F(1 - beta1), F(1 - beta2)
@@ -354,30 +320,9 @@ def adam_step(theta, dtheta, m, v, t, learning_rate, beta1, beta2, epsilon, weig
         theta[i] -= rate_ * mean / (np.sqrt(square) * root + epsilon_)
 
 
-# ---- data
-@kernel("miMI")
-def _gather(x, chosen, y, outside, first, last):
-    for n in range(first, last):
-        if 0 <= chosen[n] < len(x):
-            source, target = x[chosen[n]], y[n]
-            for j in range(source.size):
-                target[j] = source[j]
-        else:
-            outside[0] = 1
-
-
-def gather(x, rows):
-    if rows.dtype == np.int64 and x.ndim == 2 and x.flags.c_contiguous and x.flags.writeable:
-        y, outside = empty((len(rows), x.shape[1]), x.dtype), np.zeros(1, np.int64)
-        _gather(len(rows), y.size / 4, x, np.ascontiguousarray(rows), y, outside)
-        if not outside[0]:
-            return y
-    return formulas.gather(x, rows)
-
-
 # ---- images: docs/06-convolution.md
 #      A convolution is a product with the patches of an image x̃, which is padded; its adjoint adds patches up; the
-#      gradient of the weights is a product with patches again. Number k of patch r lies at x̃[at[r] + looks[k]].
+#      gradient of the weights is a product with patches again. Number k of patch r is x̃[at[r] + looks[k]].
 def _padded(x, padding):
     """x̃: the images with `padding` zeros above and below, and left and right."""
     (N, C, H, B), (top, left) = x.shape, padding
@@ -389,33 +334,18 @@ def _padded(x, padding):
 @functools.lru_cache(maxsize=256)
 def _places(shape, size, stride):
     """(P, Q), `at` and `looks`, for images (C, H, B) and patches of this size."""
-    (_, H, B), (kh, kw), (down, across) = shape, size, stride
-    places = np.arange(math.prod(shape), dtype=np.int64).reshape(shape)
-    at = places[0, : H - kh + 1 : down, : B - kw + 1 : across]
-    return at.shape, vector(at), vector(places[:, :kh, :kw])
-
-
-@njit(error_model="numpy")
-def _cut_patches(image, at, looks, patches):
-    """Exchange `at` and `looks` for the transpose."""
-    for r in range(at.size):
-        for k in range(looks.size):
-            patches[r, k] = image[at[r] + looks[k]]
-
-
-@njit(error_model="numpy")
-def _add_patches(patches, at, looks, image):
-    """The adjoint of cutting patches: adds to each pixel what was cut from it."""
-    for r in range(at.size):
-        for k in range(looks.size):
-            image[at[r] + looks[k]] += patches[r, k]
+    places = np.arange(math.prod(shape), dtype=np.int64).reshape(1, *shape)
+    patches = _patches(places, size, stride)[0]  # (C, kh, kw, P, Q)
+    return patches.shape[3:], vector(patches[0, 0, 0]), vector(patches[..., 0, 0])
 
 
 @kernel("mmMii")
 def _conv2d(x, W, y, at, looks, first, last):
     patches = np.empty((at.size, looks.size), x.dtype)
     for n in range(first, last):
-        _cut_patches(x[n], at, looks, patches)
+        for r in range(at.size):
+            for k in range(looks.size):
+                patches[r, k] = x[n, at[r] + looks[k]]
         _add_dots(W, patches, y[n].reshape(len(W), at.size))
 
 
@@ -425,14 +355,18 @@ def _conv2d_transpose(y, W, x, at, looks, first, last):
     for n in range(first, last):
         patches[:, :] = 0
         _add_dots(np.ascontiguousarray(y[n].reshape(len(W), at.size).T), by_look, patches)
-        _add_patches(patches, at, looks, x[n])
+        for r in range(at.size):
+            for k in range(looks.size):
+                x[n, at[r] + looks[k]] += patches[r, k]
 
 
 @kernel("Mmmii")
 def _add_conv2d_weights(dW, x, dy, at, looks, first, last):
     patches = np.empty((looks.size, at.size), x.dtype)
     for n in range(len(x)):
-        _cut_patches(x[n], looks, at, patches)
+        for k in range(looks.size):
+            for r in range(at.size):
+                patches[k, r] = x[n, at[r] + looks[k]]
         of_dy = dy[n, first * at.size : last * at.size].reshape(last - first, at.size)
         _add_dots(of_dy, patches, dW[first:last])
 
@@ -467,31 +401,23 @@ def add_conv2d_weights(dW, x, dy, stride, padding):
     dW += sums.reshape(dW.shape)
 
 
-@loop("Vm", 1 / 8, fastmath=_SUMS)
-def add_channel_sums(db, dy, first, last):
-    pixels = dy.shape[1] // db.size
-    sums = np.zeros((last - first) * pixels, dy.dtype)
-    for n in range(len(dy)):
-        image = dy[n, first * pixels : last * pixels]
-        for i in range(sums.size):
-            sums[i] += image[i]
-    for m in range(first, last):
-        total = 0.0
-        for i in range((m - first) * pixels, (m - first + 1) * pixels):
-            total += sums[i]
-        db[m] += db.dtype.type(total)
+def add_channel_sums(db, dy):
+    of_pixels = np.zeros(math.prod(dy.shape[1:]), dy.dtype)
+    add_column_sums(of_pixels, dy)
+    db += of_pixels.reshape(len(db), -1).sum(axis=1)
 
 
-@kernel("mMiinn")
-def _max_pool(x, y, at, looks, Q, across, first, last):
+@kernel("mMii")
+def _max_pool(x, y, at, looks, first, last):
     for n in range(first, last):
-        for r in range(0, at.size, Q):
-            largest = y[n, r : r + Q]  # a row of the result, for which each look is a row of the image
-            for look in looks:
-                row = x[n, at[r] + look :: across]
-                for q in range(Q):
-                    stays = look > 0 and (row[q] <= largest[q] or largest[q] != largest[q])
-                    largest[q] = largest[q] if stays else row[q]  # a NaN is larger than any number
+        largest = y[n]
+        largest[:] = -np.inf
+        for look in looks:
+            pixels = x[n, look:]
+            for r in range(at.size):
+                pixel = pixels[at[r]]
+                stays = (pixel <= largest[r]) | (largest[r] != largest[r])  # a NaN is larger than any number
+                largest[r] = largest[r] if stays else pixel
 
 
 @kernel("mmMii")
@@ -516,14 +442,14 @@ def _planes(x: Array) -> Array:
 
 
 def max_pool(x, size, stride):
-    (P, Q), at, looks = _places((1, *x.shape[2:]), size, stride)
-    y = empty((*x.shape[:2], P, Q), x.dtype)
-    _max_pool(math.prod(x.shape[:2]), x.size / 4, _planes(x), _planes(y), at, looks, Q, stride[1])
+    size, at, looks = _places((1, *x.shape[2:]), size, stride)
+    y = empty((*x.shape[:2], *size), x.dtype)
+    _max_pool(y.shape[0] * y.shape[1], x.size / 2, _planes(x), _planes(y), at, looks)
     return y
 
 
 def max_pool_backward(dy, x, size, stride):
     _, at, looks = _places((1, *x.shape[2:]), size, stride)
     dx = empty(x.shape, x.dtype)
-    _max_pool_backward(math.prod(x.shape[:2]), x.size, _planes(dy), _planes(x), _planes(dx), at, looks)
+    _max_pool_backward(x.shape[0] * x.shape[1], x.size, _planes(dy), _planes(x), _planes(dx), at, looks)
     return dx
