@@ -22,7 +22,7 @@ for _needed in ("sphinx", "myst_parser", "furo", "sphinx_copybutton", "jupytext"
     pytest.importorskip(_needed)
 
 CHAPTERS = sorted((ROOT / "docs").glob("[0-9]*.md"))
-MODULES = ["callbacks", "corruption", "data", "errors", "evaluation", "kernels", "plots", "probability"]
+MODULES = ["callbacks", "corruption", "data", "errors", "evaluation", "kernels", "parallel", "plots", "probability"]
 MODULES += ["schedules", "testing"]
 LOADING = {"audio", "embed", "iframe", "img", "link", "script", "source", "track", "video"}
 WITHOUT_END = {"area", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}

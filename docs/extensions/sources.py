@@ -43,7 +43,7 @@ def way(docname: str, path: Path) -> str:
 
 
 def lead(app: Sphinx, doctree: nodes.document) -> None:
-    """Let links to files that are no pages lead to the pages of these files; embed what a chapter links as HTML."""
+    """Let links to files that are no pages of Sphinx's lead to pages of these files; embed what is HTML."""
     docname = app.env.docname
     for link in list(
         doctree.findall(lambda node: isinstance(node, addnodes.download_reference | addnodes.pending_xref))
@@ -58,9 +58,20 @@ def lead(app: Sphinx, doctree: nodes.document) -> None:
         found = nodes.reference("", "", *link.children, internal=True, refuri=way(docname, path))
         link.replace_self(found)
         if path.suffix == ".html":
-            frame = f'<iframe class="embedded" src="{way(docname, path)}" title="{escape(found.astext())}"></iframe>'
-            found.parent.parent.insert(found.parent.parent.index(found.parent) + 1, nodes.raw("", frame, format="html"))
+            embed(app, found, path, found.astext())
+    for picture in list(doctree.findall(nodes.image)):
+        page = ((DOCS / docname).parent / picture["uri"]).with_suffix(".html")
+        if page.exists():
+            embed(app, picture, page, picture["alt"])
     add_origins(app, doctree, docname)
+
+
+def embed(app: Sphinx, node: nodes.Element, path: Path, title: str) -> None:
+    """Show a page, such as docs/figures/explorer.html, under the paragraph with its link or its picture."""
+    paragraph, docname = node.parent, app.env.docname
+    frame = f'<iframe class="embedded" src="{way(docname, path)}" title="{escape(title)}"></iframe>'
+    paragraph.parent.insert(paragraph.parent.index(paragraph) + 1, nodes.raw("", frame, format="html"))
+    note(app, docname, path)
 
 
 def target(app: Sphinx, link: nodes.Element) -> tuple[Path | None, str]:
@@ -105,7 +116,11 @@ def add_origins(app: Sphinx, doctree: nodes.document, docname: str) -> None:
 
 def link_chapters(app: Sphinx, what: str, name: str, thing: object, options: object, lines: list[str]) -> None:
     """Let the chapters that a docstring names be links."""
-    lines[:] = [re.sub(r"\bdocs/([\w-]+)\.md(#[\w-]+)?", r":doc:`/\1`", line) for line in lines]
+
+    def link(chapter: re.Match) -> str:
+        return f":doc:`/{chapter[1]}`" if chapter[1] in app.env.found_docs else chapter[0]
+
+    lines[:] = [re.sub(r"\bdocs/([\w-]+)\.md(#[\w-]+)?", link, line) for line in lines]
 
 
 def place_in_source(domain: str, info: dict) -> str | None:
