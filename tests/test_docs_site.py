@@ -212,7 +212,7 @@ def test_chapter_10_shows_the_explorer(folder, pages):
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.stem)
-def test_the_code_of_a_notebook_is_what_runs_in_its_chapter(folder, chapter):
+def test_the_code_of_a_notebook_is_that_of_its_chapter(folder, chapter):
     nbformat = importlib.import_module("nbformat")
     notebook = nbformat.read(folder / "notebooks" / f"{chapter.stem}.ipynb", as_version=4)
     blocks = _BLOCK.finditer(chapter.read_text(encoding="utf-8"))
@@ -221,7 +221,7 @@ def test_the_code_of_a_notebook_is_what_runs_in_its_chapter(folder, chapter):
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.stem)
-def test_a_notebook_runs(folder, chapter, tmp_path):
+def test_a_notebook_can_be_executed(folder, chapter, tmp_path):
     notebook = folder / "notebooks" / f"{chapter.stem}.ipynb"
     command = [sys.executable, "-m", "nbconvert", "--execute", "--to", "notebook", "--output-dir", str(tmp_path)]
     done = subprocess.run(
