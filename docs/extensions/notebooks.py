@@ -24,9 +24,7 @@ def notebook(chapter: Path) -> nbformat.NotebookNode:
     text = _QUOTED.sub(r"<!-- #md -->\n*\1:*\n\n\2\n<!-- #endmd -->", chapter.read_text(encoding="utf-8"))
     text = _SOLUTION.sub(folded, _PICTURE.sub(embedded, text))
     text = re.sub(r"\]\((\d\d-[\w-]+)\.md", r"](\1.ipynb", text)
-    text = re.sub(
-        r"^```bash$", "```console", text, flags=re.M
-    )  # commands to read: a cell of bash would train for minutes
+    text = re.sub(r"^```bash$", "```console", text, flags=re.M)  # to read: as a cell it would train for minutes
     made = jupytext.reads(text, fmt="md")
     made.metadata.update(_KERNEL)
     return made
