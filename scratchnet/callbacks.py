@@ -27,7 +27,7 @@ class EarlyStopping(Callback):
     patience : int, at least 1
         After this many epochs in a row that were not better, the training ends.
     monitor : str
-        "loss", a term or a metric of the loss; or one of these with "val_" before it, measured on the validation data;
+        "loss", a term or a metric of the loss; or one of these with `val_` before it, measured on the validation data;
         or a number that a callback given before this one puts into `run.record`.
     min_delta : float, at least 0
     mode : {"min", "max"}, optional

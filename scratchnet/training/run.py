@@ -33,7 +33,7 @@ class History:
     epochs : list of dict
         One for each finished epoch: "epoch" (from 1), "seconds" (of training, without validation), "loss" and each of
         its terms and metrics, means over the epoch's examples while θ was moving; with validation also "val_loss" and
-        "val_" with each other name, after the epoch's last step.
+        `val_` before each other name, after the epoch's last step.
     unit : str
         Of the losses and terms.
     interrupted, stopped : bool, str
