@@ -7,22 +7,24 @@ from pathlib import Path
 from sketch import BLUE, FAINT, INK, PALE_BLUE, PAPER, Point, Sketch, bezier
 
 DOCS = Path(__file__).parent.parent
-PAGES = {page.name[:2]: page for page in sorted(DOCS.glob("[01][0-9]-*.md"))}
+PAGES = {page.name[:2]: page for page in sorted(DOCS.glob("[0-2][0-9]-*.md"))}
 NAMES = {
     "00": "notation", "01": "probability", "02": "entropy, KL", "03": "dense layer", "04": "activations",
     "05": "optimizers", "06": "convolution", "07": "autoencoder", "08": "PCA", "09": "denoising", "10": "latent gaps",
     "11": "VAE", "12": "its gradients", "13": "my number", "14": "checking", "15": "β and k", "16": "fast product",
     "17": "errata", "18": "your own", "19": "no learning",
+    "20": "machines",
 }  # fmt: skip
 PLACES = {  # column and row
     "00": (1.6, 0), "01": (3.4, 0), "03": (2, 1), "02": (4, 1), "06": (0, 2), "05": (1, 2), "04": (3, 2), "16": (1, 3),
     "07": (2, 3), "14": (3, 3), "11": (4, 3), "08": (1, 4), "09": (2, 4), "10": (3, 4), "12": (4, 4), "17": (0, 5),
-    "18": (2, 5), "19": (3, 5), "13": (4, 5), "15": (3, 6),
+    "18": (2, 5), "19": (3, 5), "13": (4, 5), "15": (3, 6), "20": (4, 6),
 }  # fmt: skip
 AROUND = {  # the gaps through which an arrow passes boxes of the rows between
     ("05", "17"): [(0.5, 2.72), (0.5, 4.28)],
     ("05", "19"): [(1.5, 2.72), (1.5, 4.28)],
     ("10", "15"): [(3.5, 4.72), (3.5, 5.28)],
+    ("12", "20"): [(4.5, 4.72), (4.5, 5.28)],
     ("11", "19"): [(3.5, 3.72), (3.5, 4.28)],
     ("07", "18"): [(2.5, 3.72), (2.5, 4.28)],
     ("08", "15"): [(1.35, 4.72), (1.35, 5.28)],

@@ -120,21 +120,21 @@ def adam_step(theta, dtheta, m, v, t, learning_rate, beta1, beta2, epsilon, weig
         theta[i] -= learning_rate / (1 - beta1**t) * m[i] / (np.sqrt(v[i]) / np.sqrt(1 - beta2**t) + epsilon)
 
 
-# ---- images (N, C, H, B): B is the breadth, since W are the weights: docs/06-convolution.md
+# ---- images (N, C, H, W), by weights W (M, C, kh, kw): docs/06-convolution.md
 #      patches[n, c, i, j, p, q] = x̃[n, c, s p + i, s q + j]; stride, padding and the sizes are pairs
 def conv2d(x, W, b, stride, padding):
     patches = _patches(_padded(x, padding), W.shape[2:], stride)
     y = np.einsum("ncijpq,mcij->nmpq", patches, W, optimize=True)
-    return y + _per_channel(b)  # (N, C, H, B) (M, C, kh, kw) (M,) → (N, M, P, Q)
+    return y + _per_channel(b)  # (N, C, H, W) (M, C, kh, kw) (M,) → (N, M, P, Q)
 
 
 def conv2d_transpose(y, W, b, stride, padding, size):
-    (H, B), (top, left) = size, padding
-    x = np.zeros((len(y), W.shape[1], H + 2 * top, B + 2 * left), np.result_type(y, W))
+    (height, width), (top, left) = size, padding
+    x = np.zeros((len(y), W.shape[1], height + 2 * top, width + 2 * left), np.result_type(y, W))
     patches = _patches(x, W.shape[2:], stride)
     for i, j in np.ndindex(W.shape[2:]):  # patches overlap, but no two begin at the same pixel
         patches[:, :, i, j] += np.einsum("nmpq,mc->ncpq", y, W[:, :, i, j], optimize=True)
-    return x[:, :, top : top + H, left : left + B] + _per_channel(b)  # → (N, C, *size)
+    return x[:, :, top : top + height, left : left + width] + _per_channel(b)  # → (N, C, *size)
 
 
 def add_conv2d_weights(dW, x, dy, stride, padding):
@@ -147,7 +147,7 @@ def add_channel_sums(db, dy):
 
 
 def max_pool(x, size, stride):
-    return _patches(x, size, stride).max(axis=(2, 3))  # (N, C, H, B) → (N, C, P, Q)
+    return _patches(x, size, stride).max(axis=(2, 3))  # (N, C, H, W) → (N, C, P, Q)
 
 
 def max_pool_backward(dy, x, size, stride):

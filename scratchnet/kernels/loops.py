@@ -325,15 +325,15 @@ def adam_step(theta, dtheta, m, v, t, learning_rate, beta1, beta2, epsilon, weig
 #      gradient of the weights is a product with patches again. Number k of patch r is x̃[at[r] + looks[k]].
 def _padded(x, padding):
     """x̃: the images with `padding` zeros above and below, and left and right."""
-    (N, C, H, B), (top, left) = x.shape, padding
-    padded = np.zeros((N, C, H + 2 * top, B + 2 * left), x.dtype)
-    padded[:, :, top : top + H, left : left + B] = x
+    (N, C, height, width), (top, left) = x.shape, padding
+    padded = np.zeros((N, C, height + 2 * top, width + 2 * left), x.dtype)
+    padded[:, :, top : top + height, left : left + width] = x
     return padded
 
 
 @functools.lru_cache(maxsize=256)
 def _places(shape, size, stride):
-    """(P, Q), `at` and `looks`, for images (C, H, B) and patches of this size."""
+    """(P, Q), `at` and `looks`, for images (C, H, W) and patches of this size."""
     places = np.arange(math.prod(shape), dtype=np.int64).reshape(1, *shape)
     patches = _patches(places, size, stride)[0]  # (C, kh, kw, P, Q)
     return patches.shape[3:], vector(patches[0, 0, 0]), vector(patches[..., 0, 0])
@@ -386,12 +386,12 @@ def conv2d(x, W, b, stride, padding):
 
 
 def conv2d_transpose(y, W, b, stride, padding, size):
-    (H, B), (top, left), C = size, padding, W.shape[1]
-    x = empty((len(y), C, H + 2 * top, B + 2 * left), W.dtype)
+    (height, width), (top, left), C = size, padding, W.shape[1]
+    x = empty((len(y), C, height + 2 * top, width + 2 * left), W.dtype)
     x[...] = per_channel(b, C, W.dtype)[:, None, None]
     _, at, looks = _places(x.shape[1:], W.shape[2:], stride)
     _conv2d_transpose(len(y), y.size * looks.size / 10, rows(y), rows(W), rows(x), at, looks)
-    return np.ascontiguousarray(x[:, :, top : top + H, left : left + B])
+    return np.ascontiguousarray(x[:, :, top : top + height, left : left + width])
 
 
 def add_conv2d_weights(dW, x, dy, stride, padding):

@@ -53,8 +53,10 @@ class Checkpoint(Callback):
         self._most = 2**20 + 2**14 * run.epochs  # bytes of the JSON text: read back, it takes 30 times as much memory
 
     def before_training(self, run: Run) -> None:
-        self._kept(run)  # what cannot be saved is refused before anything changes
-        found = self._read(run) if self.path.exists() else None
+        found = None
+        if self.path.exists():
+            self._kept(run)  # what cannot be saved is refused before anything changes
+            found = self._read(run)
         run.processes.wait()  # nobody writes before all have read
         if self.leads:
             storage.clear_aside(self.path)
