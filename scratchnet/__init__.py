@@ -29,9 +29,8 @@ from scratchnet.images.shape import Flatten, Reshape
 from scratchnet.models.autoencoder import Autoencoder
 from scratchnet.models.classifier import Classifier
 from scratchnet.models.iwae import IWAE
-from scratchnet.training.callback import Callback
 from scratchnet.training.fit import fit
-from scratchnet.training.run import History
+from scratchnet.training.run import Callback, History
 from scratchnet.training.storage import load, save
 
 if TYPE_CHECKING:

@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from scratchnet.checks import check_count, check_number, check_type, listed, named
-from scratchnet.core.parameters import set_state, state_arrays
-from scratchnet.training.callback import Callback
-from scratchnet.training.run import Run
+from scratchnet.checks import check_choice, check_count, check_number, check_type, listed, named
+from scratchnet.training.run import Callback, Run
+from scratchnet.training.storage import arrays_in, learnt, set_arrays
 
 __all__ = ["Anneal", "Callback", "ClipGradients", "EarlyStopping"]
 
@@ -22,13 +21,12 @@ class EarlyStopping(Callback):
 
     Parameters
     ----------
-    patience : int
-        At least 1: after this many epochs in a row that were not better, the training ends.
+    patience : int, at least 1
+        After this many epochs in a row that were not better, the training ends.
     monitor : str
         "loss", a term or a metric of the loss; or one of these with "val_" before it, measured on the validation data;
         or a number that a callback given before this one puts into `run.record`.
-    min_delta : float
-        At least 0.
+    min_delta : float, at least 0
     mode : {"min", "max"}, optional
         Whether less or more is better. None means "min", but for an accuracy it must be given.
     restore_best : bool
@@ -57,9 +55,9 @@ class EarlyStopping(Callback):
         where = "EarlyStopping"
         check_type(where, "monitor", monitor, str, "a text")
         check_type(where, "restore_best", restore_best, bool | np.bool, "True or False")
-        if mode is not None and not (isinstance(mode, str) and mode in ("min", "max")):
-            raise ValueError(f"{where} expects mode to be 'min', 'max' or None, got {named(mode)}.")
-        if mode is None and monitor.removeprefix("val_") == "accuracy":
+        if mode is not None:
+            check_choice(where, "mode", mode, ("min", "max"))
+        elif monitor.removeprefix("val_") == "accuracy":
             raise ValueError(f"{where} expects mode to be said for {monitor}, got None: mode='max' if more is better.")
         self.patience = check_count(where, "patience", patience)
         self.min_delta = check_number(where, "min_delta", min_delta, 0)
@@ -67,33 +65,30 @@ class EarlyStopping(Callback):
         self.monitor, self.mode, self.restore_best = monitor, mode or "min", bool(restore_best)
 
     def before_training(self, run: Run) -> None:
-        self._seen: dict[str, Any] = {"best": None, "best_epoch": 0, "waited": 0, "theta": None, "states": {}}
+        self._seen: dict[str, Any] = {"best": None, "best_epoch": 0, "waited": 0, "arrays": None}
         earlier = run.callbacks[: run.callbacks.index(self)]
-        if any(type(callback).after_epoch is not Callback.after_epoch for callback in earlier):
-            return  # it may put the number into the record
-        if self.monitor not in run.names(validation=self.monitor.startswith("val_")):
-            self._refuse([*run.names(validation=False), *run.names(validation=True)])
+        if all(type(callback).after_epoch is Callback.after_epoch for callback in earlier):
+            self._check(run.names())  # otherwise one of them may put the number into the record
 
-    def _refuse(self, names: list[str]) -> None:
-        hint = ": give fit a validation" if self.monitor.startswith("val_") and "val_loss" not in names else ""
-        raise ValueError(f"EarlyStopping expects monitor to be one of {listed(names, 12)}, got {self.monitor!r}{hint}.")
+    def _check(self, names: list[str]) -> None:
+        if self.monitor not in names:
+            hint = ": give fit a validation" if self.monitor.startswith("val_") and "val_loss" not in names else ""
+            expected = f"EarlyStopping expects monitor to be one of {listed(names, 12)}"
+            raise ValueError(f"{expected}, got {self.monitor!r}{hint}.")
 
     def before_epoch(self, run: Run) -> None:
         self._judge(run)
 
     def after_epoch(self, run: Run) -> None:
-        if self.monitor not in run.record:
-            self._refuse([name for name in run.record if name not in ("epoch", "seconds")])
+        self._check([name for name in run.record if name not in ("epoch", "seconds")])
         if run.epoch < self.start_from_epoch:
             return
-        value, best = float(run.record[self.monitor]), self._seen["best"]
-        gain = math.inf if best is None else (value - best if self.mode == "max" else best - value)
-        if gain > self.min_delta and not math.isnan(value):
-            self._seen |= {"best": value, "best_epoch": run.epoch, "waited": 0}
+        score, best = float(run.record[self.monitor]) * (1 if self.mode == "max" else -1), self._seen["best"]
+        if not math.isnan(score) if best is None else score - best > self.min_delta:
+            self._seen |= {"best": score, "best_epoch": run.epoch, "waited": 0}
             if self.restore_best:
-                states = state_arrays(run.parameters.state_slots)
-                self._seen["theta"] = run.parameters.theta.copy()
-                self._seen["states"] = {name: array.copy() for name, array in states.items()}
+                arrays = arrays_in(learnt(run.parameters))
+                self._seen["arrays"] = {name: array.copy() for name, array in arrays.items()}
         else:
             self._seen["waited"] += 1
         self._judge(run)
@@ -107,9 +102,8 @@ class EarlyStopping(Callback):
 
     def after_training(self, run: Run) -> None:
         self._judge(run)  # so that a finished run gives its reason again
-        if self.restore_best and self._seen["theta"] is not None:
-            run.parameters.theta[...] = self._seen["theta"]
-            set_state(run.parameters.state_slots, self._seen["states"])
+        if self.restore_best and self._seen["arrays"] is not None:
+            set_arrays(learnt(run.parameters), self._seen["arrays"])
 
     def state_dict(self) -> dict[str, Any]:
         return self._seen

@@ -45,6 +45,7 @@ class LawError(AssertionError):
 
     law: int  # the lowest law that is broken, 1 to 7
     layer: str  # the layer or loss that breaks it
+    found: dict[str, Any]  # what is known of array, index, claimed, measured and cause, as in a GradientError
 
     NAMES = (
         "mutate only what you made",
@@ -56,6 +57,6 @@ class LawError(AssertionError):
         "same under every engine",
     )
 
-    def __init__(self, law: int, layer: str, what: str):
+    def __init__(self, law: int, layer: str, what: str, **found: Any):
         super().__init__(f"Law {law} ({self.NAMES[law - 1]}): {layer}: {what}")
-        self.law, self.layer = law, layer
+        self.law, self.layer, self.found = law, layer, found

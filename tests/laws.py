@@ -17,8 +17,9 @@ import scratchnet as sn
 from scratchnet import kernels
 from scratchnet.arrays import Array
 from scratchnet.core.layer import without_dx
+from scratchnet.gradcheck import laws
+from scratchnet.gradcheck.subject import Outcome, Point, Subject
 from scratchnet.kernels import formulas, samples
-from scratchnet.testing import laws
 from tests.numerics import complex_step_derivative, numerical_derivative
 from tests.strategies import ENGINES, Case, batch_sizes, cases, seeds
 
@@ -89,114 +90,85 @@ KINKED = (sn.ReLU, sn.MaxPool2D)
 that x can be kept off such places."""
 
 
-@dataclass(kw_only=True)
-class Subject(laws.Subject):
-    """A subject of the laws, and where it can be tried.
+@dataclass
+class Tried:
+    """A layer, loss or function, and where it can be tried.
 
-    The inputs that have no gradient (targets, noise, a model's images) come last. A loss returns a single number, and
-    the backward pass from it begins at ∂L/∂L = 1.
+    The inputs that have no gradient (targets, noise, a model's images) come last.
     """
 
+    f: Any
     shapes: tuple[tuple[int, ...], ...]  # of one example of each input
     ranges: tuple[tuple[float, float], ...]
+    parameters: sn.Parameters | None = None
     kinked: bool = False
 
-    def evaluate(self, point: list[Array]) -> Array:
-        """y at the inputs and, last, θ."""
-        if self.parameters is not None:
-            *point, self.parameters.theta[...] = point
-        return self.forward(*point)[0]
 
-
-def layer_subject(name: str, D: int, M: int, dtype: Any) -> Subject:
+def a_layer(name: str, D: int, M: int, dtype: Any) -> Tried:
     layer, shape = LAYERS[name](D, M, rng=np.random.default_rng(0), dtype=dtype)
-
-    def forward(x):
-        y, backward = layer.forward(x)
-        return y, lambda dy: (backward(dy),)
-
-    parts = [part for _, part in layer.walk("")]
-    trained = any(part.parameter_names for part in parts)
-    kinked = any(isinstance(part, KINKED) for part in parts)
-    parameters = sn.Parameters(layer=layer) if trained else None
-    return Subject(name, forward, parameters, shapes=(shape,), ranges=(REAL,), kinked=kinked)
+    kinked = any(isinstance(part, KINKED) for _, part in layer.walk(""))
+    return Tried(layer, (shape,), (REAL,), kinked=kinked)
 
 
-def loss_subject(name: str, D: int, M: int, dtype: Any) -> Subject:
+def a_loss(name: str, D: int, M: int, dtype: Any) -> Tried:
     loss, y_range, target_range = LOSSES[name]
-
-    def forward(y, target):
-        value, dy = loss(y, target)
-        return np.asarray(value), lambda _: (dy,)
-
-    return Subject(name, forward, names=("y", "target"), shapes=((D, M), (D, M)), ranges=(y_range, target_range))
+    return Tried(loss, ((D, M), (D, M)), (y_range, target_range))
 
 
-def kl_subject(name: str, D: int, M: int, dtype: Any) -> Subject:
-    def forward(mu, logvar):
-        value, *derivatives = sn.kl_standard_normal(mu, logvar)
-        return np.asarray(value), lambda _: tuple(derivatives)
-
-    return Subject(name, forward, names=("mu", "logvar"), shapes=((D,), (D,)), ranges=(REAL, REAL))
+def the_kl(name: str, D: int, M: int, dtype: Any) -> Tried:
+    return Tried(sn.kl_standard_normal, ((D,), (D,)), (REAL, REAL))
 
 
-def sample_subject(name: str, D: int, M: int, dtype: Any) -> Subject:
-    names = ("mu", "logvar", "eps")
-    return Subject(name, sn.sample_gaussian, names=names, shapes=((D,), (D,), (D,)), ranges=(REAL, REAL, REAL))
+def a_sample(name: str, D: int, M: int, dtype: Any) -> Tried:
+    return Tried(sn.sample_gaussian, ((D,), (D,), (D,)), (REAL, REAL, REAL))
 
 
-def model_subject(name: str, D: int, M: int, dtype: Any) -> Subject:
+def a_model(name: str, D: int, M: int, dtype: Any) -> Tried:
     model = MODELS[name](D, M, rng=np.random.default_rng(0), dtype=dtype)
 
-    def forward(x, eps):
-        loss = model.loss(x, eps=eps) if isinstance(model, sn.VAE) else model.loss(x)
+    def loss(x, eps):
+        return model.loss(x, eps=eps) if isinstance(model, sn.VAE) else model.loss(x)
 
-        def backward(_):
-            loss.backward()
-            return ()
-
-        return np.asarray(loss.value), backward
-
-    return Subject(name, forward, model.parameters, names=("x", "eps"), shapes=((D,), (M,)), ranges=(UNIT, REAL))
+    return Tried(loss, ((D,), (M,)), (UNIT, REAL), model.parameters)
 
 
-SCALARS = {
-    **dict.fromkeys(LOSSES, loss_subject),
-    "kl_standard_normal": kl_subject,
-    **dict.fromkeys(MODELS, model_subject),
-}
-MAPS = {**dict.fromkeys(LAYERS, layer_subject), "sample_gaussian": sample_subject}
+SCALARS = {**dict.fromkeys(LOSSES, a_loss), "kl_standard_normal": the_kl, **dict.fromkeys(MODELS, a_model)}
+MAPS = {**dict.fromkeys(LAYERS, a_layer), "sample_gaussian": a_sample}
 SUBJECTS = {**MAPS, **SCALARS}
-TRAINED = [name for name, make in SUBJECTS.items() if make(name, 2, 2, np.float64).parameters is not None]
+
+
+def inputs_of(case: Case, tried: Tried, N: int, *, gentle: bool = False) -> list[Array]:
+    """A batch for each input; a gentle one has no numbers that a difference quotient cannot cope with."""
+    large = not gentle and len(tried.shapes) == 1
+    inputs = [
+        case.array((N, *shape), *bounds, large=large) for shape, bounds in zip(tried.shapes, tried.ranges, strict=True)
+    ]
+    if gentle and tried.kinked:
+        off = 1e-3 + 1e-4 * case.rng.permutation(inputs[0].size).reshape(inputs[0].shape)  # no two numbers are equal
+        inputs[0] = inputs[0] + np.where(inputs[0] > 0, off, -off)
+    return inputs
+
+
+def subject_of(case: Case, name: str, *sizes: int, gentle: bool = False) -> tuple[Subject, list[Point]]:
+    """The subject of that name in the case's sizes, with some θ, and batches of these sizes."""
+    tried = SUBJECTS[name](name, case.D, case.M, np.float64)
+    batches = [inputs_of(case, tried, N, gentle=gentle) for N in sizes]
+    subject = Subject(tried.f, tuple(batches[0]), 0, tried.parameters)
+    for value in subject.held().values():
+        value[...] = case.array(value.shape, -1, 1)
+    return subject, [dict(zip(subject.inputs, batch, strict=True)) for batch in batches]
+
+
+def dys_of(case: Case) -> Callable[[Outcome], Array]:
+    """Draws any dy, but for a loss dL/dL = 1."""
+    return lambda outcome: outcome.random_dy(case.rng) if outcome.is_loss else case.array(outcome.y.shape)
 
 
 def every(names):
     return pytest.mark.parametrize("name", names)
 
 
-def subject_of(case: Case, name: str) -> Subject:
-    """The subject of that name in the case's sizes, with some θ."""
-    subject = SUBJECTS[name](name, case.D, case.M, np.float64)
-    if subject.parameters is not None:
-        subject.parameters.theta[...] = case.array(subject.parameters.theta.shape, -1, 1)
-    return subject
-
-
-def inputs_of(case: Case, subject: Subject, N: int | None = None, *, gentle: bool = False) -> list[Array]:
-    """A batch for each input; a gentle one has no numbers that a difference quotient cannot cope with."""
-    large = not gentle and len(subject.shapes) == 1
-    inputs = [
-        case.array((N or case.N, *shape), *bounds, large=large)
-        for shape, bounds in zip(subject.shapes, subject.ranges, strict=True)
-    ]
-    if gentle and subject.kinked:
-        off = 1e-3 + 1e-4 * case.rng.permutation(inputs[0].size).reshape(inputs[0].shape)  # no two numbers are equal
-        inputs[0] = inputs[0] + np.where(inputs[0] > 0, off, -off)
-    return inputs
-
-
-def dy_of(case: Case, y: Array) -> Array:
-    return case.array(y.shape) if y.ndim else np.ones(())
+TRAINED = [name for name in SUBJECTS if subject_of(Case(2, 2, 2, 0), name, 2)[0].held()]
 
 
 def assert_close(actual: Any, expected: Any, rtol: float = 1e-9, atol: float = 1e-9) -> None:
@@ -205,105 +177,94 @@ def assert_close(actual: Any, expected: Any, rtol: float = 1e-9, atol: float = 1
         np.testing.assert_allclose(actual, expected, rtol=rtol, atol=atol)  # it says more, and takes five times as long
 
 
-# ---- the laws, as scratchnet.testing states them
+# ---- the laws, as scratchnet.gradcheck states them
 
 
 @every(SUBJECTS)
 @given(case=cases)
 def test_1_no_array_is_changed_but_a_gradient_and_what_is_handed_out_is_new(name, case):
-    subject = subject_of(case, name)
-    batches = [inputs_of(case, subject, N) for N in (case.N, case.M)]
-    laws.mutates_only_what_it_made(subject, batches, lambda y: dy_of(case, y))
+    subject, batches = subject_of(case, name, case.N, case.M)
+    laws.mutates_only_what_it_made(subject, batches, dys_of(case))
 
 
 @every(MAPS)
 @given(case=cases, a=st.floats(-10, 10), b=st.floats(-10, 10))
 def test_2_backward_is_linear_in_dy(name, case, a, b):
-    subject = subject_of(case, name)
-    inputs = inputs_of(case, subject)
-    y, _ = subject.forward(*inputs)
-    laws.is_linear_in_dy(subject, inputs, dy_of(case, y), dy_of(case, y), a, b)
+    subject, (batch,) = subject_of(case, name, case.N)
+    outcome, dys = subject.run(batch), dys_of(case)
+    laws.is_linear_in_dy(subject, batch, dys(outcome), dys(outcome), a, b)
 
 
 @every(SUBJECTS)
 @given(case=cases, other_N=batch_sizes, last_first=st.booleans())
 def test_3_each_backward_pass_belongs_to_its_own_forward_pass(name, case, other_N, last_first):
-    subject = subject_of(case, name)
-    batches = [inputs_of(case, subject), inputs_of(case, subject, other_N)]
-    laws.is_re_entrant(subject, batches, lambda y: dy_of(case, y), last_first=last_first)
+    subject, batches = subject_of(case, name, case.N, other_N)
+    laws.is_re_entrant(subject, batches, dys_of(case), last_first=last_first)
 
 
 @every(TRAINED)
 @given(case=cases)
 def test_4_gradients_add_up_until_zero_grad(name, case):
-    subject = subject_of(case, name)
-    batches = [inputs_of(case, subject) for _ in range(2)]
-    laws.accumulates(subject, batches, lambda y: dy_of(case, y))
+    subject, batches = subject_of(case, name, case.N, case.N)
+    laws.accumulates(subject, batches, dys_of(case))
 
 
 @every(SCALARS)
 @given(case=cases, k=st.integers(2, 4))
 def test_5_a_loss_does_not_change_when_every_example_comes_k_times(name, case, k):
-    subject = subject_of(case, name)
-    laws.averages_over_the_batch(subject, inputs_of(case, subject), k)
+    subject, (batch,) = subject_of(case, name, case.N)
+    laws.averages_over_the_batch(subject, batch, dys_of(case), k)
 
 
 @every(MAPS)
 @given(case=cases)
 def test_5_a_layer_treats_each_example_by_itself_and_sums_over_the_batch(name, case):
-    subject = subject_of(case, name)
-    laws.has_independent_rows(subject, inputs_of(case, subject), lambda y: dy_of(case, y))
+    subject, (batch,) = subject_of(case, name, case.N)
+    laws.has_independent_rows(subject, batch, dys_of(case))
 
 
 @every(SUBJECTS)
 @given(case=cases)
 def test_7_the_engine_in_use_agrees_with_the_formulas(name, case):
-    subject = subject_of(case, name)
-    laws.is_the_same_under_every_engine(subject, inputs_of(case, subject), lambda y: dy_of(case, y))
+    subject, (batch,) = subject_of(case, name, case.N)
+    laws.is_the_same_under_every_engine(subject, batch, dys_of(case))
 
 
 # ---- 6. true
 
 
-def check_slopes(case: Case, subject: Subject, measured: Subject, slope, dtype: Any, tolerance: float) -> None:
-    """In each input, and in θ, L = Σ dy ⊙ y is as steep along a random direction as `slope` measures."""
-    inputs = inputs_of(case, subject, gentle=True)
-    y, backward = subject.forward(*inputs)
-    dy = dy_of(case, y)
-    gradients = subject.gradients(backward, dy)
-    point, places = inputs, list(range(len(gradients)))
-    if subject.parameters is not None:
-        point, places[-1] = [*inputs, subject.parameters.theta.copy()], len(inputs)
-    for place, gradient in zip(places, gradients.values(), strict=True):
+def check_slopes(case: Case, name: str, slope, tolerance: float, dtype: Any = np.float64) -> None:
+    """In each input and parameter, L = Σ dy ⊙ y is as steep along a random direction as `slope` measures in `dtype`."""
+    subject, (batch,) = subject_of(case, name, case.N, gentle=True)
+    outcome = subject.run(batch)
+    dy = dys_of(case)(outcome)
+    tried = SUBJECTS[name](name, case.D, case.M, dtype)
+    measured = Subject(tried.f, tuple(batch.values()), 0, tried.parameters, dtype)
+    point = {array: x.copy() for array, x in (batch | subject.held()).items()}
+    for array, gradient in subject.gradients(outcome, dy).items():
 
-        def loss(moved: Array, place=place):
-            at = [x.astype(dtype) for x in point]
-            at[place] = moved
-            return (dy * measured.evaluate(at)).sum()
+        def loss(moved: Array, array=array):
+            return (dy * measured.run(point | {array: moved}).y).sum()
 
         direction = case.direction(gradient.shape)
         steepest = max(1.0, np.linalg.norm(gradient).item())
-        assert abs((gradient * direction).sum() - slope(loss, point[place], direction)) < tolerance * steepest
+        assert abs((gradient * direction).sum() - slope(loss, point[array], direction)) < tolerance * steepest
 
 
 @every(SUBJECTS)
 @given(case=cases)
 def test_backward_agrees_with_the_central_difference(name, case):
-    subject = subject_of(case, name)
-    check_slopes(case, subject, subject, numerical_derivative, np.float64, 1e-6)
+    check_slopes(case, name, numerical_derivative, 1e-6)
 
 
 @every(SUBJECTS)
 @given(case=cases)
 def test_backward_agrees_with_the_complex_step_to_all_digits(name, case):
-    subject = subject_of(case, name)
-    in_complex = SUBJECTS[name](name, case.D, case.M, np.complex128)
-
     def slope(loss, x, direction):
         with kernels.use("numpy"):  # the engine that knows complex numbers
             return complex_step_derivative(loss, x, direction)
 
-    check_slopes(case, subject, in_complex, slope, np.complex128, 1e-12)
+    check_slopes(case, name, slope, 1e-12, np.complex128)
 
 
 # ---- 7. same under every kernel
@@ -348,7 +309,7 @@ def test_every_kernel_returns_the_types_of_its_formula(engine, kernel, dtype, rn
     assert [one.dtype for one in found] == [one.dtype for one in expected]
 
 
-@every([name for name in LAYERS if layer_subject(name, 2, 2, np.float64).parameters is not None])
+@every([name for name in LAYERS if name in TRAINED])
 @given(case=cases)
 def test_leaving_out_dx_changes_no_parameter_gradient(name, case):
     """The shortcut of the way back that training takes."""

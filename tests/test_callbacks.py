@@ -469,7 +469,9 @@ def test_a_numpy_scalar_comes_back_as_the_number_that_it_is(path, number):
 )
 def test_what_could_not_come_back_as_it_was_is_refused_before_the_first_step(path, value):
     training = Training()
-    with pytest.raises(TypeError, match=r"^Keeps\.state_dict\['value'\].* expects arrays, numbers, strings, .* got "):
+    with pytest.raises(
+        TypeError, match=r"^Keeps\.state_dict\(\)\['value'\].* expects arrays, numbers, strings, .* got "
+    ):
         training.fit(Keeps(value), checkpoint=path)
     assert training.optimizer.steps == 0
     assert list(path.parent.iterdir()) == []
@@ -478,7 +480,7 @@ def test_what_could_not_come_back_as_it_was_is_refused_before_the_first_step(pat
 def test_a_state_is_a_dict(path):
     keeps = Keeps(0)
     keeps.state_dict = lambda: [1]  # type: ignore[method-assign,assignment,return-value]
-    with pytest.raises(TypeError, match=r"^Keeps\.state_dict expects to return a dict, got list\.$"):
+    with pytest.raises(TypeError, match=r"^fit expects Keeps\.state_dict\(\) to be a dict, got list\.$"):
         Training().fit(keeps, checkpoint=path)
 
 

@@ -18,7 +18,7 @@ MEASURED = json.loads((DOCS / "figures" / "gradient_check.json").read_text(encod
 SCRIPT = runpy.run_path(str(DOCS / "figures" / "gradient_check.py"))
 CAUSE_ROWS = re.findall(r"^\| `(\w+)` \|.*\| (`.*`) \|$", PAGE, re.M)
 CONDUCT_ROWS = re.findall(r"^\| (?:forward|backward) .*\| (`.*`) \|$", PAGE, re.M)
-CAUSES = set(re.findall(r'yield Trial\(\s*"(\w+)"', inspect.getsource(causes)))
+CAUSES = set(re.findall(r'yield "(\w+)"', inspect.getsource(causes)))
 CODE = "".join(re.findall(r"^```python\n(.*?)^```$", PAGE, re.M | re.S))
 
 

@@ -669,7 +669,7 @@ class Cached(sn.Layer):
 def test_a_stale_cache_is_named():
     error = refusal(Cached(), normal(5, 3))
     assert "stale cache" in error.cause
-    assert "once forward has run on another batch" in str(error)
+    assert "after a second forward pass: keep what backward needs in its closure" in str(error)
 
 
 def test_a_forward_that_draws_its_own_noise_is_refused():
@@ -871,6 +871,20 @@ def test_a_step_out_of_where_the_function_exists_leaves_a_gap_in_the_curve():
     (one,) = check(sn.bce, np.array([[0.01, 0.98]]), np.array([[0.5, 0.5]])).arrays
     assert np.isnan(one.errors[0])
     assert np.isfinite(one.errors[-1])
+
+
+def test_a_parameter_without_numbers_has_nothing_to_check():
+    class Empty(sn.Layer):
+        parameter_names = ("b",)
+
+        def __init__(self):
+            self.b, self.db = np.ones(0), np.zeros(0)
+
+        def forward(self, x):
+            return x**2, lambda dy: 2 * x * dy
+
+    one = named(check(Empty(), normal(2, 3)))["b"]
+    assert (one.checked, one.error, one.step) == ("0 coordinates", 0.0, 0.0)
 
 
 def test_a_report_can_be_copied(rng):

@@ -305,8 +305,8 @@ def test_a_maximum_and_its_first_place_are_those_of_the_formula_for_any_shape(co
     padding=st.tuples(st.integers(0, 3), st.integers(0, 3)),
     seed=seeds,
 )
-def test_products_are_saved_without_an_error_in_whole_numbers(compiled, dtype, N, C, M, strides, size, padding, seed):
-    """A kernel twice as long as its stride takes three products for four, and whole numbers add up exactly."""
+def test_a_convolution_of_whole_numbers_makes_no_error(compiled, dtype, N, C, M, strides, size, padding, seed):
+    """A kernel twice as long as its stride, of numbers that add up without rounding."""
     x = np.round(3 * numbers((N, C, *size), dtype, seed))
     W, b = np.round(3 * numbers((M, C, *(2 * s for s in strides)), dtype, seed + 1)), np.arange(M).astype(dtype)
     y = formulas.conv2d(x, W, b, strides, padding)

@@ -180,7 +180,7 @@ def test_the_best_epochs_state_comes_back_with_its_theta():
 def test_a_state_that_is_no_array_is_refused_before_the_first_step(path, state):
     model = centred()
     model.encoder.layers[0].mean = state
-    with pytest.raises(TypeError, match=r"expects its state encoder\.0\.mean to be an array of numbers, got "):
+    with pytest.raises(TypeError, match=r"^Centre expects its encoder\.0\.mean to be an array of numbers, got "):
         Training(model).fit(checkpoint=path)
     assert not path.exists()
 
@@ -251,7 +251,7 @@ def test_memory_that_is_no_array_is_refused_at_the_first_save(path):
         def move(self, theta, dtheta, learning_rate):
             self.v = 0.5  # type: ignore[assignment]
 
-    with pytest.raises(TypeError, match=r"^Float expects its v to be an array of numbers, got 0\.5\.$"):
+    with pytest.raises(TypeError, match=r"^Float expects its optimizer v to be an array of numbers, got 0\.5\.$"):
         Training(optimizer=Float(0.01)).fit(checkpoint=path)
 
 

@@ -20,7 +20,7 @@ class Scale(sn.Layer):
 
     def __init__(self, n: int, mistake: str = ""):
         self.w, self.dw = np.full(n, 1.5), np.zeros(n)
-        self.mistake = mistake
+        self.mistake, self.noise = mistake, np.random.default_rng(0)
 
     def forward(self, x):
         if self.mistake == "writes into x":
@@ -32,6 +32,8 @@ class Scale(sn.Layer):
         y = x * self.w  # (N, D)
         if self.mistake == "centres over the batch":
             y -= y.mean(axis=0)
+        if self.mistake == "draws noise of its own":
+            y += self.noise.standard_normal(y.shape)
 
         def backward(dy):
             of = self.x if self.mistake == "keeps x on self" else x
@@ -44,6 +46,8 @@ class Scale(sn.Layer):
                 dw /= len(x)
             if self.mistake == "doubles dw":
                 dw *= 2
+            if self.mistake == "trains in backward":
+                self.w -= 0.1 * dw
             if self.mistake == "overwrites dw":
                 self.dw[...] = dw
             else:
@@ -58,7 +62,9 @@ BROKEN = {
     "writes into x": "Law 1 (mutate only what you made)",
     "writes into dy": "Law 1 (mutate only what you made)",
     "returns x itself": "Law 1 (mutate only what you made)",
+    "trains in backward": "Law 1 (mutate only what you made)",
     "clips dy": "Law 2 (linear in dy)",
+    "draws noise of its own": "Law 3 (re-entrant)",
     "keeps x on self": "Law 3 (re-entrant)",
     "overwrites dw": "Law 4 (accumulates)",
     "centres over the batch": "Law 5 (independent rows)",
@@ -165,7 +171,7 @@ def test_the_law_that_a_loss_breaks_is_named(law, rng):
     [
         ((sn.ReLU, 3), "shape of a batch"),
         ((sn.ReLU, (1, 3)), "at least 2 rows"),
-        ((lambda: 3, (2, 3)), "to return a layer"),
+        ((lambda: 3, (2, 3)), r"make\(\) to be a layer"),
         ((3, (2, 3)), "make to be a function"),
     ],
 )

@@ -180,7 +180,7 @@ def test_numbers_that_after_epoch_adds_to_a_record_are_saved_with_it(path):
 
 @pytest.mark.parametrize("added", ["a word", [1.0], None, True])
 def test_what_is_no_number_in_a_record_is_refused_and_not_saved(path, added):
-    with pytest.raises(TypeError, match=r"fit expects after_epoch to add numbers to a record, got .* as 'added'\.$"):
+    with pytest.raises(TypeError, match=r"^fit expects run\.record\['added'\] to be a number, got .*\.$"):
         Run().fit(path, epochs=2, callbacks=[AfterEpoch(lambda record: record.update(added=added))])
 
 
@@ -338,7 +338,7 @@ def an_autoencoder(rng: np.random.Generator, **options: Any) -> sn.Autoencoder:
         (lambda: Run(optimizer=sn.Adam(0.02)), {}, "the learning rate at step 0 is 0.01 there and 0.02 here"),
         (lambda: Run(optimizer=sn.Adam(0.01, beta1=0.5)), {}, "beta1 is 0.9 there and 0.5 here"),
         (lambda: Run(optimizer=sn.SGD(0.01)), {}, "the optimizer is Adam there and SGD here"),
-        (lambda: Run(seed=1), {}, "rng began in another state, as with another seed"),
+        (lambda: Run(seed=1), {}, r"rng is PCG64 in state \w+ there and PCG64 in state \w+ here"),
     ],
 )
 def test_a_run_that_is_another_is_refused_by_what_is_different(path, run, options, difference):
@@ -357,7 +357,9 @@ def test_other_first_weights_are_another_run(path):
     Run().fit(path, epochs=2)
     other = Run()
     other.model.parameters.theta[0] += 1
-    with pytest.raises(sn.DataError, match="the model began with other weights"):
+    with pytest.raises(
+        sn.DataError, match=r"theta is \(\d+,\) of float32, \w+ there and \(\d+,\) of float32, \w+ here"
+    ):
         other.fit(path)
 
 
@@ -460,8 +462,7 @@ def test_a_file_that_is_no_checkpoint_is_named(path):
 
 
 STATE = np.random.default_rng(0).bit_generator.state
-MEANS = {"sums": {}, "counts": {}}
-POSITION = {"examples": 0, "means": MEANS, "seconds": 0.0, "order": None, "validation": None}
+POSITION = {"examples": 0, "means": {}, "seconds": 0.0, "order": None, "validation": None}
 
 
 @pytest.mark.parametrize(
@@ -479,7 +480,7 @@ POSITION = {"examples": 0, "means": MEANS, "seconds": 0.0, "order": None, "valid
         {"position": POSITION | {"examples": 3, "order": STATE}},
         {"position": POSITION | {"examples": 10}},
         {"position": POSITION | {"examples": 10**9, "order": STATE}},
-        {"position": POSITION | {"means": MEANS | {"sums": {"loss": float("nan")}, "counts": {"loss": 5}}}},
+        {"position": POSITION | {"means": {"loss": [float("nan"), 5]}}},
         {"epochs": {}},
         {"position": POSITION | {"order": {"bit_generator": "PCG64", "state": {}}}},
     ],
@@ -500,9 +501,8 @@ def rewrite(path: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> N
     with np.load(path) as arrays:
         parts = dict(arrays)
     state = change(json.loads(parts["state"].tobytes()))
-    del state["seal"]
-    state["seal"] = digest(_as_array(state))
-    parts["state"] = np.frombuffer(json.dumps(state).encode(), np.uint8)
+    parts["state"] = _as_array(state)
+    parts["seal"] = np.frombuffer(digest(parts["state"]).encode(), np.uint8)
     np.savez(path, **parts)
 
 
@@ -584,7 +584,7 @@ def test_a_compressed_checkpoint_is_refused_since_it_may_be_longer_than_its_file
     with np.load(path) as arrays:
         parts = dict(arrays)
     np.savez_compressed(path, **parts)
-    with pytest.raises(sn.DataError, match=r"theta\.npy is compressed"):
+    with pytest.raises(sn.DataError, match="state is compressed"):
         Run().fit(path)
 
 

@@ -393,7 +393,9 @@ def _write_json(path: Path, metrics: dict[str, Any]) -> None:
 
 def run(main: Callable[[], None]) -> None:
     """Call `main`; what goes wrong ends in one sentence, Ctrl-C in none."""
-    console.spell_out()
+    for stream in (sys.stdout, sys.stderr):  # from now on, `print` spells the letters that they lack: β becomes beta
+        if hasattr(stream, "reconfigure"):  # not None, nor the streams of some notebooks and editors
+            stream.reconfigure(errors=console.SPELT)  # type: ignore[union-attr]
     try:
         main()
     except (sn.DataError, sn.ShapeError, sn.DivergenceError, OSError) as error:

@@ -64,12 +64,10 @@ def in_turn(workers: dict[str, Worker], request: str, rounds: int) -> tuple[list
     """Each worker's answer, round by round, so that drift of the machine hits all alike; whether Ctrl-C ended it."""
     answers: list[dict[str, Any]] = []
     try:
-        with console.bar(
-            f"rounds of {request}", rounds, unit="rounds", show=True, unit_scale=False, bar_format=None
-        ) as advance:
+        with console.bar(f"rounds of {request}", rounds, unit="rounds", unit_scale=False, bar_format=None) as bar:
             for _ in range(rounds):
                 answers.append({name: worker.ask(request) for name, worker in workers.items()})
-                advance(1)
+                bar.update()
     except KeyboardInterrupt:
         if not answers:
             raise

@@ -11,12 +11,12 @@ import numpy as np
 
 from scratchnet import kernels
 from scratchnet.arrays import Array
-from scratchnet.checks import check_type, listed, named
+from scratchnet.checks import check_type, listed
 from scratchnet.core.layer import Layer
 from scratchnet.kernels.memory import empty
 
-Slot = tuple[str, Layer, str]
-"""Where an array is: its dotted name, the layer that holds it, and the attribute."""
+Slot = tuple[str, Any, str]
+"""Where an array is: its dotted name, the layer or other object that holds it, and the attribute."""
 
 
 class Parameters:
@@ -32,8 +32,8 @@ class Parameters:
         θ and ∂L/∂θ.
     layers : dict
         The parts as given.
-    slots, state_slots : list of (str, Layer, str)
-        Where each parameter is, and each array that is kept but not trained: its dotted name, layer and attribute.
+    slots : list of (str, Layer, str)
+        Where each parameter is: its dotted name, layer and attribute.
 
     Examples
     --------
@@ -50,18 +50,15 @@ class Parameters:
     def __init__(self, **layers: Layer):
         for name, layer in layers.items():
             check_type("Parameters", name, layer, Layer, "a layer")
-        self.layers = layers
-        self.slots = slots_of(layers, "parameter_names")
-        self.state_slots = slots_of(layers, "state_names")
+        self.layers, self.slots = layers, slots_of(layers, "parameter_names")
         if not self.slots:
             came = f"none in {listed(layers)}" if layers else "no layers"
             raise ValueError(f"Parameters expects layers with parameters, got {came}.")
-        first, *others = ((name, getattr(part, attribute).dtype) for name, part, attribute in self.slots)
-        for name, dtype in others:
-            if dtype != first[1]:
-                raise TypeError(
-                    f"Parameters expects one dtype for all layers, got {first[1]} in {first[0]}, {dtype} in {name}."
-                )
+        (first, dtype), *others = ((name, getattr(part, attribute).dtype) for name, part, attribute in self.slots)
+        for name, other in others:
+            if other != dtype:
+                came = f"{dtype} in {first}, {other} in {name}"
+                raise TypeError(f"Parameters expects one dtype for all layers, got {came}.")
         self.theta, self.dtheta = (
             _in_a_row([getattr(part, f"{d}{attribute}") for _, part, attribute in self.slots]) for d in ("", "d")
         )
@@ -128,28 +125,6 @@ def slots_of(layers: Mapping[str, Layer], kind: str) -> list[Slot]:
         for path, part in parts_of(layers)
         for attribute in getattr(part, kind)
     ]
-
-
-def state_arrays(slots: list[Slot]) -> dict[str, Array]:
-    """The arrays in these slots, by name; a NumPy scalar counts as an array without axes."""
-    found = {}
-    for name, part, attribute in slots:
-        value = getattr(part, attribute, None)
-        if not isinstance(value, np.ndarray | np.generic) or value.dtype.hasobject:
-            raise TypeError(f"{part!r} expects its state {name} to be an array of numbers, got {named(value)}.")
-        found[name] = np.asarray(value)
-    return found
-
-
-def set_state(slots: list[Slot], arrays: Mapping[str, Array]) -> None:
-    """Put these arrays into the slots: in place, where what is there fits and can be written to."""
-    for name, part, attribute in slots:
-        held, new = getattr(part, attribute), arrays[name]
-        in_place = isinstance(held, np.ndarray) and held.flags.writeable
-        if in_place and (held.shape, held.dtype) == (new.shape, new.dtype):
-            held[...] = new
-        else:
-            setattr(part, attribute, new.copy()[()])
 
 
 def _in_a_row(arrays: list[Array]) -> Array:

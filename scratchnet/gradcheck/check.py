@@ -1,7 +1,6 @@
 """The gradient check and its report, or the error that says what is wrong and why."""
 
 import contextlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,8 @@ from scratchnet.arrays import Array
 from scratchnet.checks import check_count, check_finite, check_number, check_rng
 from scratchnet.core.layer import Layer
 from scratchnet.core.parameters import Parameters
-from scratchnet.errors import GradientError
+from scratchnet.errors import GradientError, LawError
+from scratchnet.gradcheck import laws
 from scratchnet.gradcheck.causes import likeliest
 from scratchnet.gradcheck.numerical import LADDER, NOISY, STEP, Evidence, Scene, random_direction
 from scratchnet.gradcheck.subject import Outcome, Point, Subject, d
@@ -22,47 +22,32 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ArrayReport:
-    """How well the gradient of the array `name` agrees.
-
-    Attributes
-    ----------
-    checked : str
-        Along how many coordinates or random directions.
-    error, step : float
-        The largest error of a central difference, relative to the array's largest slope, and the step of it.
-    exact_error : float or None
-        The largest error of a complex step; None where f is not analytic as it is written.
-    kinks : int
-        How many of these directions have a kink at the point itself, and were checked nearby.
-    unmeasured : int
-        How many of their slopes are too small beside the noise of f to be compared.
-    steps, errors, exact_errors : (S,)
-        The V-curve: the error of either method by its step, along one random direction; NaN where f is not defined.
-    """
+    """How well the gradient of the array `name` agrees."""
 
     name: str
     shape: tuple[int, ...]
     checked: str
+    """Along how many coordinates or random directions."""
     error: float
+    """The largest error of a central difference, relative to the array's largest slope."""
     step: float
+    """The step of that difference."""
     exact_error: float | None
+    """The largest error of a complex step; None where f is not analytic as it is written."""
     kinks: int
+    """How many of these directions have a kink at the point itself, and were checked nearby."""
     unmeasured: int
+    """How many of their slopes are too small beside the noise of f to be compared."""
     steps: Array
+    """Of the V-curve, (S,): the error of either method by its step, along one random direction."""
     errors: Array
     exact_errors: Array
+    """NaN where f is not defined, or not analytic."""
 
 
 @dataclass(frozen=True, repr=False)
 class GradientReport:
     """Every gradient of `name` agrees, and how well. Prints as a table.
-
-    Attributes
-    ----------
-    arrays : list of ArrayReport
-        One for each gradient.
-    notes : list of str
-        What was not checked, or not to the usual number of digits.
 
     Examples
     --------
@@ -74,7 +59,9 @@ class GradientReport:
 
     name: str
     arrays: list[ArrayReport]
+    """One for each gradient."""
     notes: list[str]
+    """What was not checked, or not to the usual number of digits."""
 
     def plot(self) -> "Figure":
         """The V-curve: how the error depends on the step."""
@@ -116,39 +103,32 @@ def check_gradients(
     Every input and parameter that has a gradient is moved, one coordinate at a time, and forward alone says how L
     changes: by central differences (f(x + h) − f(x − h)) / 2h in double precision and, wherever the formulas are
     analytic, by the complex step Im f(x + ih) / h, which has all digits. At a kink (ReLU at 0) there is no slope, so a
-    point nearby is checked instead. Forward and backward are also called in the orders that training may use.
+    point nearby is checked instead. Laws 1, 3 and 4 are tried as well: no call may spoil another.
 
     Parameters
     ----------
     f : Layer or function
         A layer; a loss, (y, target) → value, dy; the `loss` of anything that `fit` trains; or any forward(*inputs) → y,
         backward, with backward(dy) → the gradients of the first inputs, a tuple if there are several. The layer, or the
-        object with `parameters` that f is a method of, is copied into float64, and does not change. If f takes an `rng`
-        after the inputs, it gets an equal one at each call.
+        object with `parameters` that f is a method of, is copied into float64. If f takes an `rng` after the inputs, it
+        gets an equal one at each call.
     *inputs : arrays
-        The arguments of f. Arrays of floats are converted to float64, also within a tuple such as (x, labels); all else
-        reaches f as it is.
-    rng : numpy.random.Generator
+        The arguments of f. Arrays of floats are converted to float64, also within a tuple such as (x, labels).
+    rng : Generator
         Draws dy, the random directions, and the points nearby.
     parameters : Parameters, optional
         What f trains, where f is a plain function. In float64; its gradients are zero afterwards.
     tolerance : float
-        For the central difference, relative to each slope; its noise is allowed for. The complex step must agree to
-        1e-12 of the array's largest slope.
+        Of the central difference beside its noise, relative to each slope; that of the complex step is 1e-12 of the
+        array's largest slope.
     coordinates, directions : int
-        The size up to which an array is checked in all coordinates, and the number of random directions of length 1
-        along which a larger array is checked.
-
-    Raises
-    ------
-    GradientError
-        If a gradient is not the slope, or one call spoils another. The message names the array, the worst index, both
-        values, and the likeliest cause.
+        The size up to which an array is checked in all coordinates, and along how many random directions of length 1 a
+        larger one is.
 
     Notes
     -----
-    It proves that backward belongs to forward, not that forward is what was meant: docs/bug-museum.md. Derivation:
-    docs/14-checking-gradients.md.
+    A GradientError names the array, the worst index, both values, and the likeliest cause. The check proves that
+    backward belongs to forward, not that forward is what was meant: docs/14-checking-gradients.md.
 
     Examples
     --------
@@ -176,11 +156,11 @@ def check_gradients(
         check_finite("check_gradients", f"the y of {subject.name}", outcome.y)
         dy = outcome.random_dy(rng)
         names = _names(f, subject, outcome, dy)
-        _check_conduct(subject, dy)
-        random = {name: [] for name in names}
-        for name in names:
-            if subject.start[name].size > coordinates:
-                random[name] = [random_direction(subject.start[name].shape, rng) for _ in range(directions)]
+        _check_calls(subject, dy)
+        counts = {name: directions if subject.start[name].size > coordinates else 0 for name in names}
+        random = {
+            name: [random_direction(subject.start[name].shape, rng) for _ in range(counts[name])] for name in names
+        }
 
         def at(point: Point, dy: Array) -> dict[str, Evidence]:
             return Scene(subject, point, dy, random, tolerance).evidence
@@ -200,12 +180,14 @@ def check_gradients(
         arrays = [_array_report([one[name] for one in points], rng) for name in names]
         return GradientReport(subject.name, arrays, _notes(subject, points[0][names[0]].scene))
     finally:
-        subject.restore()
+        for name, value in subject.held().items():
+            value[...] = subject.start[name]
+        subject.zero_grad()
 
 
 def _names(f: Any, subject: Subject, outcome: Outcome, dy: Array) -> list[str]:
     """The arrays that have a gradient."""
-    names = list(outcome.gradients(dy))
+    names = list(subject.gradients(outcome, dy))
     x = next((name for name in subject.start if name in subject.inputs), None)
     if x is not None and (isinstance(f, Layer) or not names) and x not in names:
         told = f"The backward pass of {subject.name} gives no gradient for {x}: let it return {d(x)}."
@@ -219,11 +201,11 @@ def _names(f: Any, subject: Subject, outcome: Outcome, dy: Array) -> list[str]:
 
 def _notes(subject: Subject, scene: Scene) -> list[str]:
     """What a report says that its table does not show."""
-    notes = [
-        f"Not checked: {name}, {'of which backward returns no gradient' if name in subject.start else 'no floats'}."
-        for name in subject.inputs
-        if name not in scene.evidence
-    ]
+    unchecked = [name for name in subject.inputs if name not in scene.evidence]
+    why = {
+        name: "of which backward returns no gradient" if name in subject.start else "no floats" for name in unchecked
+    }
+    notes = [f"Not checked: {name}, {why[name]}." for name in unchecked]
     if not subject.held() and not isinstance(subject.owner, Layer):
         notes.append(f"Not checked: parameters. None of {subject.name} are known; pass parameters=… if it trains any.")
     if scene.relative_noise > NOISY:
@@ -233,51 +215,23 @@ def _notes(subject: Subject, scene: Scene) -> list[str]:
     return notes
 
 
-def _check_conduct(subject: Subject, dy: Array) -> None:
-    """Refuse f if one call spoils another; arrays must be the same to nine digits of their largest number."""
-    for cause, told, found, expected in _calls_as_in_training(subject, dy):
-        for name, one in found.items():
-            other = expected[name]
-            bound = 1e-9 * np.abs(other[np.isfinite(other)]).max(initial=0)
-            differs = ~np.isclose(one, other, rtol=0, atol=bound, equal_nan=True)
-            if differs.any():
-                index = _index(np.argmax(differs), differs.shape)
-                came, due = float(one[index]), float(other[index])
-                told = f"{subject.name}: {told}. {name}{list(index) or ''} is {came:.6g}, but should be {due:.6g}."
-                raise GradientError(told, array=name, index=index, claimed=came, measured=due, cause=cause)
+def _check_calls(subject: Subject, dy: Array) -> None:
+    """Refuse f if one call spoils another: laws 1, 3 and 4, at the point and on another batch."""
+    points = [{name: x.copy() for name, x in subject.start.items()}]
+    other = {name: 0.5 * (x[::-1] if x.ndim else x) if name in subject.inputs else x for name, x in points[0].items()}
 
+    def dys(_: Outcome) -> Array:
+        return dy.copy()
 
-def _calls_as_in_training(subject: Subject, dy: Array) -> Iterator[tuple[str, str, Point, Point]]:
-    """Forward and backward, in the orders that training may use: cause, message, the arrays found and expected."""
-    point, own_dy = {name: x.copy() for name, x in subject.start.items()}, dy.copy()
-    y = subject.run(point).y.copy()
-    in_place = "an array is changed that others may still need: compute into a new array"
-    yield "an array is changed in place", in_place, point | subject.held(), subject.start
-    outcome = subject.run(point)
-
-    def backward(from_zero: bool = True) -> Point:
-        return {d(name): gradient for name, gradient in outcome.gradients(own_dy, from_zero).items()}
-
-    told = (
-        "forward gives another y when called again: it remembers something, or draws noise, which should come from an "
-    )
-    told += "argument, or from an rng after the inputs"
-    yield "forward is not repeatable", told, {"y": outcome.y}, {"y": y}
-    first, second = backward(), backward()
-    arrays = point | subject.held() | {"dy": own_dy, "y": outcome.y}
-    yield "an array is changed in place", in_place, arrays, subject.start | {"dy": dy, "y": y}
-    told = "backward gives another gradient when it is called again: it draws random numbers, or changes what it needs"
-    yield "backward is not repeatable", told, second, first
-    another_batch = {name: 0.5 * (x[::-1] if x.ndim else x) for name, x in point.items() if name in subject.inputs}
-    with contextlib.suppress(ValueError, ArithmeticError):  # f may not be defined there
-        subject.run(point | another_batch)
-    told = "backward gives another gradient once forward has run on another batch: keep what it needs in local "
-    told += "variables of forward, not on the layer"
-    yield "a stale cache: backward uses what the last forward left, not its own", told, backward(), first
-    both = backward(from_zero=False)
-    told = "two backward passes do not add up to twice one: write dW += … in place of dW = …"
-    twice = {d(name): 2 * first[d(name)] for name in subject.held()}
-    yield "gradients are overwritten, not accumulated", told, {name: both[name] for name in twice}, twice
+    try:
+        laws.mutates_only_what_it_made(subject, points, dys, may_share=True)
+        with contextlib.suppress(ValueError, ArithmeticError):  # f may not be defined there
+            subject.gradients(subject.run(other), dy)
+            points.append(other)
+        laws.is_re_entrant(subject, points, dys)
+        laws.accumulates(subject, 2 * points[:1], dys)
+    except LawError as error:
+        raise GradientError(str(error), **error.found) from error
 
 
 def _nearby(subject: Subject, names: list[str], rng: np.random.Generator) -> Point:
@@ -345,7 +299,7 @@ def _array_report(evidence: list[Evidence], rng: np.random.Generator) -> ArrayRe
     errors, steps = np.concatenate([[e.errors, e.slopes["step"]] for e in evidence], axis=1)
     exact = [e.exact_errors.max(initial=0).item() for e in evidence if e.exact is not None]
     first, last = evidence[0], evidence[-1]
-    central_curve, exact_curve = last.v_curves(random_direction(last.x.shape, rng))
+    way = random_direction(last.x.shape, rng)
     return ArrayReport(
         name=first.name,
         shape=first.x.shape,
@@ -356,6 +310,6 @@ def _array_report(evidence: list[Evidence], rng: np.random.Generator) -> ArrayRe
         kinks=int(first.lost.sum()),
         unmeasured=int(np.all([e.lost | e.unmeasured for e in evidence], axis=0).sum()),
         steps=LADDER,
-        errors=central_curve,
-        exact_errors=exact_curve,
+        errors=last.v_curve(way, in_complex=False),
+        exact_errors=last.v_curve(way, in_complex=True),
     )

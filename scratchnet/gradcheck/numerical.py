@@ -1,21 +1,12 @@
 """How a slope is measured without calculus: by difference quotients and by the complex step.
 
-A central difference needs only the values of f, so it tests the very code that trains:
+    central difference   (f(x + h d) − f(x − h d)) / 2h = f′(x)·d + O(h²)
+    complex step                     Im f(x + ih d) / h = f′(x)·d + O(h²)
 
-    (f(x + h d) − f(x − h d)) / 2h = f′(x)·d + O(h²).
-
-It subtracts two nearly equal numbers. If h is too large, curvature spoils the result; if h is too small, rounding does;
-the best h leaves about ten digits. The complex step moves x off the real line, and subtracts nothing [1]_:
-
-    Im f(x + ih d) / h = f′(x)·d + O(h²).
-
-So h can be 1e-20 and all digits survive, but every formula in f must be analytic. At a kink there is no slope: the
-slopes from the left and from the right differ, and their difference does not shrink with h as it does where f is
-smooth. Derivation: docs/14-checking-gradients.md.
-
-References
-----------
-.. [1] Squire & Trapp, Using complex variables to estimate derivatives of real functions, 1998.
+The first needs only the values of f, so it tests the very code that trains, but rounding leaves about ten digits. The
+second (Squire & Trapp, Using complex variables to estimate derivatives of real functions, 1998) subtracts nothing, so h
+can be tiny and all digits survive, but every formula in f must be analytic. Derivation:
+docs/14-checking-gradients.md.
 """
 
 import contextlib
@@ -26,27 +17,18 @@ from typing import NamedTuple
 import numpy as np
 
 from scratchnet.arrays import Array
+from scratchnet.checks import check_shape
 from scratchnet.gradcheck.subject import Point, Subject, d
 
 STEP = np.finfo(np.float64).eps ** (1 / 3)
 """Where curvature, h², and rounding, eps / h, cost a central difference about the same: 6.1e-6."""
 
-COARSE = 8.0
-"""The ratio of two neighbouring steps."""
-
+COARSE = 8.0  # the ratio of two neighbouring steps
 COMPLEX_STEP = 1e-20
-
-LADDER = 10.0 ** -np.arange(1.0, 13.5, 0.5)
-"""The steps of a V-curve."""
-
-EXACT = 1e-12
-"""How well a gradient must agree with the complex step, relative to the array's largest slope."""
-
-UNDERFLOW = 1e-290
-"""Products of numbers near this size lose digits or vanish, so that it counts as zero."""
-
-NOISY = 1e-11
-"""The relative noise of y from which on a report tells of it."""
+LADDER = 10.0 ** -np.arange(1.0, 13.5, 0.5)  # the steps of a V-curve
+EXACT = 1e-12  # how well a gradient must agree with the complex step, relative to the array's largest slope
+UNDERFLOW = 1e-290  # products of numbers near this size lose digits or vanish, so that it counts as zero
+NOISY = 1e-11  # the relative noise of y from which on a report tells of it
 
 Line = Callable[[complex], Array]
 """t → y at x + t d."""
@@ -56,7 +38,7 @@ class Slope(NamedTuple):
     """The slope of L = Σ dy ⊙ y along a line, by central difference.
 
     `kinked` says whether some output has a kink there. The value may be off by `doubt`, of which `rounding` is due to
-    noise in y. `floor` is Σ |dy ⊙ y|.
+    noise in y.
     """
 
     value: float
@@ -64,7 +46,6 @@ class Slope(NamedTuple):
     kinked: bool
     doubt: float
     rounding: float
-    floor: float
 
 
 def random_direction(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
@@ -84,9 +65,7 @@ def central_difference(line: Line, h: float) -> Array:
 
 
 def noise_of(line: Line) -> tuple[Array, float]:
-    """The noise of each output, and how large a part of them it is.
-
-    Noise is what no smooth function explains of the values at 25 equidistant points.
+    """The noise of each output, and how large a part of them it is: what no smooth function explains of 25 values.
 
     Sixth differences of a smooth function vanish with the sixth power of the distance, those of independent errors of
     size 1 are of size √924 at any. The median ignores a kink. After Moré & Wild, Estimating computational noise, 2011.
@@ -99,46 +78,6 @@ def noise_of(line: Line) -> tuple[Array, float]:
                 noise = np.minimum(wide, 8 * narrow)
                 return noise, (noise.sum() / max(np.abs(values).max(axis=(0, 1)).sum(), UNDERFLOW)).item()
     return 0 * line(0), 0.0
-
-
-def slope(line: Line, y: Array, dy: Array, noise: Array, scale: float, h: float, steadiest: bool = False) -> Slope:
-    """The slope at t = 0, by the step h, or by the first shorter one within which f is defined.
-
-    The `steadiest` slope is the one with the least doubt: curvature and rounding together change it least from one step
-    to the next. `noise` (shape of y) is how far rounding moves y, and `scale` the size of the numbers that move.
-    """
-    found: list[Slope] = []
-    for step in h / COARSE ** np.arange(-2.0 if steadiest else 0.0, 9.0):
-        with contextlib.suppress(ValueError, ArithmeticError):  # such as a probability of 1.00001
-            found.append(_central(line, y, dy, noise, step, scale))
-            if not steadiest:
-                return found[0]
-    if len(found) < 2:
-        raise FloatingPointError("f is defined in too small a neighbourhood of the point to measure a slope")
-    judged = [one._replace(doubt=abs(one.value - shorter.value) + shorter.rounding) for one, shorter in pairwise(found)]
-    best = int(np.argmin([one.doubt for one in judged]))
-    return judged[best]._replace(kinked=any(one.kinked for one in judged[best:]))
-
-
-def _central(line: Line, y: Array, dy: Array, noise: Array, h: float, scale: float) -> Slope:
-    before, after, far_before, far_after = (line(t) for t in (-h, h, -COARSE * h, COARSE * h))
-    slopes, far_slopes = (after - before) / (2 * h), (far_after - far_before) / (2 * COARSE * h)
-    jump = np.abs(after - 2 * y + before) / h  # the slope on the right minus the slope on the left
-    far_jump = np.abs(far_after - 2 * y + far_before) / (COARSE * h)
-    # At a step 8 times shorter, an eighth of the jump remains if it comes from curvature, and all of it at a kink.
-    moves = (slopes != 0) | (far_slopes != 0)
-    noise = noise * (1 + COARSE * h / scale)  # the numbers grow as they move
-    own = noise + 4 * np.finfo(np.float64).eps * (scale + h) * np.abs(slopes)
-    rounding = np.where(moves, own, noise / COARSE) / h  # what does not move, moves by less than a rounding error
-    doubt = (np.abs(dy) * rounding).sum().item()
-    return Slope(
-        value=(dy * slopes).sum().item(),
-        step=h,
-        kinked=bool(np.any((jump > 25 * rounding) & (jump > far_jump / 4))),
-        doubt=(np.abs(dy) * np.abs(far_slopes - slopes)).sum().item() / COARSE + doubt,
-        rounding=doubt,
-        floor=np.abs(dy * y).sum().item(),
-    )
 
 
 def _scale(moved: Array) -> float:
@@ -156,14 +95,20 @@ class Scene:
         self.subject, self.point, self.dy = subject, point, dy
         rng = np.random.default_rng(subject.seed)
         self.outcome = subject.run(point)
-        self.gradients = self.outcome.gradients(dy)
+        self.gradients = subject.gradients(self.outcome, dy)
         away = {name: _scale(point[name]) * rng.standard_normal(point[name].shape) for name in self.gradients}
         noise, self.relative_noise = noise_of(
-            lambda t: subject.y(point | {name: point[name] + t * away[name] for name in away})
+            lambda t: self.y(point | {name: point[name] + t * away[name] for name in away})
         )
         self.noise = 8 * noise + (8 * self.relative_noise + 4 * np.finfo(np.float64).eps) * np.abs(self.outcome.y)
         self.step = max(STEP, min(self.relative_noise, 1e-3) ** (1 / 3))
         self.evidence = {name: Evidence(self, name, random[name], tolerance) for name in self.gradients}
+
+    def y(self, point: Point) -> Array:
+        """The outputs at a point."""
+        y, expected = self.subject.run(point).y, self.outcome.y
+        check_shape(f"check_gradients of {self.subject.name}", "y", y, *expected.shape)
+        return y
 
 
 class Evidence:
@@ -177,15 +122,14 @@ class Evidence:
         self.scene, self.name, self.dx, self.random = scene, name, d(name), random
         self.x, self.gradient, self.dy, self.y = scene.point[name], scene.gradients[name], scene.dy, scene.outcome.y
         self.checked = f"{len(random)} random directions" if random else f"{self.x.size} coordinates"
-        self.claimed, self.exact = self.along(self.gradient), None
+        self.claimed, self.exact, self.floor = self.along(self.gradient), None, np.abs(self.dy * self.y).sum()
         K = range(len(self.claimed))
         fields = np.dtype(list(Slope.__annotations__.items()))
         self.slopes = np.array([self.slope(self.direction(k)) for k in K], fields)
         self._judge(tolerance)
         still_wrong = 0
-        for k in np.flatnonzero(
-            self.vague | self.unmeasured | ~(self.errors <= tolerance) | (self.excess > 1)
-        ).tolist():
+        unsure = self.vague | self.unmeasured | ~(self.errors <= tolerance) | (self.excess > 1)
+        for k in np.flatnonzero(unsure).tolist():
             if still_wrong < 8 or self.vague[k]:  # after eight it is the gradient that is wrong, not the step
                 self.slopes[k] = self.slope(self.direction(k), steadiest=True)
                 self._judge(tolerance)
@@ -212,9 +156,42 @@ class Evidence:
         return lambda t: function(self.scene.point | {self.name: self.x + t * direction})
 
     def slope(self, direction: Array, steadiest: bool = False) -> Slope:
-        """The slope of L along any direction."""
-        line, scale = self.line(self.scene.subject.y, direction), _scale(self.x[direction != 0])
-        return slope(line, self.y, self.dy, self.scene.noise, scale, scale * self.scene.step, steadiest)
+        """The slope of L along a direction, by the usual step, or by the first shorter one within which f is defined.
+
+        The `steadiest` slope is the one with the least doubt: curvature and rounding together change it least from one
+        step to the next.
+        """
+        line, scale, found = self.line(self.scene.y, direction), _scale(self.x[direction != 0]), []
+        for h in scale * self.scene.step / COARSE ** np.arange(-2.0 if steadiest else 0.0, 9.0):
+            with contextlib.suppress(ValueError, ArithmeticError):  # such as a probability of 1.00001
+                found.append(self._central(line, h, scale))
+                if not steadiest:
+                    return found[0]
+        if len(found) < 2:
+            raise FloatingPointError("f is defined in too small a neighbourhood of the point to measure a slope")
+        judged = [one._replace(doubt=abs(one.value - next.value) + next.rounding) for one, next in pairwise(found)]
+        best = int(np.argmin([one.doubt for one in judged]))
+        return judged[best]._replace(kinked=any(one.kinked for one in judged[best:]))
+
+    def _central(self, line: Line, h: float, scale: float) -> Slope:
+        y, dy = self.y, self.dy
+        before, after, far_before, far_after = (line(t) for t in (-h, h, -COARSE * h, COARSE * h))
+        slopes, far_slopes = (after - before) / (2 * h), (far_after - far_before) / (2 * COARSE * h)
+        jump = np.abs(after - 2 * y + before) / h  # the slope on the right minus the slope on the left
+        far_jump = np.abs(far_after - 2 * y + far_before) / (COARSE * h)
+        # At a step 8 times shorter, an eighth of the jump remains if it comes from curvature, and all of it at a kink.
+        moves = (slopes != 0) | (far_slopes != 0)
+        noise = self.scene.noise * (1 + COARSE * h / scale)  # the numbers grow as they move
+        own = noise + 4 * np.finfo(np.float64).eps * (scale + h) * np.abs(slopes)
+        rounding = np.where(moves, own, noise / COARSE) / h  # what does not move, moves by less than a rounding error
+        doubt = (np.abs(dy) * rounding).sum().item()
+        return Slope(
+            value=(dy * slopes).sum().item(),
+            step=h,
+            kinked=bool(np.any((jump > 25 * rounding) & (jump > far_jump / 4))),
+            doubt=(np.abs(dy) * np.abs(far_slopes - slopes)).sum().item() / COARSE + doubt,
+            rounding=doubt,
+        )
 
     def slopes_of(self, function: Callable[[Point], Array]) -> Array:
         """The slopes (K, …) of another function of the point, by central differences."""
@@ -224,7 +201,10 @@ class Evidence:
 
     def with_another_row(self) -> "Evidence":
         """The same array, once the batch has its first example twice."""
-        subject, point = self.scene.subject.with_another_row(self.scene.point)
+        subject, N = self.scene.subject, self.scene.subject.batch_size
+        inputs = {name: self.scene.point.get(name, x) for name, x in subject.inputs.items()}
+        rows = {name: x for name, x in inputs.items() if isinstance(x, np.ndarray) and x.ndim and len(x) == N}
+        point = self.scene.point | {name: np.concatenate([x, x[:1]]) for name, x in rows.items()}
         rng = np.random.default_rng(subject.seed)
         dy = subject.run(point).random_dy(rng)
         random = {name: [random_direction(x.shape, rng) for _ in range(3)] for name, x in point.items()}
@@ -232,28 +212,25 @@ class Evidence:
 
     def claims(self, dy: Array) -> Array:
         """The slopes (K,) that backward claims for another dy."""
-        return self.along(self.scene.subject.run(self.scene.point).gradients(dy)[self.name])
+        subject = self.scene.subject
+        return self.along(subject.gradients(subject.run(self.scene.point), dy)[self.name])
 
     def agrees(self, slopes: Array) -> bool:
         """Whether these slopes (K,) are the measured ones, to six digits."""
         largest = np.abs(self.measured[~self.lost]).max(initial=0)
         noise = self.slopes["doubt"] if self.exact is None else EXACT * largest
-        return bool(
-            np.all((np.abs(slopes - self.measured) <= 1e-6 * np.abs(self.measured) + noise + UNDERFLOW) | self.lost)
-        )
+        close = np.abs(slopes - self.measured) <= 1e-6 * np.abs(self.measured) + noise + UNDERFLOW
+        return bool(np.all(close | self.lost))
 
-    def v_curves(self, direction: Array) -> tuple[Array, Array]:
-        """The errors (S,) of central differences and of complex steps on LADDER; NaN where there is no value."""
-        claimed, curves = (self.gradient * direction).sum(), np.full((2, len(LADDER)), np.nan)
-        methods = [(central_difference, self.scene.subject.y)]
-        if self.exact is not None:
-            methods.append((complex_slope, self.scene.subject.complex_y))
-        for curve, (measure, function) in zip(curves, methods, strict=False):
-            line = self.line(function, direction)
-            for i, h in enumerate(LADDER):
-                with contextlib.suppress(ValueError, ArithmeticError), np.errstate(all="ignore"):
-                    curve[i] = abs((self.dy * measure(line, h)).sum() - claimed) / (abs(claimed) or 1)
-        return curves[0], curves[1]
+    def v_curve(self, direction: Array, *, in_complex: bool) -> Array:
+        """The errors (S,) of central differences or complex steps by their step on LADDER; NaN where there are none."""
+        claimed, curve = (self.gradient * direction).sum(), np.full(len(LADDER), np.nan)
+        measure, f = (complex_slope, self.scene.subject.complex_y) if in_complex else (central_difference, self.scene.y)
+        for i, h in enumerate(LADDER if self.exact is not None or not in_complex else ()):
+            with contextlib.suppress(ValueError, ArithmeticError), np.errstate(all="ignore"):
+                slope = (self.dy * measure(self.line(f, direction), h)).sum()
+                curve[i] = abs(slope - claimed) / (abs(claimed) or 1)
+        return curve
 
     def _judge(self, tolerance: float) -> None:
         """Compare what is claimed with what is measured.
@@ -266,7 +243,7 @@ class Evidence:
         central, doubt, claimed = self.slopes["value"], self.slopes["doubt"], self.claimed
         self.measured = central if self.exact is None else self.exact
         digits = min(0.1, max(1e-3, 1e3 * self.scene.relative_noise ** (2 / 3)))
-        self.vague = doubt > digits * np.fmax(np.abs(central).max(initial=0), 1e-2 * self.slopes["floor"]) + UNDERFLOW
+        self.vague = doubt > digits * np.fmax(np.abs(central).max(initial=0), 1e-2 * self.floor) + UNDERFLOW
         self.lost = self.slopes["kinked"] | (self.vague & (self.exact is None))
         self.errors = self._relative(central, 1e-2)
         self.exact_errors = self._relative(self.measured, 1e-3)
@@ -283,5 +260,5 @@ class Evidence:
 
     def _relative(self, slopes: Array, share: float) -> Array:
         largest = np.fmax(np.abs(slopes), np.abs(self.claimed))[~self.lost].max(initial=0)  # fmax ignores a NaN
-        scale = np.maximum(largest, np.maximum(share * self.slopes["floor"], UNDERFLOW))
+        scale = np.maximum(largest, np.maximum(share * self.floor, UNDERFLOW))
         return np.where(self.lost, 0, np.abs(self.claimed - slopes) / scale)

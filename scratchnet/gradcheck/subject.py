@@ -7,8 +7,8 @@ nothing, and a float32 layer is checked to the last digits of its formula.
 import copy
 import inspect
 import warnings
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterator
+from functools import cached_property
 from itertools import chain, islice
 from typing import Any, NamedTuple
 
@@ -34,18 +34,21 @@ def d(name: str) -> str:
 class Outcome(NamedTuple):
     """The result of a forward pass.
 
-    `y` holds the outputs, (N, …), or the value of a loss and its terms, (1 + T,). `gradients(dy, from_zero=True)` runs
-    the backward pass, and returns each gradient under the name of its array.
+    `y` holds the outputs, (N, …), or the value of a loss and its terms, (1 + T,). `backward` is f's own.
     """
 
     y: Array
-    gradients: Callable[..., Point]
+    backward: Callable[[Array], Any]
     is_loss: bool = False
     terms: tuple[str, ...] = ()
 
     def random_dy(self, rng: np.random.Generator) -> Array:
         """Random numbers; for a loss 1 for the value and 0 for the terms."""
         return np.eye(1, self.y.size)[0] if self.is_loss else rng.standard_normal(self.y.shape)
+
+    def returned(self, dy: Array) -> list[Array]:
+        """What the backward pass returns, without the tuples around it."""
+        return [one for one in _flat(self.backward(dy)) if one is not None]
 
 
 class Subject:
@@ -57,15 +60,14 @@ class Subject:
     complex.
     """
 
-    def __init__(self, f: Any, inputs: tuple, seed: int, parameters: Parameters | None, dtype: type = np.float64):
+    def __init__(self, f: Any, inputs: tuple, seed: int, parameters: Parameters | None = None, dtype: Any = np.float64):
         name = getattr(f, "__qualname__", getattr(f, "__name__", type(f).__name__))  # older ufuncs lack the first
         self.name = repr(f) if isinstance(f, Layer) else name
-        self.seed, self.dtype = seed, dtype
-        self.owner, self._call, self._slots = _own_copy(f, parameters, dtype)
+        self.seed, self.dtype, self._made_of = seed, np.dtype(dtype), (f, inputs, seed, parameters)
+        self.owner, self._call, self._slots = _own_copy(f, parameters, self.dtype)
         arguments = _argument_names(self._call)
         self._draws = "rng" in arguments[len(inputs) :]
         names = arguments[: len(inputs)] + [f"input {i + 1}" for i in range(len(arguments), len(inputs))]
-        self._made_of, self._y_shape = (f, inputs, seed, parameters), None
         self.inputs: dict[str, Any] = {}
         for name, x in zip(names, inputs, strict=True):
             self.inputs |= {f"{name}[{i}]": one for i, one in enumerate(x)} if isinstance(x, tuple) else {name: x}
@@ -73,93 +75,68 @@ class Subject:
             if isinstance(x, np.ndarray) and (x.dtype.kind == "c" or x.size == 0):
                 came = "an empty array" if x.size == 0 else x.dtype
                 raise TypeError(f"check_gradients expects {name} to hold real numbers, got {came}.")
-        self.start: Point = {
-            name: np.array(x, dtype)
-            for name, x in self.inputs.items()
-            if isinstance(x, np.ndarray | float) and np.asarray(x).dtype.kind == "f"
-        }
+        self.start: Point = {name: np.array(x, dtype) for name, x in self.inputs.items() if _is_of_floats(x)}
         self.batch_size = next((len(x) for x in self.start.values() if x.ndim), 1)
         self.start |= {name: value.copy() for name, value in self.held().items()}
-        is_real = dtype is np.float64 and parameters is None
-        self._in_complex = Subject(f, inputs, seed, None, np.complex128) if is_real else None
 
     def run(self, point: Point) -> Outcome:
-        """The forward pass at a point."""
+        """The forward pass at a point; what the point lacks is as it was given."""
         for name, value in self.held().items():
-            value[...] = point[name]
-        flat = (point[name].astype(self.dtype, copy=False) if name in point else x for name, x in self.inputs.items())
+            value[...] = point.get(name, value)
+        at = (point.get(name, x) for name, x in self.inputs.items())
+        flat = (np.asarray(x).astype(self.dtype, copy=False) if _is_of_floats(x) else x for x in at)
         inputs = [tuple(islice(flat, len(x))) if isinstance(x, tuple) else next(flat) for x in self._made_of[1]]
-        rng = {"rng": np.random.default_rng(self.seed)} if self._draws else {}
-        outcome = self._outcome(self._call(*inputs, **rng))
-        self._y_shape = self._y_shape or outcome.y.shape
-        if outcome.y.shape != self._y_shape:
-            came = f"{self._y_shape}, then {outcome.y.shape}"
-            raise ValueError(f"check_gradients expects {self.name} to give y the same shape at each call, got {came}.")
-        return outcome
-
-    def _outcome(self, result: Any) -> Outcome:
+        result = self._call(*inputs, **({"rng": np.random.default_rng(self.seed)} if self._draws else {}))
         match result:
             case Loss():
                 y = np.array([result.value, *result.terms.values()])
-                return Outcome(y, partial(self._gradients, lambda dy: result.backward()), True, tuple(result.terms))
+                return Outcome(y, lambda dy: result.backward(), True, tuple(result.terms))
             case (y, backward) if callable(backward):
-                return Outcome(np.asarray(y), partial(self._gradients, backward))
+                return Outcome(np.asarray(y), backward)
             case (value, *derivatives) if derivatives and np.ndim(value) == 0:
-                return Outcome(np.array([value]), partial(self._gradients, lambda dy: tuple(derivatives)), True)
+                return Outcome(np.array([value]), lambda dy: tuple(derivatives), True)
         came = f"a tuple of {listed(map(named, result), 5)}" if isinstance(result, tuple) else named(result)
         raise TypeError(
             f"check_gradients expects {self.name} to return (y, backward), (value, dy) or a Loss, got {came}."
         )
 
-    def with_another_row(self, point: Point) -> tuple["Subject", Point]:
-        """f with its first example twice in each input that holds the batch, and the point for it."""
+    def gradients(self, outcome: Outcome, dy: Array, from_zero: bool = True) -> Point:
+        """The backward pass: copies of the gradients, each under the name of its array."""
+        if from_zero:
+            self.zero_grad()
+        of_inputs = zip(self.inputs, _flat(outcome.backward(dy)), strict=False)
+        found = {name: dx for name, dx in of_inputs if dx is not None and name in self.start} | self.held("d")
+        return {name: np.array(gradient) for name, gradient in found.items()}
 
-        def longer(x: Any) -> Any:
-            has_rows = isinstance(x, np.ndarray) and x.ndim and len(x) == self.batch_size
-            return np.concatenate([x, x[:1]]) if has_rows else x
-
-        f, inputs, seed, parameters = self._made_of
-        inputs = [tuple(map(longer, x)) if isinstance(x, tuple) else longer(x) for x in inputs]
-        more = Subject(f, tuple(inputs), seed, parameters)
-        return more, point | {name: longer(point[name]) for name in self.inputs if name in point}
-
-    def y(self, point: Point) -> Array:
-        """The outputs at a point."""
-        return self.run(point).y
+    @cached_property
+    def _in_complex(self) -> "Subject":
+        return Subject(*self._made_of, np.complex128)
 
     def complex_y(self, point: Point) -> Array:
         """The outputs off the real line, where only the NumPy kernels can compute."""
-        assert self._in_complex is not None
         with kernels.use("numpy"), np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("error", np.exceptions.ComplexWarning)  # such as x.astype(np.float32)
-            return self._in_complex.y(point)
-
-    def restore(self) -> None:
-        """Give the parameters the values that they had, and set their gradients to zero."""
-        for name, value in self.held().items():
-            value[...] = self.start[name]
-        self._zero_grad()
+            return self._in_complex.run(point).y
 
     def held(self, prefix: str = "") -> Point:
         """The parameters as they are now; their gradients with the prefix "d"."""
         return {name: getattr(part, f"{prefix}{attribute}") for name, part, attribute in self._slots}
 
-    def _zero_grad(self) -> None:
+    def zero_grad(self) -> None:
+        """Set the gradients of the parameters to zero."""
         for gradient in self.held("d").values():
             gradient[...] = 0
 
-    def _gradients(self, backward: Callable[[Array], Any], dy: Array, from_zero: bool = True) -> Point:
-        if from_zero:
-            self._zero_grad()
-        returned = backward(dy)
-        returned = returned if isinstance(returned, tuple) else (returned,)
-        flat = chain.from_iterable(one if isinstance(one, tuple) else (one,) for one in returned)
-        of_inputs = zip(self.inputs, flat, strict=False)
-        found = {name: dx for name, dx in of_inputs if dx is not None and name in self.start} | self.held("d")
-        return {name: np.array(gradient) for name, gradient in found.items()}  # copies, as dW is added to later
+
+def _flat(one: Any) -> Iterator[Any]:
+    return chain.from_iterable(map(_flat, one)) if isinstance(one, tuple) else iter((one,))
 
 
-def _own_copy(f: Any, parameters: Parameters | None, dtype: type) -> tuple[Any, Any, list[Slot]]:
+def _is_of_floats(x: Any) -> bool:
+    return isinstance(x, np.ndarray | float) and np.asarray(x).dtype.kind in "fc"
+
+
+def _own_copy(f: Any, parameters: Parameters | None, dtype: np.dtype) -> tuple[Any, Any, list[Slot]]:
     """The owner of f, f, and the slots of its parameters; copies in `dtype` if the owner has parameters."""
     if isinstance(f, Model | type) or not isinstance(f, Layer | Callable):
         hint = ": pass its loss, model.loss" if isinstance(f, Model) else ""
@@ -172,10 +149,8 @@ def _own_copy(f: Any, parameters: Parameters | None, dtype: type) -> tuple[Any, 
                 f"{named(parameters)} for {named(f)}."
             )
         if parameters.theta.dtype != dtype:
-            raise TypeError(
-                f"check_gradients expects parameters of {np.dtype(dtype)}, got {parameters.theta.dtype}: make the "
-                f"layers with dtype=np.{np.dtype(dtype)}."
-            )
+            came = f"{parameters.theta.dtype}: make the layers with dtype=np.{dtype}"
+            raise TypeError(f"check_gradients expects parameters of {dtype}, got {came}.")
         return None, f, parameters.slots
     owner: Any = getattr(f, "__self__", f)
     if not isinstance(owner, Layer) and not isinstance(getattr(owner, "parameters", None), Parameters):
@@ -195,9 +170,8 @@ def _own_copy(f: Any, parameters: Parameters | None, dtype: type) -> tuple[Any, 
             if isinstance(value, Parameters):
                 setattr(owner, name, Parameters(**layers))
             elif name == "dtype":
-                owner.dtype = np.dtype(dtype)
-    method = "forward" if isinstance(f, Layer) else getattr(f, "__name__", "__call__")
-    return owner, getattr(owner, method), slots
+                owner.dtype = dtype
+    return owner, getattr(owner, "forward" if isinstance(f, Layer) else getattr(f, "__name__", "__call__")), slots
 
 
 def _argument_names(function: Callable[..., Any]) -> list[str]:

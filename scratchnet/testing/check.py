@@ -1,4 +1,4 @@
-"""All seven laws on one layer or one loss, at random points."""
+"""All seven laws on one layer or one loss, at random points: docs/18-your-own.md."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,11 +8,9 @@ import numpy as np
 from scratchnet.arrays import Array
 from scratchnet.checks import check_length, check_rng, check_type, named
 from scratchnet.core.layer import Layer
-from scratchnet.core.parameters import Parameters
 from scratchnet.errors import GradientError, LawError
-from scratchnet.gradcheck import check_gradients
-from scratchnet.testing import laws
-from scratchnet.testing.laws import Subject
+from scratchnet.gradcheck import check_gradients, laws
+from scratchnet.gradcheck.subject import Outcome, Subject
 
 
 def check_layer(
@@ -33,13 +31,9 @@ def check_layer(
         The shape of a batch, (N, …), with N of at least 2.
     rng : Generator
     dtype : float type
-        Of x and of the layer's parameters.
+        In which a copy of the layer computes.
     independent_rows : bool
         False for a layer that mixes the rows of a batch on purpose, as batch normalisation does: law 5 is left out.
-
-    Notes
-    -----
-    docs/18-your-own.md.
 
     Examples
     --------
@@ -49,34 +43,30 @@ def check_layer(
     """
     check_type("check_layer", "make", make, Callable, "a function")
     check_rng("check_layer", rng)
-    shape = _batch_shape("check_layer", "x_shape", x_shape)
+    N, *shape = _batch_shape("check_layer", "x_shape", x_shape)
     layer = make()
-    if not isinstance(layer, Layer):
-        raise TypeError(f"check_layer expects make() to return a layer, got {named(layer)}.")
-    trained = any(part.parameter_names for _, part in layer.walk(""))
-
-    def forward(x: Array):
-        y, backward = layer.forward(x)
-        return y, lambda dy: (backward(dy),)
-
-    subject = Subject(repr(layer), forward, Parameters(layer=layer) if trained else None)
+    check_type("check_layer", "make()", layer, Layer, "a layer")
 
     def draw(*size: int) -> Array:
         return _read_only(rng.uniform(-2, 2, size).astype(dtype))
 
-    batches = [[draw(*shape)], [draw(shape[0] + 1, *shape[1:])]]
-    writable = [np.array(x) for x in batches[1]]
-    laws.mutates_only_what_it_made(subject, [batches[0], writable], lambda y: draw(*y.shape))
-    y, _ = layer.forward(batches[0][0])
-    laws.is_linear_in_dy(subject, batches[0], draw(*y.shape), draw(*y.shape), 2.0, -0.5)
+    def dys(outcome: Outcome) -> Array:
+        return draw(*outcome.y.shape)
+
+    x = draw(N, *shape)
+    subject = Subject(layer, (x,), 0, dtype=dtype)
+    (name,) = subject.inputs
+    points = [{name: x}, {name: draw(N + 1, *shape)}]
+    laws.mutates_only_what_it_made(subject, [*points, {name: np.array(x)}], dys)
+    u, v = dys(subject.run(points[0])), dys(subject.run(points[0]))
+    laws.is_linear_in_dy(subject, points[0], u, v, 2.0, -0.5)
     for last_first in (False, True):
-        laws.is_re_entrant(subject, batches, lambda y: draw(*y.shape), last_first=last_first)
-    if trained:
-        laws.accumulates(subject, batches, lambda y: draw(*y.shape))
+        laws.is_re_entrant(subject, points, dys, last_first=last_first)
+    laws.accumulates(subject, points, dys)
     if independent_rows:
-        laws.has_independent_rows(subject, batches[0], lambda y: draw(*y.shape))
-    _true(subject, layer, batches[0][0], rng)
-    laws.is_the_same_under_every_engine(subject, batches[0], lambda y: draw(*y.shape))
+        laws.has_independent_rows(subject, points[0], dys)
+    _is_true(subject, rng, layer, x)
+    laws.is_the_same_under_every_engine(subject, points[0], dys)
 
 
 def check_loss(
@@ -97,10 +87,6 @@ def check_loss(
         What y is compared with, or (rng, shape) → such an array.
     rng : Generator
 
-    Notes
-    -----
-    docs/18-your-own.md.
-
     Examples
     --------
     >>> import numpy as np, scratchnet as sn
@@ -110,31 +96,29 @@ def check_loss(
     check_type("check_loss", "f", f, Callable, "a function")
     check_rng("check_loss", rng)
     shape = _batch_shape("check_loss", "y_shape", y_shape)
-    wanted = np.asarray(target(rng, shape) if callable(target) else target)
+    inputs = rng.uniform(-2, 2, shape), np.asarray(target(rng, shape) if callable(target) else target)
+    subject = Subject(f, inputs, 0)
+    names = subject.inputs
+    point = dict(zip(names, map(_read_only, inputs), strict=True))
 
-    def forward(y: Array, target: Array):
-        value, dy = f(y, target)
-        return np.asarray(value), lambda _: (dy,)
+    def dys(outcome: Outcome) -> Array:
+        return outcome.random_dy(rng)
 
-    subject = Subject(getattr(f, "__name__", repr(f)), forward, names=("y", "the target"))
-    inputs = [_read_only(rng.uniform(-2, 2, shape)), _read_only(wanted)]
-    writable = [np.array(x) for x in inputs]
-    laws.mutates_only_what_it_made(subject, [inputs, writable], lambda y: np.ones(()))
-    laws.averages_over_the_batch(subject, inputs)
-    _true(subject, lambda y: f(y, wanted), inputs[0], rng)
-    laws.is_the_same_under_every_engine(subject, inputs, lambda y: np.ones(()))
+    laws.mutates_only_what_it_made(subject, [point, dict(zip(names, map(np.array, inputs), strict=True))], dys)
+    laws.averages_over_the_batch(subject, point, dys)
+    _is_true(subject, rng, f, *inputs)
+    laws.is_the_same_under_every_engine(subject, point, dys)
 
 
-def _true(subject: Subject, f: Any, x: Array, rng: np.random.Generator) -> None:
+def _is_true(subject: Subject, rng: np.random.Generator, f: Any, *inputs: Array) -> None:
     """Law 6: the backward pass is the derivative of the forward pass, in every input and every parameter."""
     try:
-        check_gradients(f, x, rng=rng)
+        check_gradients(f, *inputs, rng=rng)
     except GradientError as error:
-        raise LawError(6, subject.name, str(error)) from None
+        raise LawError(6, subject.name, str(error), **vars(error)) from None
 
 
 def _read_only(x: Array) -> Array:
-    """A view of x that can't be written to."""
     x = x.view()
     x.flags.writeable = False
     return x

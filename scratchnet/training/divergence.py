@@ -1,6 +1,7 @@
 """Numbers that are not finite end a training with one sentence: the step, the term, the first layer, what may help."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -44,25 +45,24 @@ def check_gradient(run: Any) -> None:
     """The gradient is finite."""
     if kernels.all_finite(run.parameters.dtheta):
         return
-    bad = [name for name, layer, W in run.parameters.slots if not _is_finite(getattr(layer, f"d{W}"))]
+    bad = _spoilt({name: getattr(layer, f"d{W}") for name, layer, W in reversed(run.parameters.slots)})
     large = _traced(run, run.batch)[1]
-    first = _first_in_backward(run) or bad[-1]
+    first = _first_in_backward(run) or bad
     loss = f"{run.loss.value:g} {run.model.unit}"
     raise _error(run, f"is {loss}, but its gradient is not finite, on the way back first in {first}", large)
 
 
 def check_state(run: Any) -> None:
     """θ and the optimizer's memory are finite. After an epoch's last step no further loss would reveal it."""
-    name = _spoilt_parameter(run)
+    name = _spoilt(run.parameters.named())
     if spoilt := f"the parameter {name} is no longer finite" if name else _spoilt_memory(run):
         raise DivergenceError(f"After {steps(run)} {spoilt}; try a smaller learning rate.")
 
 
 def _error(run: Any, what: str, large: str) -> DivergenceError:
     first = "no step was taken yet, so look at the data and the first weights"
-    return DivergenceError(
-        f"After {steps(run)} the loss {what}; {large}{'try a smaller learning rate' if run.step else first}."
-    )
+    advice = "try a smaller learning rate" if run.step else first
+    return DivergenceError(f"After {steps(run)} the loss {what}; {large}{advice}.")
 
 
 def _is_finite(x: Any) -> bool:
@@ -70,20 +70,20 @@ def _is_finite(x: Any) -> bool:
     return not isinstance(x, np.ndarray) or bool(np.isfinite(x).all())
 
 
-def _spoilt_parameter(run: Any) -> str:
-    return next((name for name, W in run.parameters.named().items() if not _is_finite(W)), "")
+def _spoilt(named: Mapping[str, Any]) -> str:
+    """The first of these that is not finite, or ""."""
+    return next((name for name, x in named.items() if not _is_finite(x)), "")
 
 
 def _spoilt_memory(run: Any) -> str:
-    for name in run.optimizer.memory_names:
-        if not _is_finite(getattr(run.optimizer, name, None)):
-            return f"the {name} of {type(run.optimizer).__name__} is no longer finite, as after very large gradients"
-    return ""
+    name = _spoilt({name: getattr(run.optimizer, name, None) for name in run.optimizer.memory_names})
+    whose = type(run.optimizer).__name__
+    return f"the {name} of {whose} is no longer finite, as after very large gradients" if name else ""
 
 
 def _traced(run: Any, batch: Any) -> tuple[str, str]:
     """Where the forward pass first was not finite, and which quantity had become large before."""
-    if name := _spoilt_parameter(run):
+    if name := _spoilt(run.parameters.named()):
         memory = _spoilt_memory(run)
         return f"the steps before it had already spoilt the parameter {name}", f"{memory}; " * bool(memory)
     large, untraced = "", "the parameters are finite"
@@ -105,33 +105,32 @@ def _traced(run: Any, batch: Any) -> tuple[str, str]:
 def _first_in_backward(run: Any) -> str | None:
     """The layer that first turned finite derivatives into others, with new noise; None if none does so again."""
     found: list[str] = []
-    watched = [(path, layer) for path, layer in parts_of(run.parameters.layers) if not layer.children()]
+
+    def watch(path: str, layer: Layer) -> None:
+        forward = layer.forward
+
+        def watched(x: Any) -> Any:
+            y, backward = forward(x)
+
+            def watched_backward(dy: Any, **options: Any) -> Any:
+                if not _is_finite(dy):
+                    found.append(f"what comes to {path}, {layer!r}")
+                dx = backward(dy, **options)
+                if not all(_is_finite(d) for d in (dx, *(getattr(layer, f"d{W}") for W in layer.parameter_names))):
+                    found.append(f"{path}, {layer!r}")
+                return dx
+
+            return y, watched_backward
+
+        layer.forward = watched  # type: ignore[method-assign]
+
+    leaves = [(path, layer) for path, layer in parts_of(run.parameters.layers) if not layer.children()]
     run.parameters.zero_grad()
-    for path, layer in watched:
-        layer.forward = _watching(path, layer, found)  # type: ignore[method-assign]
+    for path, layer in leaves:
+        watch(path, layer)
     try:
         run.model.loss(run.batch, run.rng).backward()
     finally:
-        for _, layer in watched:
+        for _, layer in leaves:
             del layer.forward  # reveals the method of its class
     return found[0] if found else None
-
-
-def _watching(path: str, layer: Layer, found: list[str]) -> Any:
-    """The layer's forward, whose backward notes the layer if it gets or makes numbers that are not finite."""
-    forward = layer.forward
-
-    def watching(x: Any) -> Any:
-        y, backward = forward(x)
-
-        def watching_backward(dy: Any, **options: Any) -> Any:
-            if not _is_finite(dy):
-                found.append(f"what comes to {path}, {layer!r}")
-            dx = backward(dy, **options)
-            if not all(_is_finite(d) for d in (dx, *(getattr(layer, f"d{W}") for W in layer.parameter_names))):
-                found.append(f"{path}, {layer!r}")
-            return dx
-
-        return y, watching_backward
-
-    return watching

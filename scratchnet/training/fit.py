@@ -8,11 +8,10 @@ import numpy as np
 
 from scratchnet.checks import check_count, check_number, check_path, check_rng, check_type
 from scratchnet.core.optim import Optimizer
-from scratchnet.training.callback import Callback
 from scratchnet.training.checkpoint import Checkpoint
-from scratchnet.training.refusals import check_data, check_model, checked_callbacks, no_longer_takes
-from scratchnet.training.run import Data, History, Run
-from scratchnet.training.supervision import Bar, FiniteNumbers, Interrupts, Progress, Records, Validation
+from scratchnet.training.refusals import check_callbacks, check_data, check_model, no_longer_takes
+from scratchnet.training.run import Callback, Data, History, Run
+from scratchnet.training.supervision import Bar, FiniteNumbers, Interrupts, Recorder, Records
 
 
 @no_longer_takes(
@@ -59,13 +58,6 @@ def fit(
     callbacks : list of Callback
         Called at their moments, in this order, such as `[sn.callbacks.EarlyStopping(5)]`.
 
-    Raises
-    ------
-    DataError
-        If x or the labels are not what the model's loss can take, or the checkpoint is damaged or of another run.
-    DivergenceError
-        If the loss, a gradient or a parameter becomes NaN or infinite.
-
     Notes
     -----
     Ctrl-C ends the training after the current step and saves it; a second one leaves at once. docs/18-your-own.md
@@ -85,17 +77,14 @@ def fit(
     check_rng("fit", rng)
     check_type("fit", "progress", progress, bool | np.bool, "True or False")
     seconds = check_number("fit", "checkpoint_seconds", checkpoint_seconds, 0)
-    callbacks = checked_callbacks(callbacks)
+    check_callbacks(callbacks)
     check_model(model, optimizer)
     check_data(model, data, validation)
 
-    run = Run(model, data, validation, optimizer, rng, epochs, batch_size, callbacks)
-    before: list[Callback] = [Interrupts(), FiniteNumbers(), Progress()]
-    before += [Bar()] * progress + [Validation()] * (validation is not None)
-    after: list[Callback] = [Records(progress)]
+    run = Run(model, data, validation, optimizer, rng, epochs, batch_size, tuple(callbacks))
+    run.everyone = [Interrupts(), FiniteNumbers(), Recorder(), *[Bar()] * progress, *callbacks, Records(progress)]
     if checkpoint is not None:
-        after.append(Checkpoint(check_path("fit", "checkpoint", checkpoint), seconds, run, progress))
-    run.everyone = (*before, *callbacks, *after)
+        run.everyone.append(Checkpoint(check_path("fit", "checkpoint", checkpoint), seconds, run, progress))
 
     parameters = model.parameters
     with run.under_way():  # before_training … after_training

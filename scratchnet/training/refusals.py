@@ -6,11 +6,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from scratchnet.checks import check_batch, check_in_place, check_rows, named
+from scratchnet.checks import check_batch, check_in_place, check_rows, check_type, named
 from scratchnet.core.optim import Optimizer
 from scratchnet.errors import ShapeError
-from scratchnet.training.callback import Callback
-from scratchnet.training.run import arrays_of, check_examples
+from scratchnet.training.run import Callback, arrays_of, check_examples
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -30,25 +29,19 @@ def no_longer_takes(**gone: str) -> Callable[[Function], Function]:
     return decorate
 
 
-def checked_callbacks(callbacks: Any) -> tuple[Callback, ...]:
-    """The callbacks as a tuple of objects."""
+def check_callbacks(callbacks: Any) -> None:
+    """The callbacks are a list of objects."""
     if isinstance(callbacks, str) or not isinstance(callbacks, Sequence):
         raise TypeError(f"fit expects callbacks to be a list, such as [EarlyStopping(5)], got {named(callbacks)}.")
     for i, one in enumerate(callbacks):
-        if isinstance(one, type) and issubclass(one, Callback):
-            raise TypeError(f"fit expects callbacks[{i}] to be an object, got {named(one)}: write {one.__name__}(…).")
-        if not isinstance(one, Callback):
-            raise TypeError(f"fit expects callbacks[{i}] to be a Callback, got {named(one)}.")
-    return tuple(callbacks)
+        hint = f": write {one.__name__}(…)" if isinstance(one, type) and issubclass(one, Callback) else ""
+        check_type("fit", f"callbacks[{i}]", one, Callback, "a Callback", hint)
 
 
 def check_model(model: Any, optimizer: Any) -> None:
     """The model and the optimizer have what the loop uses of them."""
-    if not isinstance(optimizer, Optimizer):
-        raise TypeError(
-            f"fit expects optimizer to be SGD(…) or Adam(…), got {named(optimizer)}: one of your own is an object of a "
-            "subclass of Optimizer."
-        )
+    hint = ": one of your own is an object of a subclass of Optimizer"
+    check_type("fit", "optimizer", optimizer, Optimizer, "SGD(…) or Adam(…)", hint)
     if not hasattr(optimizer, "learning_rate"):
         raise TypeError(
             f"fit expects {type(optimizer).__name__} to have a learning_rate, got none: begin its __init__ with "
@@ -70,14 +63,11 @@ def check_data(model: Any, data: Any, validation: Any) -> None:
         if _form(given) != _form(data):
             raise TypeError(f"fit expects validation to be {_form(data)}, as the data is, got {_form(given)}.")
         for i, other in enumerate(others, 1):
-            if not isinstance(other, np.ndarray) or other.ndim == 0:
-                came = "a single number" if isinstance(other, np.ndarray) else named(other)
-                raise TypeError(f"fit expects {name}[{i}] to be an array with a row for each example, got {came}.")
-            if len(other) != len(x):
-                raise ShapeError(
-                    f"fit expects all arrays of {name} to have {len(x):,} rows, as its first has, got {len(other):,} "
-                    f"in {name}[{i}]."
-                )
+            check_type("fit", f"{name}[{i}]", other, np.ndarray, "an array with a row for each example")
+            if other.shape[:1] != x.shape[:1]:
+                rows = f"{len(other):,}" if other.ndim else "a single number"
+                expected = f"fit expects all arrays of {name} to have {len(x):,} rows, as its first has"
+                raise ShapeError(f"{expected}, got {rows} in {name}[{i}].")
         check_examples(model, (np.asarray(x[:1]) if isinstance(x, np.memmap) else x, *others), name)
         for array in (x, *others):
             check_in_place("fit", "theta", model.parameters.theta, **{name: array})

@@ -1,4 +1,4 @@
-"""A training as its callbacks see it: what it trains, how far it has come, and what it recorded."""
+"""A training as its callbacks see it: how far it has come, what it recorded, and when each of them is called."""
 
 import copy
 import time
@@ -57,22 +57,20 @@ class History:
         return [record[name] for record in self.epochs]
 
 
-@dataclass
-class Means:
-    """A loss, its terms and its metrics, averaged over examples, so that a short batch weighs less."""
+Means = dict[str, tuple[float, int]]
+"""The sum of a number over examples and their count, by name: a metric may be missing in some batches."""
 
-    sums: dict[str, float] = field(default_factory=dict)
-    counts: dict[str, int] = field(default_factory=dict)  # by name, since a metric may be missing in some batches
 
-    def add(self, loss: Loss, examples: int) -> None:
-        """Include the loss of a batch with this number of examples."""
-        for name, value in {"loss": loss.value, **loss.terms, **loss.metrics}.items():
-            self.sums[name] = self.sums.get(name, 0.0) + examples * float(value)
-            self.counts[name] = self.counts.get(name, 0) + examples
+def add_to(means: Means, loss: Loss, examples: int) -> None:
+    """Include the loss of a batch with this number of examples, with its terms and metrics."""
+    for name, value in {"loss": loss.value, **loss.terms, **loss.metrics}.items():
+        total, count = means.get(name, (0.0, 0))
+        means[name] = total + examples * float(value), count + examples
 
-    def record(self) -> Record:
-        """The means by name."""
-        return {name: total / self.counts[name] for name, total in self.sums.items()}
+
+def averages(means: Means) -> Record:
+    """By name, over examples, so that a short batch weighs less."""
+    return {name: total / count for name, (total, count) in means.items()}
 
 
 @dataclass
@@ -80,7 +78,7 @@ class Position:
     """Progress within an epoch; with θ, the optimizer's memory and the random state, all that is needed to resume."""
 
     examples: int = 0  # seen in this epoch
-    means: Means = field(default_factory=Means)  # over these examples
+    means: Means = field(default_factory=dict)  # over these examples
     seconds: float = 0.0  # spent on them
     order: Mapping[str, Any] | None = None  # the random state from which the order of the examples is drawn
     validation: Mapping[str, Any] | None = None  # the random state of the validation's noise
@@ -118,15 +116,17 @@ class Run:
 
     def __post_init__(self) -> None:
         self.parameters = self.model.parameters
-        self.examples = len(arrays_of(self.data)[0])
+        self.given = {"x": arrays_of(self.data)}
+        if self.validation is not None:
+            self.given["validation"] = arrays_of(self.validation)
+        self.examples = len(self.given["x"][0])
         self.history, self.position, self.epoch = History(unit=self.model.unit), Position(), 1
         self.batch: Any = None
         self.loss: Any = None
         self.record: Record = {}
         self.error: BaseException | None = None
-        self.everyone: tuple[Any, ...] = self.callbacks  # fit adds its own before and after these
+        self.everyone: list[Any] = []  # the callbacks, and those of fit before and after them
         self.calling: Any = None  # the callback that is being called
-        self._stopping = False
         self._layers = [layer for _, layer in parts_of(self.parameters.layers)]
 
     @property
@@ -137,13 +137,12 @@ class Run:
     def stop(self, reason: str = "") -> None:
         """End the training after the current step; the first reason, or the callback's class, is `history.stopped`."""
         check_type("run.stop", "reason", reason, str, "a text")
-        self._stopping = True
         self.history.stopped = self.history.stopped or reason or type(self.calling).__name__
 
     @property
     def ending(self) -> bool:
         """Whether no further step is to be taken."""
-        return self._stopping or self.history.interrupted
+        return bool(self.history.stopped) or self.history.interrupted
 
     @contextmanager
     def under_way(self) -> Iterator[None]:
@@ -152,31 +151,27 @@ class Run:
         with np.errstate(over="ignore", invalid="ignore"):  # an overflow shows in the loss, which is checked
             try:
                 self._set_training(False)
-                for callback in self.everyone:
-                    self.calling = callback
-                    callback.before_training(self)
-                    ready.append(callback)
+                for self.calling in self.everyone:
+                    self.calling.before_training(self)
+                    ready.append(self.calling)
                 yield
             except BaseException as error:
                 self.error = error
-            for callback in reversed(ready):
-                self.calling = callback
+            for self.calling in reversed(ready):
                 try:
-                    callback.after_training(self)
+                    self.calling.after_training(self)
                 except BaseException as error:
-                    if self.error is None:
-                        self.error = error
-                    elif error is not self.error:
-                        whose = type(callback).__name__
+                    if self.error not in (None, error):
+                        whose = type(self.calling).__name__
                         self.error.add_note(f"Then {whose}.after_training raised {type(error).__name__}: {error}")
+                    self.error = self.error or error
         if self.error is not None:
             raise self.error
 
     def call(self, moment: str) -> None:
         """Call this method of every callback."""
-        for callback in self.everyone:
-            self.calling = callback
-            getattr(callback, moment)(self)
+        for self.calling in self.everyone:
+            getattr(self.calling, moment)(self)
 
     def epochs_left(self) -> Iterator[int]:
         """The number of each epoch that is not finished."""
@@ -193,7 +188,7 @@ class Run:
         if at.order is not None:
             self.rng.bit_generator.state = now
         at.order, self.began = begin, time.perf_counter() - at.seconds
-        for batch in batches(self, self.data, "x", order[at.examples :]):
+        for batch in batches(self, "x", order[at.examples :]):
             yield batch
             if self.ending:
                 return
@@ -222,19 +217,88 @@ class Run:
         divergence.check_loss(self, loss, batch)
         return loss
 
-    def names(self, validation: bool) -> list[str]:
-        """The names of the loss, its terms and metrics, found in a loss of the first batch; draws no random numbers."""
-        data = self.validation if validation else self.data
-        if data is None:
-            return []
-        loss = self.loss_of(next(batches(self, data, "validation" if validation else "x")), copy.deepcopy(self.rng))
-        return [f"{'val_' * validation}{name}" for name in ("loss", *loss.terms, *loss.metrics)]
+    def names(self) -> list[str]:
+        """The names in a record, found in losses of the first batches; draws no random numbers."""
+        found = []
+        for name in self.given:
+            loss = self.loss_of(next(batches(self, name)), copy.deepcopy(self.rng))
+            found += [f"{'val_' * (name != 'x')}{one}" for one in ("loss", *loss.terms, *loss.metrics)]
+        return found
 
-    def in_a_line(self, numbers: Record, digits: int) -> str:
-        """Numbers by name: first those in the loss's unit, then the others."""
-        of_loss = [name for name in numbers if name.removeprefix("val_") in ("loss", *self.loss.terms)]
-        others = "".join(f"  {name} {value:.4g}" for name, value in numbers.items() if name not in of_loss)
-        return f"{'  '.join(f'{name} {numbers[name]:.{digits}f}' for name in of_loss)} {self.model.unit}{others}"
+    def in_a_line(self, record: Record, digits: int) -> str:
+        """A record's numbers by name, but not epoch and seconds: first those in the loss's unit, then the others."""
+        of_loss = [name for name in record if name.removeprefix("val_") in ("loss", *self.loss.terms)]
+        others = [name for name in record if name not in (*of_loss, "epoch", "seconds")]
+        in_unit = "  ".join(f"{name} {record[name]:.{digits}f}" for name in of_loss)
+        return f"{in_unit} {self.model.unit}{''.join(f'  {name} {record[name]:.4g}' for name in others)}"
+
+
+class Callback:
+    """What `fit` calls; subclass it and write the moments that you need.
+
+    A step is: before_step → loss, finite? → after_loss → backward, finite? → after_backward → optimizer → after_step.
+    An epoch's end is: validation → after_epoch → the printed line → the checkpoint. Callbacks are called in the order
+    given, for `after_training` in reverse.
+
+    Notes
+    -----
+    - `run` says where the training is: see `Run`. A layer's `training` is False in every callback.
+    - `run.stop(reason)` ends the training after the current step; if that was an epoch's last, the epoch's end still
+      follows; in `before_training` and `before_epoch`, it ends before the next step. The checkpoint is saved, and the
+      same call goes on from there.
+    - `before_epoch` is not called again when a run is resumed within the epoch, unless no step of it was taken.
+    - `after_training` is called if `before_training` returned, whatever was raised in between; `run.error` is that
+      exception. The first exception leaves `fit`, later ones are added to it as notes. After an exception nothing is
+      saved: the last checkpoint stays good.
+    - A callback has a state if it defines `state_dict`, which is called at each save, first after `before_training`;
+      on resume `load_state_dict` gets it back, after `before_training`. It holds arrays, numbers, strings, True, False,
+      None, dicts with string keys and lists of these; anything else is a TypeError before the first step.
+
+    Examples
+    --------
+    >>> import numpy as np, scratchnet as sn
+    >>> class Target(sn.Callback):
+    ...     def after_epoch(self, run):
+    ...         if run.record["loss"] < 0.5:
+    ...             run.stop("the loss is below 0.5")
+    >>> rng = np.random.default_rng(0)
+    >>> ae = sn.Autoencoder(sn.Dense(4, 2, rng=rng), sn.Dense(2, 4, rng=rng))
+    >>> x = rng.random((100, 4), dtype=np.float32)
+    >>> history = sn.fit(ae, x, optimizer=sn.Adam(0.01), epochs=99, rng=rng, progress=False, callbacks=[Target()])
+    >>> history.stopped, len(history.epochs) < 99
+    ('the loss is below 0.5', True)
+    """
+
+    def before_training(self, run: Run) -> None:
+        """Once, before anything else; on resume before `load_state_dict`."""
+
+    def before_epoch(self, run: Run) -> None:
+        """Before an epoch's first step."""
+
+    def before_step(self, run: Run) -> None:
+        """`run.batch` is drawn, and may be changed or replaced."""
+
+    def after_loss(self, run: Run) -> None:
+        """`run.loss` is known, and finite."""
+
+    def after_backward(self, run: Run) -> None:
+        """dθ is known, and finite; it may be changed in place."""
+
+    def after_step(self, run: Run) -> None:
+        """θ has moved."""
+
+    def after_epoch(self, run: Run) -> None:
+        """`run.record` is known; numbers put into it stay."""
+
+    def after_training(self, run: Run) -> None:
+        """Once, at the end; `run.error` is what was raised, or None."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint must keep of this callback."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` returned."""
 
 
 def arrays_of(data: Data) -> tuple[Array, ...]:
@@ -242,15 +306,15 @@ def arrays_of(data: Data) -> tuple[Array, ...]:
     return tuple(data) if isinstance(data, tuple | list) else (data,)
 
 
-def batches(run: Run, data: Data, name: str, order: Array | None = None) -> Iterator[Data]:
-    """Copies of the rows in this order, a batch at a time; the numbers of a file are checked when they are read."""
-    in_file = isinstance(arrays_of(data)[0], np.memmap)
-    order = np.arange(len(arrays_of(data)[0])) if order is None else order
+def batches(run: Run, name: str, order: Array | None = None) -> Iterator[Data]:
+    """Copies of the rows of x or validation, batch by batch; the numbers of a file are checked when they are read."""
+    arrays = run.given[name]
+    order = np.arange(len(arrays[0])) if order is None else order
     for start in range(0, len(order), run.batch_size):
-        taken = tuple(_rows(array, order[start : start + run.batch_size]) for array in arrays_of(data))
-        if in_file:
+        taken = tuple(_rows(array, order[start : start + run.batch_size]) for array in arrays)
+        if isinstance(arrays[0], np.memmap):
             check_examples(run.model, taken, name)
-        yield taken if isinstance(data, tuple) else taken[0]
+        yield taken if isinstance(run.data, tuple) else taken[0]
 
 
 def _rows(array: Array, rows: Array) -> Array:
@@ -259,9 +323,9 @@ def _rows(array: Array, rows: Array) -> Array:
     return np.asarray(array[rows])  # of an array in a file, only these rows are read
 
 
-def check_examples(model: Any, data: Data, name: str) -> None:
+def check_examples(model: Any, arrays: tuple[Array, ...], name: str) -> None:
     """The numbers of x are finite, and x and what comes with it are what the model's loss can take."""
-    x, *others = arrays_of(data)
+    x, *others = arrays
     check_finite("fit", name, x)
     if hasattr(model, "check_range"):
         model.check_range("fit", x, *others, name=name)

@@ -17,10 +17,11 @@ from typing import IO, Any
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.checks import brief, check_model, check_path, listed
+from scratchnet.checks import brief, check_model, check_path, listed, named
 from scratchnet.core.layer import Layer
-from scratchnet.core.parameters import Slot, set_state, slots_of, state_arrays
+from scratchnet.core.parameters import Parameters, Slot, slots_of
 from scratchnet.errors import DataError
+from scratchnet.kernels.memory import empty
 
 _KEPT = 40  # letters of a file's name in the name of its unfinished version, to which more is added
 
@@ -44,21 +45,17 @@ def save(path: str | PathLike[str], model: Any) -> None:
     True
     """
     check_path("save", "path", path)
-    parameters, states = _contents("save", model)
+    arrays = arrays_in(_slots("save", model))
     with write_whole(path) as file:
-        write_arrays(file, parameters | state_arrays(states))
+        write_arrays(file, arrays)
 
 
 def load(path: str | PathLike[str], model: Any) -> None:
     """Read what `save` wrote into a model or a layer of the same architecture.
 
-    The model changes only after the whole file was read and found to fit. A file from a stranger does no harm: nothing
-    in it is run, and the memory that reading takes is bounded by its size. docs/18-your-own.md.
-
-    Raises
-    ------
-    DataError
-        If the file is missing or damaged, or its names, shapes or dtypes are not those of the model.
+    The model changes only after the whole file was read and found to fit; what does not fit is a DataError. A file from
+    a stranger does no harm: nothing in it is run, and the memory that reading takes is bounded by its size.
+    docs/18-your-own.md.
 
     Examples
     --------
@@ -69,26 +66,53 @@ def load(path: str | PathLike[str], model: Any) -> None:
     scratchnet.errors.DataError: no/such/model.npz does not exist.
     """
     check_path("load", "path", path)
-    parameters, states = _contents("load", model)
-    expected = parameters | state_arrays(states)
+    slots = _slots("load", model)
     with opened(path, "model") as archive:
-        found = read_arrays(archive, expected)
-    for name, W in parameters.items():
-        W[...] = found[name]
-    set_state(states, found)
+        found = read_arrays(archive, arrays_in(slots))
+    set_arrays(slots, found)
 
 
-def _contents(where: str, model: Any) -> tuple[dict[str, Array], list[Slot]]:
-    """The parameters of a model or a layer by name, and where its states are."""
-    if isinstance(model, Layer):
-        parameters, states = (slots_of({"": model}, kind) for kind in ("parameter_names", "state_names"))
-        named = {name: getattr(part, attribute) for name, part, attribute in parameters}
-    else:
+def _slots(where: str, model: Any) -> list[Slot]:
+    """Where the parameters and the states of a model or a layer are."""
+    layers = {"": model}
+    if not isinstance(model, Layer):
         check_model(where, model)
-        named, states = model.parameters.named(), getattr(model.parameters, "state_slots", [])
-    if not named and not states:
+        model.parameters.named()  # refuses a parameter that is no longer part of θ
+        layers = model.parameters.layers
+    slots = slots_of(layers, "parameter_names") + slots_of(layers, "state_names")
+    if not slots:
         raise ValueError(f"{where} expects a model or a layer that has parameters or states, got {model!r}.")
-    return named, states
+    return slots
+
+
+def learnt(parameters: Parameters) -> list[Slot]:
+    """Where θ and the states of its layers are."""
+    return [("theta", parameters, "theta"), *slots_of(parameters.layers, "state_names")]
+
+
+def arrays_in(slots: list[Slot]) -> dict[str, Array]:
+    """The arrays in these slots, by name; a NumPy scalar counts as an array without axes."""
+    found = {}
+    for name, owner, attribute in slots:
+        value = getattr(owner, attribute, None)
+        if not isinstance(value, np.ndarray | np.generic) or value.dtype.hasobject:
+            raise TypeError(f"{type(owner).__name__} expects its {name} to be an array of numbers, got {named(value)}.")
+        found[name] = np.asarray(value)
+    return found
+
+
+def set_arrays(slots: list[Slot], arrays: Mapping[str, Array]) -> None:
+    """Put these arrays into the slots: in place, where what is there fits and can be written to."""
+    for name, owner, attribute in slots:
+        held: Any = getattr(owner, attribute, None)
+        new = arrays[name]
+        in_place = isinstance(held, np.ndarray) and held.flags.writeable
+        if in_place and (held.shape, held.dtype) == (new.shape, new.dtype):
+            held[...] = new
+        else:
+            copy = empty(new.shape, new.dtype)
+            copy[...] = new
+            setattr(owner, attribute, copy[()])
 
 
 def write_arrays(file: IO[bytes], arrays: Mapping[str, Array]) -> None:
@@ -104,23 +128,20 @@ def opened(path: str | PathLike[str], kind: str) -> Iterator[zipfile.ZipFile]:
     """An .npz file to read arrays from; whatever is wrong with it is a DataError that names the file."""
     path = Path(path)
     try:
-        what = _kind(path)
-    except OSError as error:
-        raise DataError(f"{path} could not be read: {error.strerror}.") from error
-    if what != "a file":  # reading from a pipe would wait for ever
-        raise DataError(f"{path} {f'is not a {kind} file, but {what}' if what else 'does not exist'}.")
-    try:
+        if (what := _kind(path)) != "a file":  # reading from a pipe would wait for ever
+            raise DataError(f"is not a {kind} file, but {what}." if what else "does not exist.")
         with path.open("rb") as file:
             end = zipfile._EndRecData(file)  # type: ignore[attr-defined]
-            if end and end[5] > 2**16 + os.fstat(file.fileno()).st_size / 2:  # each 46 bytes would take 400 of memory
+            if (
+                end and end[5] > os.fstat(file.fileno()).st_size / 2
+            ):  # each of its lines, of 46 bytes, takes 400 of memory
                 raise ValueError("its list of arrays is longer than the arrays")
             with zipfile.ZipFile(file) as archive:
-                for member in archive.infolist():
-                    if member.compress_type != zipfile.ZIP_STORED:
-                        raise ValueError(f"{brief(member.filename, 60)} is compressed, unlike what np.savez writes")
                 yield archive
     except DataError as error:
         raise DataError(f"{path} {error}") from None
+    except OSError as error:
+        raise DataError(f"{path} could not be read: {error.strerror or brief(error)}.") from error
     except Exception as error:  # for damaged input, zipfile and NumPy's format each raise several kinds
         why = brief(error).removesuffix(".") or type(error).__name__
         raise DataError(f"{path} is not a {kind} file, or is damaged: {why}.") from error
@@ -129,12 +150,12 @@ def opened(path: str | PathLike[str], kind: str) -> Iterator[zipfile.ZipFile]:
 def read_arrays(archive: zipfile.ZipFile, expected: Mapping[str, Array | None]) -> dict[str, Array]:
     """The arrays of an .npz, which must have these names, shapes and dtypes; where None is expected, the file's own."""
     found = [name.removesuffix(".npy") for name in archive.namelist()]
-    lacking, extra = (
-        listed(brief(name, 60) for name in sorted(some))
-        for some in (expected.keys() - set(found), set(found) - expected.keys())
-    )
-    if lacking or extra:
-        differences = [f"lacks {lacking}"] * bool(lacking) + [f"has {extra} besides"] * bool(extra)
+    differences = [
+        f"{what} {listed(brief(name, 60) for name in sorted(names))}"
+        for what, names in (("lacks", expected.keys() - set(found)), ("also has", set(found) - expected.keys()))
+        if names
+    ]
+    if differences:
         raise DataError(f"holds another model: it {' and '.join(differences)}.")
     if len(found) > len(expected):
         raise ValueError("it holds an array twice")
@@ -146,9 +167,12 @@ def read_array(archive: zipfile.ZipFile, name: str, expected: Array | None = Non
 
     The header is compared before any memory is allocated.
     """
-    if archive.getinfo(f"{name}.npy").file_size > most:
+    member = archive.getinfo(f"{name}.npy")
+    if member.compress_type != zipfile.ZIP_STORED:
+        raise ValueError(f"{name} is compressed, unlike what np.savez writes")
+    if member.file_size > most:
         raise ValueError(f"{name} is longer than the {most:,} bytes that it may have")
-    with archive.open(f"{name}.npy") as file:
+    with archive.open(member) as file:
         if np.lib.format.read_magic(file) != (1, 0):
             raise ValueError(f"{name} is in another version of NumPy's format")
         shape, column_major, dtype = np.lib.format.read_array_header_1_0(file, max_header_size=1000)
@@ -169,10 +193,7 @@ def write_whole(path: str | PathLike[str]) -> Iterator[IO[bytes]]:
     Until then it has a name of its own, so that two who write to one path at once disturb neither each other nor a
     reader. If `path` is a link, the file that it leads to is written. A directory, a device or a pipe is refused.
     """
-    what = _kind(Path(path))
-    if what == "a directory":
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    if what not in ("a file", ""):
+    if (what := _kind(Path(path))) not in ("a file", ""):
         raise FileExistsError(errno.EEXIST, f"expected a file to write to or a free name, got {what}", str(path))
     target = Path(os.path.realpath(path))
     aside = target.with_name(f".{target.name[:_KEPT]}.{os.getpid()}.{secrets.token_hex(4)}.part")
@@ -185,16 +206,15 @@ def write_whole(path: str | PathLike[str]) -> Iterator[IO[bytes]]:
     except BaseException as error:
         with contextlib.suppress(OSError):
             aside.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno is not None and error.filename in (None, str(aside)):
-            raise type(error)(error.errno, error.strerror, str(path)) from None  # the caller knows no other name
+        if isinstance(error, OSError) and error.filename in (None, str(aside)):
+            error.filename = str(path)  # the caller knows no other name
         raise
-    if os.name == "posix":  # the folder's list of names is written to disk too, where this user may
-        with contextlib.suppress(OSError):
-            folder = os.open(target.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+    with contextlib.suppress(OSError):  # the folder's list of names is written to disk too, where this user may
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
 
 def clear_aside(path: str | PathLike[str]) -> None:

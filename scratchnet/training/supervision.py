@@ -1,6 +1,5 @@
 """What `fit` does besides its loop: callbacks that have nothing which one of yours could not have."""
 
-import contextlib
 import copy
 import signal
 import threading
@@ -8,25 +7,23 @@ import time
 from numbers import Integral, Real
 from typing import Any
 
-from scratchnet.checks import named
+from scratchnet.checks import check_type
 from scratchnet.training import console, divergence
-from scratchnet.training.callback import Callback
-from scratchnet.training.run import Means, Position, Run, arrays_of, batches
+from scratchnet.training.run import Callback, Position, Run, add_to, arrays_of, averages, batches
 
 
 class Interrupts(Callback):
     """Ctrl-C ends the training after the current step; a second one, or one outside the main thread, at once."""
 
+    _usual: Any = None  # who handles Ctrl-C otherwise
+
     def before_training(self, run: Run) -> None:
-        self._usual: Any = None
+        def ask(*_: object) -> None:
+            run.history.interrupted = True
+            self.after_training(run)
+
         if threading.current_thread() is threading.main_thread():
-            self._usual = signal.getsignal(signal.SIGINT)
-
-            def ask(*_: object) -> None:
-                run.history.interrupted = True
-                self.after_training(run)
-
-            signal.signal(signal.SIGINT, ask)
+            self._usual = signal.signal(signal.SIGINT, ask)
 
     def after_training(self, run: Run) -> None:
         if self._usual is not None:
@@ -46,62 +43,54 @@ class FiniteNumbers(Callback):
         divergence.check_state(run)
 
 
-class Progress(Callback):
-    """Counts each step, and turns the means over an epoch's steps into its record."""
+class Recorder(Callback):
+    """Counts each step; records the means over an epoch's steps, and as "val_…" those over other data after them."""
+
+    def before_epoch(self, run: Run) -> None:
+        if run.validation is not None and run.position.validation is None:  # a spawned one leaves the order unchanged
+            run.position.validation = run.rng.spawn(1)[0].bit_generator.state
 
     def after_step(self, run: Run) -> None:
         at = run.position
-        at.means.add(run.loss, len(arrays_of(run.batch)[0]))
+        add_to(at.means, run.loss, len(arrays_of(run.batch)[0]))
         at.examples = min(at.examples + run.batch_size, run.examples)
         at.seconds = time.perf_counter() - run.began
 
     def after_epoch(self, run: Run) -> None:
         at = run.position
-        run.record = {"epoch": run.epoch, "seconds": at.seconds, **at.means.record()}
+        run.record = {"epoch": run.epoch, "seconds": at.seconds, **averages(at.means)}
         run.history.epochs.append(run.record)
         run.position = Position(validation=at.validation)
+        if run.validation is None:
+            return
+        means, rng = {}, copy.deepcopy(run.rng)
+        rng.bit_generator.state = at.validation  # type: ignore[assignment]
+        for batch in batches(run, "validation"):
+            add_to(means, run.loss_of(batch, rng), len(arrays_of(batch)[0]))
+        run.record |= {f"val_{name}": value for name, value in averages(means).items()}
 
 
 class Bar(Callback):
     """A bar with the running loss and its terms."""
 
-    def __init__(self) -> None:
-        self._open = contextlib.ExitStack()
-        self._advance: Any = None
+    _bar: Any = None
 
     def before_step(self, run: Run) -> None:
-        if self._advance is None:
-            self._shown = run.position.examples
-            bar = console.bar(f"epoch {run.epoch}/{run.epochs}", run.examples, self._shown, unit="images", show=True)
-            self._advance = self._open.enter_context(bar)
+        if self._bar is None:
+            name = f"epoch {run.epoch}/{run.epochs}"
+            self._bar = console.bar(name, run.examples, run.position.examples, unit="images")
 
     def after_step(self, run: Run) -> None:
-        at = run.position
-        self._advance(at.examples - self._shown, run.in_a_line(at.means.record(), 1))
-        self._shown = at.examples
+        self._bar.set_postfix_str(run.in_a_line(averages(run.position.means), 1), refresh=False)
+        self._bar.update(run.position.examples - self._bar.n)
 
     def after_epoch(self, run: Run) -> None:
-        self._open.close()
-        self._advance = None
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
 
     def after_training(self, run: Run) -> None:
         self.after_epoch(run)
-
-
-class Validation(Callback):
-    """After each epoch the loss on other data, with noise that is the same every time, as "val_…"."""
-
-    def before_epoch(self, run: Run) -> None:
-        if run.position.validation is None:  # a spawned generator leaves the training's order unchanged
-            run.position.validation = run.rng.spawn(1)[0].bit_generator.state
-
-    def after_epoch(self, run: Run) -> None:
-        means, rng = Means(), copy.deepcopy(run.rng)
-        rng.bit_generator.state = run.position.validation  # type: ignore[assignment]
-        data: Any = run.validation
-        for batch in batches(run, data, "validation"):
-            means.add(run.loss_of(batch, rng), len(arrays_of(batch)[0]))
-        run.record |= {f"val_{name}": value for name, value in means.record().items()}
 
 
 class Records(Callback):
@@ -111,12 +100,10 @@ class Records(Callback):
         self.shown = shown
 
     def after_epoch(self, run: Run) -> None:
-        record = run.record
-        for name, value in record.items():
-            if not isinstance(value, Real) or isinstance(value, bool):
-                raise TypeError(f"fit expects after_epoch to add numbers to a record, got {named(value)} as {name!r}.")
-            record[name] = int(value) if isinstance(value, Integral) else float(value)
+        for name, value in run.record.items():
+            check_type("fit", f"run.record[{name!r}]", value, Real, "a number")
+            run.record[name] = int(value) if isinstance(value, Integral) else float(value)
         if self.shown:
-            epoch, seconds = f"epoch {run.epoch:>{len(str(run.epochs))}}/{run.epochs}", record["seconds"]
-            numbers = run.in_a_line({name: record[name] for name in record if name not in ("epoch", "seconds")}, 2)
+            epoch, seconds = f"epoch {run.epoch:>{len(str(run.epochs))}}/{run.epochs}", run.record["seconds"]
+            numbers = run.in_a_line(run.record, 2)
             console.write(f"{epoch}  {numbers}  {seconds:.1f} s  {run.examples / seconds:,.0f} images/s")

@@ -1,13 +1,12 @@
 """The instructions on vector registers that all kernels here share: the register tile and the transposed square.
 
 A product in plain loops, compiled, loads both factors from the cache for each multiplication. Here a tile of C stays in
-registers while k runs, and each loaded number is used several times. Products of 960³ are
-3.5 times as fast as with the best plain loop (one core with AVX-512, chapter 16).
+registers while k runs, and each loaded number is used several times. Products of 960³ are 3.5 times as fast as with the
+best plain loop (one core with AVX-512, chapter 16).
 
 An address is an int64, in bytes. An array must be kept alive for as long as its address is used.
 """
 
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,13 +15,12 @@ from numba import extending, njit, types
 
 from scratchnet.kernels.compile import FUSES, REGISTERS, VECTOR
 from scratchnet.kernels.memory import LINE
+from scratchnet.kernels.threads import intrinsic
 
 SUMS = REGISTERS // 4 * 3
 """Vector registers for the sums of a tile; the others hold what is loaded."""
 
 I64, I32 = ir.IntType(64), ir.IntType(32)
-
-intrinsic: Any = extending.intrinsic  # it passes a function its first argument, which type checkers miss
 
 
 class Grid(NamedTuple):
@@ -37,31 +35,24 @@ class Grid(NamedTuple):
     across: Any
 
 
-class _Places:
-    """Emits the addresses of a Grid."""
-
-    def __init__(self, builder, kind, value):
-        self._builder, self._kinds = builder, kind.types
-        self._address, *self._by = [builder.extract_value(value, i) for i in range(3)]
-
-    def row(self, i):
-        """The address of row i."""
-        return self._builder.add(self._address, self._further(0, i))
-
-    def column(self, address, j):
-        """The address of column j of the row at this address."""
-        return self._builder.add(address, self._further(1, j))
-
-    def _further(self, axis, index):
-        by, index = self._by[axis], index if isinstance(index, ir.Value) else constant(index)
-        if isinstance(self._kinds[1 + axis], types.BaseTuple):
-            table, by = self._builder.extract_value(by, 0), self._builder.extract_value(by, 1)
-            index = load(self._builder, self._builder.add(table, self._builder.mul(index, constant(8))), I64, 8)
-        return self._builder.mul(index, by)
+def further(builder, address, stride, index):
+    """The address so many strides of a Grid further on."""
+    index = index if isinstance(index, ir.Value) else constant(index)
+    if stride.type != I64:  # it is a pair
+        table, stride = (builder.extract_value(stride, i) for i in range(2))
+        index = read(builder, further(builder, table, constant(8), index), I64)
+    return builder.add(address, builder.mul(index, stride))
 
 
-def _places(builder, kinds, values):
-    return [_Places(builder, kind, value) for kind, value in zip(kinds, values, strict=True)]
+def entry(builder, grid, i, j):
+    """The address of an entry of a Grid."""
+    address, down, across = grid
+    return further(builder, further(builder, address, down, i), across, j)
+
+
+def parts(builder, grid):
+    """The address and the two strides of a Grid."""
+    return [builder.extract_value(grid, i) for i in range(3)]
 
 
 def constant(number):
@@ -69,31 +60,35 @@ def constant(number):
     return ir.Constant(I64, number)
 
 
-def load(builder, address, kind, align):
-    """The number or vector at an address."""
-    loaded = builder.load(builder.inttoptr(address, kind.as_pointer()))
-    loaded.align = align
-    return loaded
+def read(builder, address, kind):
+    """The number or vector at an address, of which nothing is known but that numbers are of 4 bytes at least."""
+    found = builder.load(builder.inttoptr(address, kind.as_pointer()))
+    found.align = 4
+    return found
 
 
-def store(builder, value, address, align):
-    """Writes a number or a vector to an address."""
-    stored = builder.store(value, builder.inttoptr(address, value.type.as_pointer()))
-    stored.align = align
+def write(builder, value, address):
+    """Writes a vector to an address."""
+    builder.store(value, builder.inttoptr(address, value.type.as_pointer())).align = 4
 
 
 def vector_of(array):
-    """LLVM's vector of the numbers of a numba array, and the bytes of one number."""
+    """LLVM's vector of the numbers of a numba array."""
     number = ir.FloatType() if array.dtype == types.float32 else ir.DoubleType()
-    size = array.dtype.bitwidth // 8
-    return ir.VectorType(number, VECTOR // size), size
+    return ir.VectorType(number, VECTOR * 8 // array.dtype.bitwidth)
+
+
+def shuffled(builder, one, other, order):
+    """The lanes of two vectors in this order, as a vector."""
+    lanes = ir.Constant(ir.VectorType(I32, len(order)), [ir.Constant(I32, lane) for lane in order])
+    return builder.shuffle_vector(one, other, lanes)
 
 
 def spread(builder, vector, number):
     """A vector with the number in every lane."""
     undefined = ir.Constant(vector, ir.Undefined)
     alone = builder.insert_element(undefined, number, ir.Constant(I32, 0))
-    return builder.shuffle_vector(alone, undefined, ir.Constant(ir.VectorType(I32, vector.count), None))
+    return shuffled(builder, alone, undefined, [0] * vector.count)
 
 
 def multiply_add(builder, a, x, total):
@@ -106,88 +101,93 @@ def multiply_add(builder, a, x, total):
     return builder.call(builder.module.globals.get(name) or ir.Function(builder.module, kind, name), [a, x, total])
 
 
-def choose(builder, number, emits):
-    """Emits the code of every case, and the choice by number between them: a register has no index."""
-    end, none = builder.append_basic_block("end"), builder.append_basic_block("none")
-    choice = builder.switch(number, none)
-    for case, emit in emits.items():
-        block = builder.append_basic_block(f"case{case}")
-        choice.add_case(constant(case), block)
-        builder.position_at_end(block)
-        emit()
-        builder.branch(end)
-    builder.position_at_end(none)
-    builder.unreachable()
+def variable(builder, value):
+    """A variable of the emitted function, which LLVM keeps in a register."""
+    with builder.goto_entry_block():
+        place = builder.alloca(value.type)
+    builder.store(value, place)
+    return place
+
+
+def repeat(builder, count, emit):
+    """Emits a loop over i = 0 … count − 1, of which `emit(i)` emits the body."""
+    counter = variable(builder, constant(0))
+    test, body, end = (builder.append_basic_block(name) for name in ("test", "body", "end"))
+    builder.branch(test)
+    builder.position_at_end(test)
+    i = builder.load(counter)
+    builder.cbranch(builder.icmp_signed("<", i, count), body, end)
+    builder.position_at_end(body)
+    emit(i)
+    builder.store(builder.add(i, constant(1)), counter)
+    builder.branch(test)
     builder.position_at_end(end)
 
 
-def summed(builder, steps, before, add):
-    """The sums, in registers, after steps k = 0, 1, …, each of which replaces them by `add(k, sums)`."""
-    loop, done = builder.append_basic_block("k"), builder.append_basic_block("done")
-    entry = builder.block
-    builder.cbranch(builder.icmp_signed(">", steps, constant(0)), loop, done)
-    builder.position_at_end(loop)
-    k = builder.phi(I64)
-    sums = [builder.phi(total.type) for total in before]
-    after, then = add(k, sums), builder.add(k, constant(1))
-    for phi, first, next_one in zip([k, *sums], [constant(0), *before], [then, *after], strict=True):
-        phi.add_incoming(first, entry)
-        phi.add_incoming(next_one, loop)
-    builder.cbranch(builder.icmp_signed("<", then, steps), loop, done)
-    builder.position_at_end(done)
-    results = []
-    for first, last in zip(before, after, strict=True):
-        results.append(builder.phi(last.type))
-        results[-1].add_incoming(first, entry)
-        results[-1].add_incoming(last, loop)
-    return results
-
-
-def tile(sizes) -> Any:
+def tile(sizes, of_vectors=False) -> Any:
     """The function that computes tiles of a product, emitted for each of these sizes, (rows, vectors of columns).
 
     tile(like, height, width, steps, A, B, start, C): C = start + A B, in numbers of the type of the array `like`. All
-    four are Grids. An entry of A is a number, an entry of B, start and C a vector; k runs over so many
+    four are Grids. An entry of A is a number, or else a vector, as those of B, start and C are; k runs over so many
     columns of A and rows of B, two at a time.
     """
 
     @intrinsic
     def emitted(typingctx, like, height, width, steps, A, B, start, C):
-        vector, size = vector_of(like)
+        vector = vector_of(like)
 
         def codegen(context, builder, signature, arguments):
             height, width, steps = arguments[1:4]
-            of_a, of_b, of_start, of_c = _places(builder, (A, B, start, C), arguments[4:])
+            (a, a_row, a_k), (b, b_k, b_column), start, C = (parts(builder, grid) for grid in arguments[4:])
 
             def emit(R, V):
                 cells = [(r, v) for r in range(R) for v in range(V)]
-                rows = [of_a.row(r) for r in range(R)]
+                rows = [further(builder, a, a_row, r) for r in range(R)]
+                from_start, to_c = ([entry(builder, grid, r, v) for r, v in cells] for grid in (start, C))
+                sums = [variable(builder, read(builder, place, vector)) for place in from_start]
 
-                def add(k, sums):
-                    of_k = of_b.row(k)
-                    vectors = [load(builder, of_b.column(of_k, v), vector, size) for v in range(V)]
-                    numbers = [load(builder, of_a.column(row, k), vector.element, size) for row in rows]
-                    spreads = [spread(builder, vector, number) for number in numbers]
-                    return [multiply_add(builder, spreads[r], vectors[v], sums[r * V + v]) for r, v in cells]
+                def add(k):
+                    of_k = further(builder, b, b_k, k)
+                    vectors = [read(builder, further(builder, of_k, b_column, v), vector) for v in range(V)]
+                    kind = vector if of_vectors else vector.element
+                    factors = [read(builder, further(builder, row, a_k, k), kind) for row in rows]
+                    factors = factors if of_vectors else [spread(builder, vector, number) for number in factors]
+                    for (r, v), total in zip(cells, sums, strict=True):
+                        builder.store(multiply_add(builder, factors[r], vectors[v], builder.load(total)), total)
 
-                def add_two(pair, sums):
+                def add_two(pair):
                     k = builder.mul(pair, constant(2))
-                    return add(builder.add(k, constant(1)), add(k, sums))
+                    add(k)
+                    add(builder.add(k, constant(1)))
 
-                sums = [load(builder, of_start.column(of_start.row(r), v), vector, size) for r, v in cells]
-                sums = summed(builder, builder.ashr(steps, constant(1)), sums, add_two)
-                last = builder.sub(steps, constant(1))
-                sums = summed(builder, builder.and_(steps, constant(1)), sums, lambda _, sums: add(last, sums))
-                for (r, v), result in zip(cells, sums, strict=True):
-                    store(builder, result, of_c.column(of_c.row(r), v), size)
+                repeat(builder, builder.ashr(steps, constant(1)), add_two)
+                with builder.if_then(builder.trunc(steps, ir.IntType(1))):
+                    add(builder.sub(steps, constant(1)))
+                for place, total in zip(to_c, sums, strict=True):
+                    write(builder, builder.load(total), place)
 
-            number = builder.add(builder.mul(height, constant(64)), width)
-            choose(builder, number, {64 * R + V: partial(emit, R, V) for R, V in sizes})
+            wanted = builder.add(builder.mul(height, constant(64)), width)
+            for R, V in sizes:  # a register has no index, so each size has code of its own
+                with builder.if_then(builder.icmp_signed("==", wanted, constant(64 * R + V))):
+                    emit(R, V)
             return context.get_dummy_value()
 
         return types.void(like, *[types.int64] * 3, A, B, start, C), codegen
 
     return emitted
+
+
+def halved(width):
+    """This width, half of it, and so on down to 1."""
+    return [width, *halved(width // 2)] if width else []
+
+
+@njit
+def fitting(width, left):
+    """The width, halved until it is no more than what is left."""
+    while width > left:
+        width //= 2
+    return width
 
 
 @intrinsic
@@ -196,17 +196,18 @@ def copy_square(typingctx, like, source, target, transposed):
 
     source and target are Grids of vectors with one column, in numbers of the type of the array `like`.
     """
-    vector, size = vector_of(like)
+    vector = vector_of(like)
 
     def codegen(context, builder, signature, arguments):
-        sources, targets = _places(builder, (source, target), arguments[1:3])
-        square = [load(builder, sources.row(j), vector, size) for j in range(vector.count)]
+        grids = [parts(builder, grid) for grid in arguments[1:3]]
+        sources, targets = ([entry(builder, grid, j, 0) for j in range(vector.count)] for grid in grids)
+        square = [read(builder, place, vector) for place in sources]
 
-        def emit(arrange):
-            for j, row in enumerate(arrange(square)):
-                store(builder, row, targets.row(j), size)
-
-        choose(builder, arguments[3], {0: partial(emit, list), 1: partial(emit, partial(_exchanged, builder))})
+        with builder.if_else(builder.icmp_signed("!=", arguments[3], constant(0))) as (if_transposed, otherwise):
+            for case, rows in ((if_transposed, lambda: _exchanged(builder, square)), (otherwise, lambda: square)):
+                with case:
+                    for row, place in zip(rows(), targets, strict=True):
+                        write(builder, row, place)
         return context.get_dummy_value()
 
     return types.void(like, source, target, types.int64), codegen
@@ -218,12 +219,9 @@ def _exchanged(builder, square):
     while side < lanes:  # exchange the off-diagonal quarters of every square of 2·side
         upper = [j if not j & side else lanes + j - side for j in range(lanes)]
         lower = [j + side if not j & side else lanes + j for j in range(lanes)]
-        for j in range(lanes):
-            if not j & side:
-                pair = square[j], square[j + side]
-                for place, order in ((j, upper), (j + side, lower)):
-                    lanes_of = ir.Constant(ir.VectorType(I32, lanes), [ir.Constant(I32, lane) for lane in order])
-                    square[place] = builder.shuffle_vector(*pair, lanes_of)
+        for j in (j for j in range(lanes) if not j & side):
+            pair = square[j], square[j + side]
+            square[j], square[j + side] = shuffled(builder, *pair, upper), shuffled(builder, *pair, lower)
         side *= 2
     return square
 

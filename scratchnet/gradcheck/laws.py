@@ -1,0 +1,179 @@
+"""The laws of layers and losses, each a function that raises a LawError where it is broken; law 6 is the check itself.
+
+Each runs a subject at points, which may be batches of different lengths. Faults show best on read-only arrays.
+"""
+
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from scratchnet import kernels
+from scratchnet.arrays import Array
+from scratchnet.errors import LawError
+from scratchnet.gradcheck.subject import Outcome, Point, Subject, d
+
+DrawDy = Callable[[Outcome], Array]
+"""An outcome → an array of the shape of its y, to begin the backward pass with."""
+
+IN_PLACE = "an array is changed in place"
+
+KEEP = "after a second forward pass: keep what backward needs in its closure, not on self"
+
+
+def gradients(subject: Subject, outcome: Outcome, dy: Array, from_zero: bool = True) -> Point:
+    """Copies of the gradients under their own names, such as dx."""
+    return {d(name): gradient for name, gradient in subject.gradients(outcome, dy, from_zero).items()}
+
+
+def compare(
+    subject: Subject, law: int, found: Point, expected: Point, why: str, sizes: Point | None = None, cause: str = ""
+) -> None:
+    """Raise where arrays differ from the expected ones by more than rounding.
+
+    Rounding is a part of 1 + |expected|, or of the largest of the array's `sizes`, which a repeated computation keeps.
+    """
+    for name, one in expected.items():
+        came = found[name]
+        if came.shape != one.shape:
+            told = f"{name} has the shape {came.shape}, not {one.shape}: {why}."
+            raise LawError(law, subject.name, told, array=name, cause=cause)
+        size = 1 + np.abs(one)
+        if sizes is not None:
+            size = np.abs(sizes[name][np.isfinite(sizes[name])]).max(initial=0)
+        with np.errstate(all="ignore"):
+            differ = ~(np.abs(1.0 * came - one) <= (1e-9 if came.dtype.itemsize >= 8 else 1e-4) * size)
+        differ &= ~(np.isnan(came) & np.isnan(one)) & (came != one)
+        if differ.any():
+            at = tuple(np.argwhere(differ)[0].tolist())
+            told = f"{name}{list(at) or ''} is {came[at]:.6g}, not {one[at]:.6g}: {why}."
+            where = {"array": name, "index": at, "claimed": float(came[at]), "measured": float(one[at])}
+            raise LawError(law, subject.name, told, **where, cause=cause)
+
+
+def mutates_only_what_it_made(
+    subject: Subject, points: Sequence[Point], dys: DrawDy, *, may_share: bool = False
+) -> None:
+    """Law 1: no array is changed but dθ, and what is handed out is new."""
+    seen: list[tuple[str, Array, bytes]] = []
+
+    def see(name: str, *arrays: Array) -> None:
+        seen.extend((name, array, array.tobytes()) for array in arrays)
+
+    def called(what: str, function: Callable[[Point], Any], arrays: Point) -> Any:
+        try:
+            return function(arrays)
+        except Exception:  # perhaps because it writes into read-only arrays: then it changes others
+            copies = {name: np.array(x) for name, x in arrays.items()}
+            with contextlib.suppress(Exception):
+                function(copies)
+            for name, x in arrays.items():
+                if copies[name].tobytes() != x.tobytes():
+                    told = f"its {what} pass writes into {name}: compute a new array."
+                    raise LawError(1, subject.name, told, array=name, cause=IN_PLACE) from None
+            raise
+
+    for name, value in subject.held().items():
+        see(name, value)
+    for point in points:  # the second round must leave alone what the first one handed out
+        for name, x in point.items():
+            see(name, x)
+        outcome = called("forward", subject.run, point)
+        dy = dys(outcome)
+        see("dy", dy)
+        see("y", outcome.y)
+        returned = called("backward", lambda arrays, outcome=outcome: outcome.returned(arrays["dy"]), {"dy": dy})
+        see("a gradient that backward returned", *returned, *outcome.returned(dy))
+        handed = [*point.values(), outcome.y, dy, *returned, *subject.held().values(), *subject.held("d").values()]
+        for i, one in enumerate(handed):
+            if not may_share and any(np.shares_memory(one, other) for other in handed[:i]):
+                told = "an array that it returns shares memory with another: return a new one."
+                raise LawError(1, subject.name, told)
+    for name, array, before in seen:
+        if array.tobytes() != before:
+            told = f"it changes {name}: compute a new array instead of writing in place."
+            raise LawError(1, subject.name, told, array=name, cause=IN_PLACE)
+
+
+def is_linear_in_dy(subject: Subject, point: Point, u: Array, v: Array, a: float, b: float) -> None:
+    """Law 2: backward(a·u + b·v) = a·backward(u) + b·backward(v)."""
+    outcome = subject.run(point)
+    whole, of_u, of_v = (gradients(subject, outcome, dy) for dy in (a * u + b * v, u, v))
+    expected = {name: a * of_u[name] + b * of_v[name] for name in whole}
+    compare(subject, 2, whole, expected, "backward(a·u + b·v) differs from a·backward(u) + b·backward(v)")
+
+
+def is_re_entrant(subject: Subject, points: Sequence[Point], dys: DrawDy, *, last_first: bool = False) -> None:
+    """Law 3: some forward passes, then all their backward passes, in any order: each uses its own inputs."""
+    another_y = "forward gives another y when called again: it remembers something, or draws noise, which should come "
+    another_y += "from an argument, or from an rng after the inputs"
+    another_dx = "backward gives another gradient when called again: it draws noise, or changes what it needs"
+    alone, given = [], []
+    for point in points:
+        y, outcome = subject.run(point).y, subject.run(point)
+        compare(subject, 3, {"y": outcome.y}, {"y": y}, another_y, {"y": y}, "forward is not repeatable")
+        given.append(dys(outcome))
+        alone.append(gradients(subject, outcome, given[-1]))
+        found = gradients(subject, outcome, given[-1])
+        compare(subject, 3, found, alone[-1], another_dx, alone[-1], "backward is not repeatable")
+    outcomes = [subject.run(point) for point in points]
+    cause = "a stale cache: backward uses what the last forward left, not its own"
+    for i in reversed(range(len(points))) if last_first else range(len(points)):
+        try:
+            found = gradients(subject, outcomes[i], given[i])
+        except Exception as error:
+            raise LawError(3, subject.name, f"backward fails {KEEP}.", cause=cause) from error
+        compare(subject, 3, found, alone[i], KEEP, alone[i], cause)
+
+
+def accumulates(subject: Subject, points: Sequence[Point], dys: DrawDy) -> None:
+    """Law 4: backward passes add up in dθ, and those from zero start over."""
+    outcomes = [subject.run(point) for point in points]
+    passes = [(outcome, dys(outcome)) for outcome in outcomes]
+    alone, found = [subject.gradients(*one) for one in passes], {}
+    for i, one in enumerate(passes):
+        found = gradients(subject, *one, from_zero=i == 0)
+    total = {d(name): np.add.reduce([one[name] for one in alone]) for name in subject.held()}
+    sizes = {d(name): np.abs([one[name] for one in alone]) for name in subject.held()}
+    why = f"after {len(points)} backward passes: write dW += … in place of dW = …"
+    compare(subject, 4, found, total, why, sizes, "gradients are overwritten, not accumulated")
+
+
+def has_independent_rows(subject: Subject, point: Point, dys: DrawDy) -> None:
+    """Law 5: each row comes out as it would alone, and the batch's dθ is the sum over its rows."""
+    outcome = subject.run(point)
+    dy = dys(outcome)
+    together, total = gradients(subject, outcome, dy), {d(name): np.zeros(()) for name in subject.held()}
+    for n in range(len(dy)):
+        by_itself = subject.run({name: x[n : n + 1] for name, x in point.items()})
+        why = f"row {n} by itself: it depends on the other rows of its batch"
+        compare(subject, 5, {"y": by_itself.y}, {"y": outcome.y[n : n + 1]}, why)
+        alone = gradients(subject, by_itself, dy[n : n + 1])
+        total = {name: total[name] + alone.pop(name) for name in total}
+        rows = {name: together[name][n : n + 1] for name in alone}
+        compare(subject, 5, alone, rows, f"row {n} by itself: only losses divide by the batch size")
+    compare(subject, 5, together, total, "it is not the sum over the rows; only losses divide by the batch size")
+
+
+def averages_over_the_batch(subject: Subject, point: Point, dys: DrawDy, k: int = 2) -> None:
+    """Law 5 for a loss: it doesn't change when every example comes k times, and each dy is divided by k."""
+    one, many = subject.run(point), subject.run({name: np.concatenate([x] * k) for name, x in point.items()})
+    why = f"with every example {k} times: divide {{}} by the batch size"
+    compare(subject, 5, {"the value": many.y}, {"the value": one.y}, why.format("it"))
+    expected, found = gradients(subject, one, dys(one)), gradients(subject, many, dys(many))
+    for name in map(d, subject.inputs.keys() & subject.start):
+        if name in expected:
+            expected[name] = np.concatenate([expected[name] / k] * k)
+    compare(subject, 5, found, expected, why.format("the derivative"))
+
+
+def is_the_same_under_every_engine(subject: Subject, point: Point, dys: DrawDy) -> None:
+    """Law 7: the formulas in NumPy and the kernels in use agree to rounding."""
+    results, dy = [], None
+    for engine in ("numpy", kernels.active()):
+        with kernels.use(engine):
+            outcome = subject.run(point)
+            dy = dys(outcome) if dy is None else dy
+            results.append({"y": outcome.y} | gradients(subject, outcome, dy))
+    compare(subject, 7, results[1], results[0], "that is what the formulas in NumPy give")
