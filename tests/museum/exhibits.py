@@ -563,8 +563,9 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             "float32 rounds 0.999 by 10⁻⁸. That is little beside 0.999, but 1 − β₂ inherits it, and beside 0.001 it "
             "is a thousand times as much; at β₂ = 0.99999 the difference is off by 1 part in 700. The bias correction "
             "1 − β₂ᵗ, computed in double precision, then belongs to another β₂ than the running mean.",
-            "Here, in an early compiled loop, against the law that all engines agree; with bfloat16, where 0.999 "
-            "becomes 0.996: [tenstorrent/tt-metal #55935](https://github.com/tenstorrent/tt-metal/issues/55935).",
+            "Here, in an early compiled loop. The law that all engines agree sees it there; the museum, whose bugs are "
+            "in the formulas, leaves that law out. With bfloat16, where 0.999 becomes 0.996: "
+            "[tenstorrent/tt-metal #55935](https://github.com/tenstorrent/tt-metal/issues/55935).",
             (
                 Edit(formulas.adam_step, "(1 - beta1) * (g - m[i])", "(1 - theta.dtype.type(beta1)) * (g - m[i])"),
                 Edit(
@@ -662,7 +663,8 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             "A gradient check that looks at dx alone",
             "The check measures the slope in x and compares it with dx. It forgets the parameters, and still prints "
             "that every gradient agrees. A layer with a wrong dW passes, in every project that trusts the check. "
-            "Right layers cannot show this; only a wrong one, handed to the check on purpose, does.",
+            "Right layers cannot show this. A wrong one does, handed to the check on purpose; so does a model's loss, "
+            "which has no gradients but those of parameters.",
             "Classic: a check that was written for activations and losses, which have no parameters.",
             (Edit(Subject.held, "in self._slots}", "in ()}"),),
         ),

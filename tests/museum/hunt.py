@@ -18,8 +18,6 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import pytest
-
 from tests.museum.mutants import ROOT
 from tests.mutate import Mutant, mutants, planted
 
@@ -114,7 +112,7 @@ def begin(seed: int, folder: Path) -> str:
         path = folder / module
         source = path.read_text(encoding="utf-8")
         path.write_text(planted(source, mutant), encoding="utf-8")
-        if test := first_failure(folder, TRAINS + TESTS):
+        if test := failing(folder, TRAINS):
             record = json.dumps(asdict(Mistake(module, source, planted(source, mutant), test)))
             (folder / ".hunt").write_bytes(base64.b64encode(record.encode()))
             return TOLD.format(where=_near(folder), seed=seed, python=Path(sys.executable).name)
@@ -145,9 +143,10 @@ def check(folder: Path) -> tuple[bool, str]:
     mistake = mistake_in(folder)
     if _says(mistake.was) == _says((folder / mistake.module).read_text(encoding="utf-8")):
         return True, "Mended: the code is what it was before."
-    if test := first_failure(folder):
-        return False, f"Not mended yet: {test} fails."
-    return True, "Mended, in words of your own: the tests pass."
+    test = failing(folder)
+    if test == "":
+        return True, "Mended, in words of your own: the tests pass."
+    return False, f"Not mended yet: {f'{test} fails' if test else 'the tests do not run'}."
 
 
 def reveal(folder: Path) -> str:
@@ -156,8 +155,8 @@ def reveal(folder: Path) -> str:
     return f"{mistake.diff()}\n\nOne of the tests that see it: {mistake.caught_by}"
 
 
-def first_failure(folder: Path, script: str = TESTS) -> str:
-    """The first test of the copy that fails, or "": also if the script fails, or hangs, before it comes to the tests.
+def failing(folder: Path, script: str = "") -> str | None:
+    """The first test of the copy that fails, or "" if none does; None if the script before them fails, or they hang.
 
     Only examples run. What is drawn at random would take longer, and might fail another time.
     """
@@ -165,13 +164,13 @@ def first_failure(folder: Path, script: str = TESTS) -> str:
     tests = [f"tests/{name}.py" for name in WITNESSES]
     env = {name: value for name, value in os.environ.items() if not name.startswith(("COV_", "PYTEST_", "SCRATCHNET_"))}
     env |= {"PYTHONPATH": str(folder.resolve()), "PYTHONDONTWRITEBYTECODE": "1", "OPENBLAS_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", script, *options, "-x", "-q", "--tb=no", *tests]
+    command = [sys.executable, "-c", script + TESTS, *options, "-x", "-q", "--tb=no", *tests]
     try:
         ended = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=300)
     except subprocess.TimeoutExpired:
-        return ""
-    lines = ended.stdout.splitlines() if ended.returncode == pytest.ExitCode.TESTS_FAILED else []
-    return next((line.split()[1] for line in lines if line.startswith("FAILED ")), "")
+        return None
+    found = [line.split()[1] for line in ended.stdout.splitlines() if line.startswith("FAILED ")]
+    return "" if ended.returncode == 0 else next(iter(found), None)
 
 
 def _lines_that_refuse(source: str) -> set[int]:

@@ -65,7 +65,6 @@ APART = {
     "test_validating_encoding_and_looking_names_up_teach_nothing": "hostile conditions",
     "test_training_is_true_for_the_loss_and_the_backward_of_a_step_and_nowhere_else": "hostile conditions",
     "test_a_mistake_in_a_matrix_product_is_named": "hostile conditions",
-    "test_a_large_array_is_checked_along_random_directions": "hostile conditions",
     "test_machine_code_is_named_after_the_width_of_a_vector": "hostile conditions",
 }
 """The tests that are of another kind than the file that they stand in."""
