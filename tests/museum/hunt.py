@@ -8,13 +8,13 @@ NumPy. What was planted is written into the copy too, in a form that is not read
 import ast
 import base64
 import difflib
+import functools
 import json
 import os
 import random
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -91,16 +91,22 @@ def folder_of(seed: int) -> Path:
     return ROOT / "runs" / f"hunt-{seed}"
 
 
-def candidates(seed: int, root: Path = ROOT) -> Iterator[tuple[str, Mutant]]:
+def candidates(seed: int) -> list[tuple[str, Mutant]]:
     """Small mistakes of the heart and their modules, in an order that the seed draws."""
+    found = list(_small_mistakes())
+    random.Random(seed).shuffle(found)
+    return found
+
+
+@functools.cache
+def _small_mistakes() -> tuple[tuple[str, Mutant], ...]:
     found = []
     for name in HEART:
         module = f"scratchnet/{name}"
-        source = (root / module).read_text(encoding="utf-8")
+        source = (ROOT / module).read_text(encoding="utf-8")
         refusing = _lines_that_refuse(source)
         found += [(module, mutant) for mutant in mutants(source) if mutant.lines[-1] not in refusing]
-    random.Random(seed).shuffle(found)
-    yield from found
+    return tuple(found)
 
 
 def begin(seed: int, folder: Path) -> str:
@@ -108,7 +114,7 @@ def begin(seed: int, folder: Path) -> str:
     if folder.exists():
         raise HuntError(f"{folder} is there already: go on in it, or delete it to begin again.")
     copy_to(folder)
-    for module, mutant in candidates(seed, folder):
+    for module, mutant in candidates(seed):
         path = folder / module
         source = path.read_text(encoding="utf-8")
         path.write_text(planted(source, mutant), encoding="utf-8")

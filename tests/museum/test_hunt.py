@@ -1,6 +1,5 @@
 """A hunt plants one mistake that a test notices, says when it is mended, and tells at the end what it was."""
 
-import itertools
 import re
 import shutil
 from pathlib import Path
@@ -55,14 +54,12 @@ def test_the_student_is_not_told_what_it_is(begun):
     assert hunt.mistake_in(folder).diff().splitlines()[-1].lstrip("+ ") not in said
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_a_seed_draws_the_same_mistakes_each_time(seed):
-    once, again = (list(itertools.islice(hunt.candidates(seed), 20)) for _ in range(2))
-    assert once == again
+def test_a_seed_draws_the_same_mistakes_each_time():
+    assert hunt.candidates(3) == hunt.candidates(3)
 
 
 def test_other_seeds_draw_others():
-    assert len({next(hunt.candidates(seed)) for seed in range(20)}) > 15
+    assert len({hunt.candidates(seed)[0] for seed in range(20)}) > 15
 
 
 def test_no_question_before_an_error_is_drawn():
