@@ -184,13 +184,12 @@ def draw(demo: Run, x_test: np.ndarray, curves: dict[str, Curve], shown: dict, s
     """The curves, and images at one rate."""
     rates = np.linspace(LEAST, max(curve[0].max() for curve in curves.values()), 300)
     lines = {family: (rates, -10 * np.log10(np.interp(rates, *curve))) for family, curve in curves.items()}
-    at = ", ".join(f"{family} {psnr(np.interp(SHOWN_RATE, *curve)):.1f} dB" for family, curve in curves.items())
-    title = f"{said}.\nAt {SHOWN_RATE} bits/pixel: {at}. Without loss, zlib takes {lossless:.2f} bits/pixel"
-    demo.figure("rates.png", plots.lines(lines, title, x_label="bits/pixel", y_label="PSNR (dB), test images"))
+    x_label = f"bits/pixel (without loss, zlib takes {lossless:.2f})"
+    demo.figure("rates.png", plots.lines(lines, said, x_label=x_label, y_label="PSNR (dB), test images"))
 
     rows = {f"{family}, {label}": images for family, (label, _, images) in shown.items()}
-    title = f"Test images at {SHOWN_RATE} bits/pixel, each row by one code and one step: "
-    title += ", ".join(f"{quality:.1f} dB ({family})" for family, (_, quality, _) in shown.items())
+    best = max(shown, key=lambda family: shown[family][1])
+    title = f"At {SHOWN_RATE} bits/pixel the {best} code leaves the best digits: {shown[best][1]:.1f} dB"
     demo.figure("images.png", plots.image_rows({"test image": x_test[:SHOWN], **rows}, title))
 
 

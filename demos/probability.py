@@ -8,7 +8,8 @@ import math
 import numpy as np
 
 import scratchnet as sn
-from lib.common import Number, Run, agreement, plain_options, run, table
+from lib.common import Number, Run, agreement, plain_options, run, tables
+from lib.figures import estimates, marked_minima, shaded_tails
 from scratchnet import plots
 from scratchnet.arrays import Array
 from scratchnet.probability import bayes, binomial, conditional, entropy, expectation, kl, total_probability
@@ -34,17 +35,18 @@ EPS, WEIGHT = Z, np.exp(-0.5 * Z**2) / np.exp(-0.5 * Z**2).sum()  # N(0, 1) as a
 def simulate(demo: Run, rng: np.random.Generator) -> dict[str, Number]:
     """Answer every question by draws, and see how the error shrinks."""
     sizes, results, curves = 10 ** np.arange(2, 4.1 if demo.arguments.quick else 6.1, 0.5), {}, {}
+    estimated: dict[str, tuple[Array, float, float]] = {}  # 20 answers at each n, the formula's, and a draw's deviation
     for name, (p, f, given, exact) in QUESTIONS.items():
         deviation = math.sqrt((p * given * (f - exact) ** 2).sum()) / (p * given).sum()  # n draws err by deviation/√n
         counts = [rng.multinomial(int(n), p.ravel(), size=400) for n in sizes]  # (400, X): how often each x came
         errors = np.array([c @ (f * given).ravel() / (c @ given.ravel()) - exact for c in counts])  # (sizes, 400)
         curves[name] = sizes, np.sqrt((errors**2).mean(axis=1)) / deviation
+        estimated[name] = exact + errors[:, :20], exact, deviation
         results[name] = Number(exact + errors[-1, 0], "", deviation / sizes[-1] ** 0.5, digits=5, exact=exact)
     slope = np.polyfit(np.log(sizes), np.mean([np.log(y) for _, y in curves.values()], axis=0), 1)[0]
-    title = f"The error of n draws falls as 1/√n (measured slope {slope:.3f}): one digit more costs 100 × the draws"
-    labels = {"x_label": "draws n", "y_label": "error (rms), in deviations of one draw"}
-    curves["1/√n"] = sizes, 1 / np.sqrt(sizes)
-    demo.figure("simulation.png", plots.lines(curves, title, dots=list(curves)[:-1], log=True, **labels))
+    title = f"Every simulation closes in on its formula, as 1/√n (measured slope {slope:.3f}): "
+    title += "one digit more costs 100 times the draws"
+    demo.figure("simulation.png", estimates(sizes, estimated, title))
     return results | {"slope of the error": Number(slope, "", digits=3, exact=-0.5)}
 
 
@@ -107,10 +109,10 @@ def fit(demo: Run) -> dict[str, Number]:
     for name, (mu, sigma) in fits.items():
         q = np.exp(log_gaussian(Z, mu, sigma)) * step
         there, back = kl(p, q), kl(q, p)
-        curves[f"{name}: {there:.2f} | {back:.2f}"] = SEEN[:, 0], np.exp(log_gaussian(SEEN, mu, sigma))[:, 0]
+        curves[name] = SEEN[:, 0], np.exp(log_gaussian(SEEN, mu, sigma))[:, 0]
         found = ("μ", mu, ""), ("σ", sigma, ""), ("D(p‖q)", there, "nats"), ("D(q‖p)", back, "nats")
         results |= {f"{name}: {one}": Number(value, unit, digits=4) for one, value, unit in found}
-    title = "The Gaussian of least D(p‖q) covers both humps, that of least D(q‖p) sits on one (nats: D(p‖q) | D(q‖p))"
+    title = "The Gaussian of least D(p‖q) covers both humps, that of least D(q‖p) sits on one"
     demo.figure("two_humps.png", plots.lines(curves, title, x_label="z", y_label="density"))
     return results
 
@@ -120,19 +122,34 @@ def misprint(demo: Run) -> dict[str, Number]:
     sigma, constant = np.linspace(0.3, 1.6, 13_001), (1 - math.log(2)) / 2
     printed = sigma**2 - np.log(sigma) - 1
     true, from_half = (0.5 * (ratio - np.log(ratio) - 1) for ratio in (sigma**2, 2 * sigma**2))  # from N(0, 1), N(0, ½)
-    best, least, name = sigma[printed.argmin()], printed.min(), f"KL from N(0, ½), less {constant:.4f}"
+    best, least = sigma[printed.argmin()], printed.min()
+    assert np.allclose(printed, from_half - constant)  # as printed it is a KL from N(0, ½), less a constant
     curves = {"KL from N(0, 1)": (sigma, true), "as printed": (sigma, printed)}
-    curves[name] = sigma[::999], from_half[::999] - constant
-    title = f"As printed the KL is least at σ = {best:.3f}, not 1, and negative there: {least:.4f} nats"
-    demo.figure("misprint.png", plots.lines(curves, title, x_label="σ", y_label="nats a dimension", dots=[name]))
-    widths = {"codes, N(0, ½)": math.sqrt(0.5), "samples, N(0, 1)": 1.0}
-    drawn = {name: (SEEN[:, 0], np.exp(log_gaussian(SEEN, 0, width))[:, 0]) for name, width in widths.items()}
+    title = f"As printed the KL is least at σ = {best:.3f} and negative there: {least:.4f} nats"
+    demo.figure("misprint.png", marked_minima(curves, title, x_label="σ", y_label="nats a dimension"))
     beyond = math.erfc(2**0.5), math.erfc(1)  # P(|z| > 2 · √½) of each
-    title = f"Samples are √2 too wide: {beyond[1]:.1%} lie beyond two deviations of the codes, not {beyond[0]:.1%}"
-    demo.figure("too_wide.png", plots.lines(drawn, title, x_label="z", y_label="density"))
+    title = f"Samples are √2 too wide: {beyond[1]:.1%} are beyond two deviations, not {beyond[0]:.1%}"
+    widths = {"codes, N(0, ½)": math.sqrt(0.5), "samples, N(0, 1)": 1.0}
+    z = SEEN[np.abs(SEEN[:, 0]) <= 4, 0]
+    densities = {name: np.exp(log_gaussian(z, 0, width)) for name, width in widths.items()}
+    demo.figure("too_wide.png", shaded_tails(z, densities, 2 * math.sqrt(0.5), title))
     return {
         "as printed: best σ": Number(best, "", digits=4, exact=math.sqrt(0.5)),
         "as printed: least": Number(least, "nats", digits=6, exact=-constant),
+    }
+
+
+def grouped(results: dict[str, Number]) -> dict[str, dict[str, Number]]:
+    """The results in tables, by the sentence that says what to see in each."""
+    sentences = {
+        "Simulations agree with their formulas, within some standard errors.": (*QUESTIONS, "slope of the error"),
+        "A loaded die surprises less than a fair one; the KL depends on the direction.": ("H(", "D(P", "D(Q"),
+        "One Gaussian for two humps: D(p‖q) wants both of them, D(q‖p) is content with one.": ("least",),
+        "The misprinted KL is least at the wrong σ, and negative there, which no KL can be.": ("as printed",),
+    }
+    return {
+        sentence: {name: number for name, number in results.items() if name.startswith(begin)}
+        for sentence, begin in sentences.items()
     }
 
 
@@ -140,7 +157,7 @@ def main() -> None:
     """Ask, answer, draw."""
     demo = Run("probability", plain_options("probability", __doc__, quick="shorter simulations").parse_args())
     results = simulate(demo, np.random.default_rng(demo.arguments.seed)) | calculate(demo) | fit(demo) | misprint(demo)
-    print(f"{table(results)}\n\n{agreement(results)}")
+    print(f"{tables(grouped(results))}\n\n{agreement(results)}")
     demo.finish(results)
 
 

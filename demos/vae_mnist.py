@@ -1,13 +1,16 @@
 """Train a variational autoencoder on MNIST and see what it learnt: about a minute on two cores.
 
-It writes pictures of reconstructions, samples, a walk through the latent space, one digit's posterior, training curves
-and the use of each latent dimension (with --latent 2 the whole latent plane too), the model, and its numbers. With
---network conv the layers are convolutions and a code is 2 numbers: about four minutes.
+It writes pictures of reconstructions, of samples beside training images, of walks through the latent space and of one
+digit's posterior, training curves, the use of each latent dimension (with --latent 2 the whole latent plane too), the
+model, and its numbers. With --network conv the layers are convolutions and a code is 2 numbers: about four minutes.
 """
+
+import math
 
 import numpy as np
 
 import scratchnet as sn
+from lib import vae_figures as figures
 from lib.common import (
     Line,
     Number,
@@ -15,25 +18,26 @@ from lib.common import (
     chunks,
     conv_decoder,
     conv_encoder,
+    in_parts,
     options,
     perceptron,
     run,
-    squared_distances,
-    table,
+    tables,
     verdict,
     watched,
     whole_number,
 )
-from lib.figures import latent_bars
-from scratchnet import plots
-from scratchnet.core.gaussian import noise_like, sample_gaussian
+from lib.walks import beside_fade
 from scratchnet.core.likelihood import Bernoulli
-from scratchnet.evaluation import active_units, bce_scale, kl_per_latent
+from scratchnet.evaluation import bce_scale
 
 PUBLISHED = -105.6  # nats/image, the test ELBO of pytorch/examples/vae after 10 epochs at these defaults:
 CONV = {"epochs": 5, "latent": 2, "hidden": 64}  # the defaults of --network conv; dl4g, with 100 epochs, published:
 TRAINING = {1: -188.84, 5: -157.42, 10: -153.87, 100: -144.93}  # nats/image, by its log, an epoch's mean
 AT_MU = {100: -152.4}  # nats/image on test images, with z = μ in place of a sample
+FOUND = "The test ELBO is less than 0 by the reconstruction's cost and the KL together; higher is better."
+BETWEEN = "For scale: what the mean training image reaches for every test image, and what nothing exceeds."
+AT_A_POINT = "Beside the published numbers of the same network, which are taken in training and at z = μ."
 FLATTERING = """At z = μ the noise is left out that the KL pays for: that number flatters, and is no ELBO. For scale,
 Keras's VAE, with other convolutions, reports a loss of 146.95 = 140.15 + 6.80 nats/image on train and test together."""
 COMPARABLE = ("data", "quick", "epochs", "batch_size", "latent", "hidden", "beta", "likelihood")
@@ -81,28 +85,42 @@ def main() -> None:
         print(f"Interrupted in epoch {reached}: what follows is what was reached.")
     sn.save(demo.path("model.npz"), vae)
     found = sn.elbo(vae, x_test, rng)
-    draw(demo, vae, x, x_test, labels, found["elbo"], history, rng)
+    mu, logvar = (np.concatenate(parts) for parts in zip(*map(vae.encode, chunks(x_test)), strict=True))  # (N, L)
+    figures.reconstructions(demo, vae, mu, x_test, labels)
+    figures.samples(demo, vae, x, x_test, rng)
+    figures.posterior(demo, vae, mu, logvar, x_test, labels, rng)
+    beside_fade(demo, mu, lambda z: in_parts(vae.decode, z), x, x_test, labels, rng)
+    figures.use_of_latents(demo, mu, logvar)
+    if history.epochs:
+        figures.curves(demo, history)
+    if L == 2:
+        figures.plane(demo, vae, mu, labels)
 
     changed = [name for name in COMPARABLE if getattr(arguments, name) != parser.get_default(name)]
     if conv and arguments.epochs in TRAINING:  # published too
         changed = [name for name in changed if name != "epochs"]
     changed += ["interrupted"] * history.interrupted
-    results = measured(vae, arguments.network, x, x_test, found)
-    judged = results["test ELBO"]
+    groups = measured(vae, arguments.network, x, x_test, found)
+    judged = groups[FOUND]["test ELBO"]
     if conv and arguments.likelihood == "bernoulli" and history.epochs:
         epoch = 0 if changed else len(history.epochs)
-        results["test at z = μ"] = Number(-at_mu(vae, x_test), "nats/image", published=AT_MU.get(epoch))
         last = -(history["reconstruction"][-1] + history["kl"][-1])
-        results["training, last epoch"] = judged = Number(last, "nats/image", published=TRAINING.get(epoch))
-    print(f"\n{table(results)}\n")
-    if "test at z = μ" in results:
+        judged = Number(last, "nats/image", published=TRAINING.get(epoch))
+        flattering = Number(-at_mu(vae, x_test), "nats/image", published=AT_MU.get(epoch))
+        groups[AT_A_POINT] = {"test at z = μ": flattering, "training, last epoch": judged}
+    print(f"\n{tables(groups)}\n")
+    if AT_A_POINT in groups:
         print(f"{FLATTERING}\n")
+    if arguments.likelihood == "gaussian":
+        peak = 1 / (arguments.sigma * math.sqrt(2 * math.pi))
+        print("An ELBO above 0 is no mistake here: it is the log of a density, and a density may be above 1.")
+        print(f"That of N(x, {arguments.sigma:g}²) is {peak:.2f} at its mean; only its integral must be 1.\n")
     print(verdict(judged, SPREAD, changed))
-    demo.finish(results, history)
+    demo.finish({name: number for group in groups.values() for name, number in group.items()}, history)
 
 
-def measured(vae: sn.VAE, network: str, x, x_test, found: dict[str, float]) -> dict[str, Number]:
-    """The test ELBO, what it is made of, and what it lies between."""
+def measured(vae: sn.VAE, network: str, x, x_test, found: dict[str, float]) -> dict[str, dict[str, Number]]:
+    """The test ELBO and what it is made of; and what it lies between."""
     D, grey = x.shape[1], isinstance(vae.likelihood, Bernoulli)
     # the published number is no likelihood, so it stands beside none
     published, per_pixel = (PUBLISHED, round(PUBLISHED / 784, 4)) if grey and network == "dense" else (None, None)
@@ -113,11 +131,14 @@ def measured(vae: sn.VAE, network: str, x, x_test, found: dict[str, float]) -> d
         "test ELBO per pixel": Number(found["elbo"] / D, "nats/pixel", published=per_pixel, digits=4),
         "effective β": Number(vae.beta, "", published=1.0),
     }
-    if grey:
-        scale = bce_scale(x, x_test)
-        results["ELBO of the mean image"] = Number(-scale["mean_image"], "nats/image")
-        results["limit of grey pixels"] = Number(-scale["floor"], "nats/image")
-    return results
+    if not grey:
+        return {FOUND: results}
+    scale = bce_scale(x, x_test)
+    mean_image = Number(-scale["mean_image"], "nats/image")
+    return {
+        FOUND: results,
+        BETWEEN: {"ELBO of the mean image": mean_image, "limit of grey pixels": Number(-scale["floor"], "nats/image")},
+    }
 
 
 def at_mu(vae: sn.VAE, x: np.ndarray) -> float:
@@ -134,59 +155,6 @@ def epoch_line(record: dict[str, float], epochs: int, images: int) -> str:
         f"epoch {record['epoch']:>2}/{epochs}  test ELBO {-(reconstruction + kl):8.2f} nats/image "
         f"= −({reconstruction:.2f} reconstruction + {kl:.2f} KL)   {images / record['seconds']:,.0f} images/s"
     )
-
-
-def draw(demo: Run, vae: sn.VAE, x, x_test, labels, elbo: float, history: sn.History, rng) -> None:
-    """Every figure."""
-    L = vae.latent
-    mu, logvar = (np.concatenate(parts) for parts in zip(*map(vae.encode, chunks(x_test)), strict=True))  # (N, L)
-
-    shown = np.array([np.flatnonzero(labels == digit)[0] for digit in np.unique(labels)])  # the first of each digit
-    pairs = zip(chunks(mu), chunks(x_test), strict=True)
-    error = sum(((vae.decode(codes) - images) ** 2).sum() for codes, images in pairs) / x_test.size
-    title = f"Through {L} numbers and back: squared error {error:.4f}/pixel on test images"
-    rows = {"original": x_test[shown], "rebuilt": vae.decode(mu[shown])}
-    demo.figure("reconstructions.png", plots.image_rows(rows, title))
-
-    samples = vae.sample(64, rng)
-    nearest = np.sqrt(squared_distances(samples, x).min(axis=1))
-    title = f"64 samples from the prior, at a test ELBO of {elbo:.1f} nats/image.\n"
-    title += f"No copies: each is {nearest.min():.1f} or more from every training image (Euclidean)"
-    demo.figure("samples.png", plots.image_grid(samples, title))
-
-    first, last = (7, 1) if {7, 1} <= set(labels) else labels[[0, -1]]
-    ends = [x_test[labels == digit][0] for digit in (first, last)]
-    walk = vae.interpolate(ends[0], ends[1], 12)
-    jumps = np.sqrt(np.sum(np.diff(walk, axis=0) ** 2, axis=1))
-    jump = f"{jumps.max() / jumps.mean():.1f} × the mean"
-    title = f"A straight walk from a {first} to a {last}: the largest jump is {jump}"
-    names, walk = ["image", *map(str, range(1, 13)), "image"], np.concatenate([ends[:1], walk, ends[1:]])
-    demo.figure("walk.png", plots.image_grid(walk, title, columns=14, names=names))
-
-    chosen = shown[len(shown) // 2]
-    eight = np.repeat([chosen], 8)
-    draws = vae.decode(sample_gaussian(mu[eight], logvar[eight], noise_like(mu[eight], rng))[0])
-    title = f"Eight draws of one image's posterior: pixels vary by {draws.std(axis=0).mean():.3f} (mean std)"
-    draws, names = np.concatenate([x_test[[chosen]], draws]), ["image", *map(str, range(1, 9))]
-    demo.figure("posterior.png", plots.image_grid(draws, title, columns=9, names=names))
-
-    kl, active = kl_per_latent(mu, logvar), active_units(mu)
-    title = f"{active.sum()} of {L} latent dimensions are active; together they carry {kl.sum():.1f} nats/image"
-    demo.figure("latent_kl.png", latent_bars(kl, active, title))
-
-    if history.epochs:
-        courses = {"reconstruction": history["val_reconstruction"], "KL": history["val_kl"]}
-        courses = ", ".join(f"{name} {values[0]:.1f} → {values[-1]:.1f}" for name, values in courses.items())
-        title = f"{len(history.epochs)} epochs, on test images: {courses} nats/image"
-        demo.figure("curves.png", plots.history_curves(history, title))
-    if L == 2:
-        title = "What each place of the latent plane decodes to, at 20 × 20 quantiles of the prior"
-        demo.figure("plane.png", plots.latent_plane(vae.decode, title, side=20, dtype=vae.dtype))
-        digits = np.unique(labels)
-        centers = np.stack([mu[labels == digit].mean(axis=0) for digit in digits])
-        hits = np.mean(digits[squared_distances(mu, centers).argmin(axis=1)] == labels)
-        title = f"No labels in training, yet {hits:.0%} of test means lie nearest their digit's centre"
-        demo.figure("means.png", plots.latent_scatter(mu, labels, title))
 
 
 if __name__ == "__main__":

@@ -1,16 +1,19 @@
 """Callbacks watch a training and change its course; `fit` calls each at its moments. docs/18-your-own.md."""
 
+import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
+from scratchnet.arrays import Array
 from scratchnet.checks import check_choice, check_count, check_number, check_type, listed, named
+from scratchnet.core.activations import ReLU, Sigmoid, Tanh
 from scratchnet.training.run import Callback, Run
 from scratchnet.training.storage import arrays_in, learnt, set_arrays
 
-__all__ = ["Anneal", "Callback", "ClipGradients", "EarlyStopping"]
+__all__ = ["Anneal", "Callback", "ClipGradients", "EarlyStopping", "Watch"]
 
 
 class EarlyStopping(Callback):
@@ -24,7 +27,7 @@ class EarlyStopping(Callback):
     patience : int, at least 1
         After this many epochs in a row that were not better, the training ends.
     monitor : str
-        "loss", a term or a metric of the loss; or one of these with "val_" before it, measured on the validation data;
+        "loss", a term or a metric of the loss; or one of these with `val_` before it, measured on the validation data;
         or a number that a callback given before this one puts into `run.record`.
     min_delta : float, at least 0
     mode : {"min", "max"}, optional
@@ -186,3 +189,76 @@ class Anneal(Callback):
         for name, function in self.functions.items():
             where, least = f"Anneal at step {run.step}", 0 if name == "beta" else -math.inf  # β is a weight
             setattr(run.model, name, check_number(where, name, function(run.step), least, open_low=name != "beta"))
+
+
+class Watch(Callback):
+    """Records for `plots.watched` how large gradients and updates are, and how many units are dead or saturated.
+
+    `records` has for each recorded step "step"; by parameter "gradient", ‖dW‖, and "update", ‖ΔW‖/‖W‖; by activation
+    "idle", of ReLU the share of units that are 0 on the whole batch, of Sigmoid and Tanh the share of outputs where
+    the slope is below 4 % of its greatest, if the model has `trace`. docs/19-when-it-does-not-learn.md.
+
+    Parameters
+    ----------
+    every : int
+        From one recorded step to the next. At 400 records every second one is dropped, and `every` doubles.
+
+    Examples
+    --------
+    >>> import numpy as np, scratchnet as sn
+    >>> rng, watch = np.random.default_rng(0), sn.callbacks.Watch(every=2)
+    >>> ae = sn.Autoencoder(sn.Dense(4, 2, rng=rng), sn.Dense(2, 4, rng=rng))
+    >>> x = rng.random((40, 4), dtype=np.float32)
+    >>> history = sn.fit(ae, x, optimizer=sn.Adam(), epochs=5, rng=rng, progress=False, callbacks=[watch])
+    >>> [record["step"] for record in watch.records], list(watch.records[0]["gradient"])
+    ([0, 2, 4], ['encoder.W', 'encoder.b', 'decoder.W', 'decoder.b'])
+    """
+
+    def __init__(self, every: int = 10):
+        self.every = check_count("Watch", "every", every)
+        self.records: list[dict[str, Any]] = []
+
+    def before_training(self, run: Run) -> None:
+        self.records, self._every, self._before = [], self.every, {}
+
+    def after_backward(self, run: Run) -> None:
+        if (run.step - (self.records[0]["step"] if self.records else run.step)) % self._every == 0:
+            gradient = {name: _norm(getattr(part, f"d{W}")) for name, part, W in run.parameters.slots}
+            self._now = {"step": run.step, "gradient": gradient, "update": {}, "idle": dict(_idle(run))}
+            self._before = {name: W.copy() for name, W in run.parameters.named().items()}
+
+    def after_step(self, run: Run) -> None:
+        if not self._before:
+            return
+        for name, W in run.parameters.named().items():  # against W after the step, since a bias begins at 0
+            self._now["update"][name] = _norm(W - self._before[name]) / (_norm(W) or 1.0)
+        if len(self.records) == 400:
+            self.records, self._every = self.records[::2], 2 * self._every
+        self.records.append(self._now)
+        self._before = {}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"records": self.records, "every": self._every}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.records, self._every = state["records"], state["every"]
+
+
+def _norm(W: Array) -> float:
+    return math.sqrt(np.square(W, dtype=np.float64).sum())
+
+
+def _idle(run: Run) -> Iterator[tuple[str, float]]:
+    """The share of idle units of each activation in the model's trace, which draws from a copy of the generator."""
+    layers = {path: part for name, layer in run.parameters.layers.items() for path, part in layer.walk(name)}
+    try:
+        for name, y in run.model.trace(run.batch, copy.deepcopy(run.rng)):
+            match layers.get(path := name.partition(",")[0]):
+                case ReLU():
+                    yield path, 1 - np.mean(y.any(axis=(0, *range(2, y.ndim)))).item()  # of images, a unit is a channel
+                case Sigmoid():
+                    yield path, np.mean(4 * y * (1 - y) < 0.04).item()
+                case Tanh():
+                    yield path, np.mean(1 - y * y < 0.04).item()
+    except (AttributeError, LookupError, TypeError, ValueError):  # no trace, or one for another kind of batch
+        return

@@ -13,6 +13,7 @@ from statistics import NormalDist
 from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
@@ -20,6 +21,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from scratchnet import checks
 from scratchnet.arrays import Array
+from scratchnet.callbacks import Watch
 from scratchnet.errors import ShapeError
 from scratchnet.training.run import History
 from scratchnet.training.storage import write_whole
@@ -92,6 +94,7 @@ def image_grid(
     axes.set(xticks=np.arange(len(names)) + 0.5, xticklabels=names, yticks=[])
     axes.tick_params(length=0, labelsize=9)
     axes.spines[:].set_visible(False)
+    axes.set_anchor("N")  # right below the title, whatever the labels leave of the width
     return figure
 
 
@@ -220,12 +223,34 @@ def latent_scatter(z: Array, labels: Array, title: str) -> Figure:
     return figure
 
 
+def watched(watch: Watch, title: str) -> Figure:
+    """What `callbacks.Watch` recorded, over the steps: gradients and updates of the weights, and idle units.
+
+    Colours run from the first layer, dark, to the last. Biases, names that end in ".b", are left out.
+    """
+    if not isinstance(watch, Watch) or not watch.records:
+        came = "one without a record" if isinstance(watch, Watch) else checks.named(watch)
+        raise TypeError(f"plots.watched expects a Watch of at least one recorded step, got {came}.")
+    steps = [record["step"] for record in watch.records]
+    kinds = {"gradient": "‖dW‖", "update": "‖ΔW‖ / ‖W‖", "idle": "share of idle units"}
+    figure, each = panels(title, list(kinds.values()), width=11, height=3.4)
+    for axes, kind in zip(each, kinds, strict=True):
+        names = [name for name in watch.records[0][kind] if not name.endswith(".b")]
+        axes.set_prop_cycle(color=colormaps["viridis"](np.linspace(0, 0.9, max(1, len(names)))))
+        for name in names:
+            axes.plot(steps, [record[kind].get(name, np.nan) for record in watch.records], linewidth=1.4, label=name)
+        axes.set(xlabel="step", **({"ylim": (-0.03, 1.03)} if kind == "idle" else {"yscale": "log"}))
+        if names:
+            axes.legend(frameon=False, fontsize=7)
+    return figure
+
+
 def save_figure(path: str | PathLike[str], figure: Figure) -> None:
     """Write the figure to `path` as PNG, whole or not at all."""
     path = checks.check_path("plots.save_figure", "path", path)
     checks.check_type("plots.save_figure", "figure", figure, Figure, "a Figure")
     with write_whole(path) as file:
-        figure.savefig(file, format="png")
+        figure.savefig(file, format="png", bbox_inches="tight", pad_inches=0.1)
 
 
 def _check_texts(where: str, name: str, texts: Any) -> None:

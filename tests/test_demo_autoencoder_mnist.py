@@ -1,5 +1,6 @@
 """demos/autoencoder_mnist.py: its errors are those of the networks that it leaves, and of PCA, in one unit."""
 
+import argparse
 import json
 import runpy
 from itertools import pairwise
@@ -19,7 +20,7 @@ WIDTHS = {
     "30, shallow": (784, 1000, 30),
     "30, deep": (784, 1000, 500, 250, 30),
 }
-FIGURES = {"images_32", "curves_32", "images_30", "curves_30"}
+FIGURES = {"images_32", "curves_32", "images_30", "curves_30", "parts", "losses"}
 
 
 @pytest.fixture(scope="module")
@@ -125,8 +126,42 @@ def test_the_share_of_pcas_error_is_computed(quick):
     assert f", {results['30, deep'] / results['30, PCA']:.0%} (deep) of that.\n" in quick[1]
 
 
+def test_matrix_factorisation_never_subtracts_and_leaves_less_with_each_sweep(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "demos")
+    factors = runpy.run_path(str(ROOT / "demos" / "lib" / "factors.py"))
+    x = sn.data.mnist("test")[0][:500]
+    H = factors["factorise"](x, 5, np.random.default_rng(0))
+    errors = []
+    for sweeps in (1, 3, 30):
+        W = factors["shares"](x, H, sweeps=sweeps)
+        assert W.min() >= 0 <= H.min()
+        errors.append(np.mean((W @ H - x) ** 2))
+    assert errors[0] > errors[1] >= errors[2]
+    best = np.mean((np.linalg.svd(x, full_matrices=False)[1][5:] ** 2).sum() / x.size)
+    assert best < errors[2] < 1.3 * best
+
+
+def test_the_cross_entropies_of_the_two_losses_are_those_of_their_images(quick, x_test):
+    for name in ("32, by squared error", "32, by cross-entropy"):
+        p = forward(name, weights_of(quick[0], name), x_test)
+        nats = -np.sum(x_test * np.log(p) + (1 - x_test) * np.log(1 - p)) / len(x_test)
+        assert quick[2]["results"][f"{name}, cross-entropy"]["value"] == pytest.approx(nats, rel=1e-3)
+        black = p[x_test == 0].mean()
+        assert quick[2]["results"][f"{name}, black pixels"]["value"] == pytest.approx(black, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("deep", "said"), [(4.0, "Depth bought nothing in 10 epochs"), (3.0, "Depth bought 25%"), (5.0, "Depth cost 25%")]
+)
+def test_what_depth_bought_follows_from_the_errors(monkeypatch, deep, said):
+    monkeypatch.syspath_prepend(ROOT / "demos")
+    depth = runpy.run_path(str(ROOT / "demos" / "lib" / "autoencoder_figures.py"))["depth"]
+    error = {"30, shallow": 4 / 784, "30, deep": deep / 784}
+    assert depth(error, argparse.Namespace(deep_epochs=10)).startswith(said)
+
+
 def test_a_quick_run_of_the_autoencoder_demo_claims_nothing(quick):
-    assert "(changed: quick, epochs)" in quick[1]
+    assert "(changed: quick)" in quick[1]
 
 
 @pytest.mark.parametrize(("value", "said"), [(0.0119, "Good"), (0.0110, "Better than"), (0.0130, "Not good: worse")])
@@ -145,4 +180,4 @@ def test_ctrl_c_in_the_first_network_keeps_what_was_reached(tmp_path):
     assert metrics["interrupted"] is True
     assert "32, small start" in metrics["results"]
     assert "32, by squared error" not in metrics["results"]
-    assert {path.stem for path in out.glob("*.png")} == FIGURES - {"curves_30"}
+    assert {path.stem for path in out.glob("*.png")} == FIGURES - {"curves_30", "losses"}

@@ -112,8 +112,24 @@ def test_the_share_of_draws_near_digits_follows_the_stated_rule(demo, rng):
 
 
 def test_a_quick_run_is_compared_with_nothing(quick_udacity):
-    assert "(changed: quick, epochs)" in quick_udacity[1]
+    assert "(changed: quick)" in quick_udacity[1]
     assert "(PyTorch" not in quick_udacity[1]
+
+
+@pytest.mark.parametrize(
+    ("value", "epochs", "said"),
+    [
+        (0.0086, 12, "Good: 0.0086 u after 12 of 30 epochs, and the published 0.0083 is reached"),
+        (0.0100, 12, "Not there yet: 0.0100 u after 12 of 30 epochs; the published 0.0083 took all of them (--all)."),
+        (0.0100, 30, "Not good: worse than the published 0.0083"),
+        (0.0086, 31, "No published number has these settings (changed: epochs)"),
+    ],
+)
+def test_a_shorter_run_is_told_from_the_published_one(monkeypatch, value, epochs, said):
+    monkeypatch.syspath_prepend(ROOT / "demos")
+    common = runpy.run_path(str(ROOT / "demos" / "lib" / "common.py"))
+    number = common["Number"](value, "u", published=0.0083, digits=4)
+    assert common["reached"](number, 6e-4, [], epochs=epochs, published=30, option="--all").startswith(said)
 
 
 def test_it_is_said_whose_start_it_is(quick_udacity):

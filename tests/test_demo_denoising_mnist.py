@@ -110,10 +110,22 @@ def test_a_corruption_is_trained_at_one_of_the_levels_that_are_tested(demo, corr
     np.testing.assert_array_equal(kind.corrupt(kind.levels[0])(black_or_white, rng), black_or_white)
 
 
+def test_bicubic_interpolation_keeps_a_slope_in_the_middle_and_beats_blocks(demo):
+    row = np.repeat(np.arange(7) / 8, 4)
+    ramp = np.tile(row, (28, 1)).reshape(1, 784).astype(np.float32)
+    found = demo["bicubic"](ramp, 4).reshape(28, 28)
+    np.testing.assert_allclose(np.diff(found[14, 8:20]), 1 / 32, atol=1e-6)
+    x = sn.data.mnist("test")[0][:200]
+    blocks = demo["KINDS"]["downsample"].corrupt(4)(x, None)
+    assert np.mean((demo["bicubic"](blocks, 4) - x) ** 2) < np.mean((blocks - x) ** 2)
+
+
 def test_downsampled_images_are_made_sharper_in_a_run_of_its_own(tmp_path):
     data = few_digits(tmp_path)
     given = ("--quick", "--epochs", "1", "--data", data, "--corruption", "downsample")
     run("denoising_mnist", *given, "--out", str(tmp_path))
     results = results_of(tmp_path)
+    assert (tmp_path / "super_resolution.png").exists()
+    assert results["PSNR, bicubic"]["unit"] == results["PSNR, network"]["unit"] == "dB"
     assert results["seen at 4"]["value"] == pytest.approx(0.0416, abs=0.004)  # chapter 09, on all test images
     assert all(number["published"] is None for number in results.values())

@@ -4,7 +4,21 @@ import numpy as np
 from matplotlib.colors import to_rgba
 from matplotlib.patches import Rectangle
 
-from demos.lib.figures import Bars, bar_panels, error_curves, image_grids, latent_bars, latent_maps, latent_scatters
+from demos.lib.figures import (
+    Bars,
+    bar_panels,
+    code_circles,
+    error_courses,
+    error_curves,
+    estimates,
+    image_grids,
+    images_and_courses,
+    latent_bars,
+    latent_maps,
+    latent_scatters,
+    marked_minima,
+    named_lines,
+)
 from scratchnet import plots
 
 BLACK, WHITE = np.ones((1, 4)), np.zeros((1, 4))
@@ -67,10 +81,60 @@ def test_latent_scatters_draw_each_space_in_its_panel_with_its_path():
         assert axes.get_title() == name
         np.testing.assert_array_equal(np.asarray(axes.collections[0].get_offsets()), z)
         np.testing.assert_array_equal(np.asarray(axes.lines[0].get_xydata()), z[:2])
-    assert len(figure.axes) == 4  # three panels and the colour bar
+        assert {text.get_text() for text in axes.texts} == {"0", "3", "8"}
 
 
 def test_image_grids_hold_each_grid_in_its_panel():
     figure = image_grids({"ink": np.repeat(BLACK, 4, axis=0), "paper": WHITE}, "t", columns=2)
     assert [axes.get_title() for axes in figure.axes] == ["ink", "paper"]
     assert [np.asarray(axes.images[0].get_array()).sum() for axes in figure.axes] == [16, 0]
+
+
+def test_refused_images_have_a_frame_in_their_place():
+    figure = image_grids({"a": np.repeat(BLACK, 4, axis=0)}, "t", columns=2, refused={"a": np.array([0, 0, 1, 0])})
+    (frame,) = [patch for patch in figure.axes[0].patches if isinstance(patch, Rectangle)]
+    assert np.floor(frame.get_xy()).tolist() == [0, 1]  # the first of the second row
+
+
+def test_code_circles_are_as_wide_as_four_deviations():
+    mu, sigma = np.array([[0.0, 0.0], [3.0, 1.0]]), np.array([[0.1, 0.2], [0.3, 0.4]])
+    figure = code_circles({"points": (mu, None), "circles": (mu, sigma)}, np.array([3, 8]), "t")
+    ellipses = figure.axes[1].collections[1]
+    widths, heights = ellipses.get_widths(), ellipses.get_heights()  # type: ignore[attr-defined]
+    np.testing.assert_allclose(np.stack([widths, heights], axis=1), 4 * sigma)
+    assert len(figure.axes[0].collections) == 1
+
+
+def test_lines_have_their_names_at_their_ends_and_none_on_another():
+    x = np.array([0.0, 1.0])
+    figure = named_lines({name: (x, 1 + x * i / 1000) for i, name in enumerate("abc")}, "t", x_label="x", y_label="y")
+    heights = [text.get_position()[1] for text in figure.axes[0].texts]
+    assert [text.get_text() for text in figure.axes[0].texts] == ["a", "b", "c"]
+    assert np.diff(heights).min() > 0.05
+
+
+def test_error_courses_draw_what_to_compare_with_as_dashes():
+    lines = error_courses({"network": [3.0, 2.0]}, {"PCA": 4.0}, "t", y_label="error").axes[0].lines
+    assert [(line.get_label(), line.get_linestyle()) for line in lines] == [("network", "-"), ("PCA", "--")]
+
+
+def test_images_stand_above_their_courses():
+    curves = {"fade": (np.array([0.0, 1.0]), np.array([2.0, 3.0]))}
+    figure = images_and_courses({"a": BLACK, "b": WHITE}, curves, "t", x_label="x", y_label="y")
+    top, bottom = figure.axes
+    assert [label.get_text() for label in top.get_yticklabels()] == ["a", "b"]
+    assert np.asarray(bottom.lines[0].get_ydata()).tolist() == [2.0, 3.0]
+
+
+def test_minima_are_marked_where_they_are():
+    x = np.array([0.0, 1.0, 2.0])
+    figure = marked_minima({"a": (x, (x - 1) ** 2), "b": (x, x)}, "t", x_label="σ", y_label="nats")
+    marks = [tuple(np.asarray(line.get_xydata())[0]) for line in figure.axes[0].lines if line.get_label() == "_"]
+    assert marks == [(1.0, 0.0), (0.0, 0.0)]
+
+
+def test_estimates_lie_about_the_exact_answer_in_a_band_of_two_standard_errors():
+    figure = estimates(np.array([4, 100]), {"P": (np.array([[0.4, 0.6], [0.5, 0.5]]), 0.5, 0.2)}, "t")
+    (band,) = figure.axes[0].collections
+    low, high = band.get_datalim(figure.axes[0].transData).intervaly
+    assert (low, high) == (0.5 - 2 * 0.2 / 2, 0.5 + 2 * 0.2 / 2)

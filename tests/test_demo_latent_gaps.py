@@ -16,8 +16,15 @@ from tests.demo_runs import ROOT, few_digits, interrupted, run
 
 pytestmark = pytest.mark.slow
 
-FIGURES = {"codes", "draws", "planes", "walks"}
-NETWORKS = {"autoencoder": None, "no KL": 0.0, "KL alone": 1e6, "both": 1.0}
+TWENTY, PLANE = {"draws_20", "walks"}, {"codes", "draws", "planes", "lengths", "circles"}
+NETWORKS = {  # numbers in a code, and β
+    "autoencoder, 20": (20, None),
+    "VAE, 20": (20, 1.0),
+    "autoencoder": (2, None),
+    "no KL": (2, 0.0),
+    "KL alone": (2, 1e6),
+    "both": (2, 1.0),
+}
 
 
 @pytest.fixture(scope="module")
@@ -28,20 +35,29 @@ def quick_gaps(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict, st
     return out, json.loads((out / "metrics.json").read_text("utf-8"))["results"], text
 
 
-@pytest.fixture(scope="module")
-def demo() -> SimpleNamespace:
-    """What the demo defines."""
+def module(name: str) -> SimpleNamespace:
+    """What a module of demos/lib defines."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(ROOT / "demos")
-        return SimpleNamespace(**runpy.run_path(str(ROOT / "demos" / "latent_gaps.py")))
+        return SimpleNamespace(**runpy.run_path(str(ROOT / "demos" / "lib" / f"{name}.py")))
+
+
+@pytest.fixture(scope="module")
+def coding() -> SimpleNamespace:
+    """What the module of codes defines."""
+    return module("codes")
+
+
+@pytest.fixture(scope="module")
+def walking() -> SimpleNamespace:
+    """What the module of walks defines."""
+    return module("walks")
 
 
 @pytest.fixture(scope="module")
 def judging() -> SimpleNamespace:
     """What the judge's module defines."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(ROOT / "demos")
-        return SimpleNamespace(**runpy.run_path(str(ROOT / "demos" / "lib" / "judge.py")))
+    return module("judge")
 
 
 @pytest.fixture(scope="module")
@@ -58,21 +74,25 @@ def stack(*widths: int) -> sn.Sequential:
     return sn.Sequential(*layers[:-1])
 
 
+def file_of(name: str) -> str:
+    return f"{name.replace(', ', '_').replace(' ', '_')}.npz"
+
+
 def saved(out: Path, name: str) -> Any:
     """A network as the run left it."""
-    beta = NETWORKS[name]
-    decoder = stack(2, 64, 64, 784)
+    L, beta = NETWORKS[name]
+    decoder = stack(L, 64, 64, 784)
     if beta is None:
-        model = sn.Autoencoder(stack(784, 64, 64, 2), decoder, loss=sn.bce_with_logits)
+        model = sn.Autoencoder(stack(784, 64, 64, L), decoder, loss=sn.bce_with_logits)
     else:
-        model = sn.VAE(stack(784, 64, 64, 4), decoder, beta=beta)
-    sn.load(out / f"{name.replace(' ', '_')}.npz", model)
+        model = sn.VAE(stack(784, 64, 64, 2 * L), decoder, beta=beta)
+    sn.load(out / file_of(name), model)
     return model
 
 
 def test_the_demo_of_gaps_writes_every_figure_every_network_and_its_numbers(quick_gaps):
-    models = {"judge", *(name.replace(" ", "_") for name in NETWORKS)}
-    expected = {f"{name}.png" for name in FIGURES} | {f"{name}.npz" for name in models} | {"metrics.json"}
+    models = {"judge.npz", *map(file_of, NETWORKS)}
+    expected = {f"{name}.png" for name in TWENTY | PLANE} | models | {"metrics.json"}
     assert {path.name for path in quick_gaps[0].iterdir()} == expected
 
 
@@ -93,6 +113,50 @@ def test_the_distances_of_the_autoencoders_codes_are_those_of_the_saved_network(
     spread = math.sqrt(((z - centres[labels]) ** 2).sum() / len(z))
     assert results["autoencoder: between digits' centres"]["value"] == pytest.approx(apart, rel=1e-4)
     assert results["autoencoder: over the spread of a digit"]["value"] == pytest.approx(apart / spread, rel=1e-4)
+
+
+@pytest.mark.parametrize("name", ["autoencoder, 20", "autoencoder"])
+def test_the_length_of_a_code_is_that_of_the_saved_network(quick_gaps, test_images, name):
+    out, results, _ = quick_gaps
+    length = np.sqrt((saved(out, name).encode(test_images[0]).astype(np.float64) ** 2).sum(axis=1))
+    assert results[f"{name}: length of a code"]["value"] == pytest.approx(np.median(length), rel=1e-4)
+
+
+def test_the_fade_that_is_judged_is_the_mean_of_two_images_of_different_digits(
+    walking, quick_gaps, judging, test_images
+):
+    out, results, _ = quick_gaps
+    x, labels = test_images
+    judge = judging.Judge(stack(784, 64, 64, 10))
+    sn.load(out / "judge.npz", judge)
+    judge.calibrate(x)
+    pairs = walking.pairs_of_digits(labels, np.random.default_rng(0))
+    assert np.all(labels[pairs[:, 0]] != labels[pairs[:, 1]])
+    share = 100 * judge.passes((x[pairs[:, 0]] + x[pairs[:, 1]]) / 2).mean()
+    assert results["fade: digit-like"]["value"] == pytest.approx(share)
+
+
+def test_a_straight_walk_has_its_middle_in_the_mean(walking, rng):
+    x = rng.standard_normal((4, 3))
+    walk = walking.straight(x, np.array([[0, 2]]))[0]
+    np.testing.assert_allclose(walk[[0, walking.STEPS // 2, -1]], [x[0], (x[0] + x[2]) / 2, x[2]])
+
+
+def test_a_walk_on_a_sphere_keeps_the_length_and_ends_where_it_should(walking, rng):
+    x = rng.standard_normal((2, 20))
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    walk = walking.on_a_sphere(x, np.array([[0, 1]]))[0]
+    np.testing.assert_allclose(np.linalg.norm(walk, axis=1), 1)
+    np.testing.assert_allclose(walk[[0, -1]], x, atol=1e-12)
+
+
+def test_hard_pairs_share_no_digit_and_the_first_is_the_farthest_apart(walking, test_images):
+    x, labels = test_images
+    first, second = walking.hard_pairs(x, labels, 2)
+    assert len({*labels[first], *labels[second]}) == 4
+    shown = [np.flatnonzero(labels == digit)[0] for digit in range(10)]
+    farthest = max(np.linalg.norm(x[a] - x[b]) for a, b in itertools.combinations(shown, 2))
+    assert np.linalg.norm(x[first[0]] - x[first[1]]) == pytest.approx(farthest)
 
 
 @pytest.mark.parametrize("name", ["no KL", "KL alone", "both"])
@@ -178,11 +242,11 @@ def test_kinds_counts_equally_frequent_digits(judging):
     assert judge.kinds(images[[300]]) == 0
 
 
-def test_the_information_in_codes_of_two_images(demo, rng):
+def test_the_information_in_codes_of_two_images(coding, rng):
     n = 500
     mu = np.repeat([[-1.0, 0.0], [1.0, 0.0]], n, axis=0)
     far, near, same = (
-        demo.information(c * mu + rng.standard_normal(mu.shape), c * mu, np.zeros_like(mu)) for c in (100, 1, 0)
+        coding.information(c * mu + rng.standard_normal(mu.shape), c * mu, np.zeros_like(mu)) for c in (100, 1, 0)
     )
     assert far == pytest.approx(math.log(2))
     assert same == pytest.approx(0, abs=1e-12)
@@ -192,9 +256,9 @@ def test_the_information_in_codes_of_two_images(demo, rng):
     assert near == pytest.approx(entropy - 0.5 * math.log(2 * math.pi * math.e), abs=0.06)  # h(z) − h(z|x)
 
 
-def test_the_information_in_codes_of_two_images_that_differ_in_sharpness_alone(demo, rng):
+def test_the_information_in_codes_of_two_images_that_differ_in_sharpness_alone(coding, rng):
     sigma = np.repeat([[1.0, 1.0], [10.0, 1.0]], 500, axis=0)
-    found = demo.information(sigma * rng.standard_normal(sigma.shape), np.zeros_like(sigma), 2 * np.log(sigma))
+    found = coding.information(sigma * rng.standard_normal(sigma.shape), np.zeros_like(sigma), 2 * np.log(sigma))
     line, step = np.linspace(-80, 80, 20_001, retstep=True)
     each = [np.exp(-0.5 * (line / s) ** 2) / (s * math.sqrt(2 * math.pi)) for s in (1, 10)]
     mean = (each[0] + each[1]) / 2
@@ -202,10 +266,10 @@ def test_the_information_in_codes_of_two_images_that_differ_in_sharpness_alone(d
     assert found == pytest.approx(expected, abs=0.06)
 
 
-def test_a_distance_is_that_to_the_nearest_known_code(demo, rng):
+def test_a_distance_is_that_to_the_nearest_known_code(coding, rng):
     known, places = rng.standard_normal((50, 2)), rng.standard_normal((20, 2))
     expected = [min(math.dist(place, code) for code in known) for place in places]
-    np.testing.assert_allclose(demo.Space.distance(SimpleNamespace(known=known), places), expected, atol=1e-7)
+    np.testing.assert_allclose(coding.Space.distance(SimpleNamespace(known=known), places), expected, atol=1e-7)
 
 
 def test_the_demo_of_gaps_says_that_a_quick_run_is_not_the_one_described(quick_gaps):
@@ -217,9 +281,9 @@ def test_ctrl_c_in_the_first_network_keeps_what_was_reached(tmp_path):
     out, data = tmp_path / "out", few_digits(tmp_path)
     arguments = ("--out", str(out), "--data", data, "--hidden", "16", "--epochs", "1000")
     text = interrupted("latent_gaps", *arguments, once="epoch 2/1000")
-    assert "Interrupted at autoencoder" in text
+    assert "Interrupted at autoencoder, 20:" in text
     metrics = json.loads((out / "metrics.json").read_text("utf-8"))
     assert metrics["interrupted"] is True
-    assert "autoencoder: N(0, I): digit-like" in metrics["results"]
+    assert "autoencoder, 20: N(0, I): digit-like" in metrics["results"]
     assert "both: N(0, I): digit-like" not in metrics["results"]
-    assert {path.stem for path in out.glob("*.png")} == FIGURES
+    assert {path.stem for path in out.glob("*.png")} == TWENTY

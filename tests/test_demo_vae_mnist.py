@@ -72,6 +72,7 @@ def test_the_gaussian_likelihood_runs_and_compares_with_no_grey_bound(tmp_path):
     text = run("vae_mnist", "--quick", "--data", data, "--likelihood", "gaussian", "--out", str(tmp_path)).stdout
     assert "limit of grey pixels" not in text
     assert "105.6" not in text
+    assert "That of N(x, 0.1²) is 3.99 at its mean; only its integral must be 1." in text
 
 
 @pytest.mark.parametrize(

@@ -147,6 +147,14 @@ def test_what_09_concludes_follows_from_its_numbers():
         assert left[f"{name} at 0"] > left["seen at 0"]
 
 
+def test_what_09_says_of_super_resolution_is_what_was_found():
+    found = RESULTS["super-resolution"]
+    bicubic, network = found["PSNR, bicubic"], found["PSNR, network"]
+    assert f"PSNR of {bicubic:.1f} dB, and the convolutional network {network:.1f} dB after two epochs" in CHAPTER_09
+    assert len(EPOCHS["super-resolution"]) == 2
+    assert network > bicubic
+
+
 def test_after_no_epoch_is_the_error_more_than_an_eighth_above_that_of_pytorch(demos):
     networks = demos["conv_autoencoder_mnist"]["NETWORKS"]
     known = {name: networks[name].pytorch for name in networks} | {"denoising": demos["denoising_mnist"]["PYTORCH"]}

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pytest
 
 DOCS = Path(__file__).parent.parent / "docs"
-CHAPTERS = {page.name[:2]: page for page in sorted(DOCS.glob("[01][0-9]-*.md"))}
+CHAPTERS = {page.name[:2]: page for page in sorted(DOCS.glob("[0-2][0-9]-*.md"))}
 README = (DOCS / "README.md").read_text(encoding="utf-8")
 
 _FENCED = re.compile(r"^```.*?^```$", re.M | re.S)

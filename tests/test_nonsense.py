@@ -47,6 +47,12 @@ def saved_model() -> Path:
     return path
 
 
+def watch() -> sn.callbacks.Watch:
+    found = sn.callbacks.Watch(every=1)
+    sn.fit(autoencoder(), X, optimizer=sn.Adam(), epochs=1, rng=rng(), progress=False, callbacks=[found])
+    return found
+
+
 def history() -> sn.History:
     return sn.History([{"epoch": 1, "seconds": 1.0, "loss": 2.0, "kl": 2.0}], "nats/image")
 
@@ -219,6 +225,7 @@ TABLE: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
         lambda functions: sn.callbacks.Anneal(beta=functions),
         {"functions": lambda: lambda step: 1.0},
     ),
+    "callbacks.Watch": (sn.callbacks.Watch, {"every": 10}),
     "schedules.cosine": (sn.schedules.cosine, {"peak": 0.1, "steps": 10}),
     "save": (sn.save, {"path": lambda: Path(tempfile.mkdtemp()) / "model.npz", "model": autoencoder}),
     "load": (sn.load, {"path": saved_model, "model": autoencoder}),
@@ -275,6 +282,7 @@ TABLE: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "plots.image_rows": (plots.image_rows, {"rows": {"a": X}, "title": "t", "shape": (2, 2)}),
     "plots.image_rows, a row": (lambda row: plots.image_rows({"a": row}, "t"), {"row": X}),
     "plots.history_curves": (plots.history_curves, {"history": history, "title": "t"}),
+    "plots.watched": (plots.watched, {"watch": watch, "title": "t"}),
     "plots.latent_plane": (
         plots.latent_plane,
         {"decode": lambda: vae().decode, "title": "t", "side": 2, "dtype": np.float32},

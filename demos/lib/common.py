@@ -104,6 +104,25 @@ def table(results: dict[str, Number]) -> str:
     return "\n".join(lines)
 
 
+def tables(groups: dict[str, dict[str, Number]]) -> str:
+    """Tables one after the other, each below the sentence that says what to see in it."""
+    return "\n\n".join(f"{sentence}\n{table(numbers)}" for sentence, numbers in groups.items() if numbers)
+
+
+def columns(results: dict[str, Number], names: Sequence[str], sentence: str) -> str:
+    """A sentence, and below it a column for each of the names: of the results those called "NAME: QUANTITY"."""
+    found = {name: name.split(": ", 1) for name in results if ": " in name}
+    quantities = dict.fromkeys(quantity for name, quantity in found.values() if name in names)
+    wide, lines = max(map(len, quantities), default=0), [sentence]
+    lines.append(" " * (wide + 2) + "".join(f"{name:>17}" for name in names))
+    for quantity in quantities:
+        numbers = [results.get(f"{name}: {quantity}") for name in names]
+        cells = ["–" if n is None else f"{round(n.value, n.digits) + 0:.{n.digits}f}" for n in numbers]
+        unit = next(number.unit for number in numbers if number)
+        lines.append(f"  {quantity:{wide}}" + "".join(f"{cell:>17}" for cell in cells) + f"  {unit}")
+    return "\n".join(lines)
+
+
 def verdict(number: Number, spread: float, changed: list[str], *, lower: bool = False) -> str:
     """Whether a number that should be high, or `lower`, is as good as the published one, as a sentence.
 
@@ -121,6 +140,16 @@ def verdict(number: Number, spread: float, changed: list[str], *, lower: bool = 
     return f"{better} the published {number.published} by {apart}, more than seeds differ."
 
 
+def reached(number: Number, spread: float, changed: list[str], *, epochs: int, published: int, option: str) -> str:
+    """As `verdict` for an error, where the published training had `published` epochs, and this one perhaps fewer."""
+    if epochs >= published or changed or number.published is None:
+        return verdict(number, spread, changed + ["epochs"] * (epochs > published), lower=True)
+    apart = f"{number.value:.{number.digits}f} {number.unit} after {epochs} of {published} epochs"
+    if number.value <= number.published + spread:
+        return f"Good: {apart}, and the published {number.published} is reached, to what seeds differ by."
+    return f"Not there yet: {apart}; the published {number.published} took all of them ({option})."
+
+
 def squared_error(images: np.ndarray, x: np.ndarray) -> float:
     """Per pixel."""
     return np.mean((images - x) ** 2).item()
@@ -132,19 +161,6 @@ def epoch_line(record: dict[str, float], epochs: int, x: np.ndarray, pytorch: Se
     beside = f" (PyTorch {pytorch[epoch - 1]:g})" if epoch <= len(pytorch) else ""
     speed = f"{len(x) / record['seconds']:,.0f} images/s"
     return f"epoch {epoch:>2}/{epochs}  test {test:.5f}{beside}, training {training:.5f} {PIXEL}   {speed}"
-
-
-def epoch_curves(records: list[dict[str, float]], D: int, pytorch: Sequence[float]) -> Figure:
-    """The errors of `epoch_line` as curves, PyTorch's as dots."""
-    training, test = (np.array([record[key] for record in records]) / D for key in ("loss", "val_loss"))
-    epochs, both = np.arange(len(test)) + 1, min(len(test), len(pytorch))
-    curves = {"training": (epochs, training), "test": (epochs, test)}
-    title = f"{len(test)} epochs: {test[-1]:.5f} {PIXEL} on test images"
-    if both:
-        curves["test, PyTorch"] = (epochs[:both], np.array(pytorch[:both]))
-        title += f"; after {both}, {test[both - 1]:.5f} here and {pytorch[both - 1]:g} in a run of PyTorch"
-    dots = list(curves) if len(test) == 1 else ["test, PyTorch"]  # a line needs two epochs
-    return plots.lines(curves, title, x_label="epoch", y_label=PIXEL, dots=dots)
 
 
 def agreement(results: dict[str, Number], most: float = 4.0) -> str:
@@ -167,6 +183,16 @@ def squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     distances += of_a[:, None]
     distances += of_b
     return distances
+
+
+def nearest(images: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of each of the images (N, D) the Euclidean distance to the nearest row of x, and which one that is: (N,) each."""
+    found, where = np.empty(len(images)), np.empty(len(images), int)
+    for start in range(0, len(images), 20):  # so few that the distances to 60,000 images take 5 MB
+        squared = squared_distances(images[start : start + 20], x)
+        where[start : start + 20] = squared.argmin(axis=1)
+        found[start : start + 20] = squared.min(axis=1)
+    return np.sqrt(np.maximum(found, 0)), where
 
 
 def principal_components(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -5,17 +5,20 @@ import subprocess
 import sys
 from pathlib import Path
 
+from PIL import Image
+
 from scratchnet.training.storage import write_whole
 
 HERE = Path(__file__).parent
-DEMOS = ("autoencoder_mnist", "compressing")
+DEMOS = {"autoencoder_mnist": ["--deep-epochs", "10"], "compressing": []}  # and what they are asked for
+FIGURES, COLOURS = ("parts", "losses"), 64
 
 
 def main() -> None:
-    """Write autoencoders.json."""
-    for name in DEMOS:
+    """Write autoencoders.json, and two figures."""
+    for name, options in DEMOS.items():
         demo = HERE.parent.parent / "demos" / f"{name}.py"
-        subprocess.run([sys.executable, str(demo), "--out", str(Path("runs") / name)], check=True)
+        subprocess.run([sys.executable, str(demo), *options, "--out", str(Path("runs") / name)], check=True)
     keep(Path("runs"))
 
 
@@ -26,6 +29,9 @@ def keep(runs: Path) -> None:
         metrics = json.loads((runs / name / "metrics.json").read_text(encoding="utf-8"))
         arguments = {one: value for one, value in metrics["arguments"].items() if one not in ("out", "data")}
         found[name] = {"arguments": arguments, "results": metrics["results"]}
+    for name in FIGURES:
+        with Image.open(runs / "autoencoder_mnist" / f"{name}.png") as figure:
+            figure.convert("RGB").quantize(COLOURS).save(HERE / f"autoencoder_{name}.png", optimize=True)
     with write_whole(HERE / "autoencoders.json") as file:
         file.write(json.dumps(found, indent=2).encode() + b"\n")
 

@@ -13,14 +13,18 @@ DEMOS = HERE.parent.parent / "demos"
 RUNS = Path("runs")
 # by name: the arguments of a run, and where its results lie
 JOBS = {
-    "udacity": (["conv_autoencoder_mnist"], RUNS / "conv_autoencoder_mnist"),
+    "udacity": (["conv_autoencoder_mnist", "--epochs", "30"], RUNS / "conv_autoencoder_mnist"),
     "dl4g": (["conv_autoencoder_mnist", "--network", "dl4g"], RUNS / "conv_autoencoder_mnist" / "dl4g"),
     "denoising": (["denoising_mnist"], RUNS / "denoising_mnist"),
+    "super-resolution": (
+        ["denoising_mnist", "--corruption", "downsample", "--epochs", "2", "--out", str(RUNS / "super_resolution")],
+        RUNS / "super_resolution",
+    ),
 }
 
 
 def collect() -> None:
-    """Write conv_draws.png, denoising_levels.png and convolutional.json from the results of all runs."""
+    """Write three figures and convolutional.json from the results of all runs."""
     found = {}
     for name, (_, out) in JOBS.items():
         metrics = json.loads((out / "metrics.json").read_text("utf-8"))
@@ -34,6 +38,7 @@ def collect() -> None:
         }
     shutil.copyfile(JOBS["dl4g"][1] / "draws.png", HERE / "conv_draws.png")
     shutil.copyfile(JOBS["denoising"][1] / "levels.png", HERE / "denoising_levels.png")
+    shutil.copyfile(JOBS["super-resolution"][1] / "super_resolution.png", HERE / "super_resolution.png")
     with write_whole(HERE / "convolutional.json") as file:
         file.write(json.dumps(found, indent=2, ensure_ascii=False).encode() + b"\n")
 

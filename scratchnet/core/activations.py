@@ -1,7 +1,7 @@
 """The nonlinearities between the layers. Without them a deep network would be one matrix.
 
 Each works elementwise on floats of any shape. Its derivative is written in terms of the output y, which the backward
-pass has at hand. One of your own needs no kernel: NumPy will do. Derivations: docs/04-activations-and-losses.md.
+pass has at hand. An activation of your own can use NumPy directly. Derivations: docs/04-activations-and-losses.md.
 """
 
 from scratchnet import kernels

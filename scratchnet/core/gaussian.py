@@ -1,6 +1,6 @@
 """What a variational autoencoder needs of Gaussians: a divergence and a sample.
 
-Both take logvar = log σ², which may be any number, where σ may not. If one of them took it for log σ, no gradient
+Both take logvar = log σ²: it can be any number, while σ must be positive. If one of them took it for log σ, no gradient
 check would notice; so they are on one page.
 """
 
@@ -54,7 +54,10 @@ def sample_gaussian(mu: Array, logvar: Array, eps: Array) -> tuple[Array, Backwa
 
 
 def log_p_over_q(z: Array, logvar: Array, eps: Array) -> Array:
-    """log p(z) − log q(z|x) = ½ Σᵢ (ε² + log σ² − z²) of each sample, as ε = (z − μ)/σ: (N,) in float64."""
+    """log p(z) − log q(z|x) = ½ Σᵢ (ε² + log σ² − z²) of each sample, as ε = (z − μ)/σ: (N,) in float64.
+
+    For evaluation and importance weighting; the training of a VAE does not need it.
+    """
     return 0.5 * (eps**2 + logvar - z**2).sum(axis=1, dtype=np.float64)
 
 

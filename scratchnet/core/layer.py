@@ -3,9 +3,10 @@
     y, backward = layer.forward(x)      # x is untouched, y is new
     dx = backward(dy)                   # dy = ∂L/∂y → dx = ∂L/∂x; adds ∂L/∂W to layer.dW
 
-What `backward` must remember is lexically in view, on the lines just above it. So a layer can run forward twice
-before going back, no cache can go stale, and a layer of your own is one class with one method. The names are those of
-docs/00-notation.md.
+`backward` is defined inside `forward`, so it sees forward's x and y (a closure), and the layer itself stores nothing.
+So a layer can run forward twice before going back, and a layer of your own is one class with one method. Gradients
+are added, because a layer may be used twice in one pass; `Parameters.zero_grad` starts from 0. The names are those of
+docs/00-notation.md, and arrays.py has the types `Array` and `Backward`.
 """
 
 from abc import ABC, abstractmethod
@@ -16,7 +17,7 @@ from scratchnet.arrays import Array, Backward
 
 
 class Layer(ABC):
-    """A function with its derivative, and the parameters of both.
+    """A function and its derivative, and its parameters with their gradients.
 
     A layer with parameters names them in `parameter_names` and holds each under its name, with its gradient under
     `d` and that name: `W` and `dW`. A layer made of layers returns them from `children`.
@@ -36,9 +37,9 @@ class Layer(ABC):
     """
 
     parameter_names: tuple[str, ...] = ()  # the attributes that are trained
-    state_names: tuple[str, ...] = ()  # those that are saved but not trained, and change only while `training` is True
+    state_names: tuple[str, ...] = ()  # saved, not trained, such as running means; changed only while `training`
     training: bool = False  # True during a step of `fit`, which sets it; False while validating, encoding or evaluating
-    skips_dx: bool = False  # whether `backward` takes `need_dx=False`: add up the parameters' gradients and skip ∂L/∂x
+    skips_dx: bool = False  # whether `backward` takes `need_dx=False`, and then computes no ∂L/∂x
     n_in: int | None = None  # the width of the rows that the layer takes, where it is fixed
 
     @abstractmethod

@@ -27,9 +27,10 @@ class Likelihood(Protocol):
 
 
 class Bernoulli:
-    """Each pixel is a coin toss, and yᵢ is the logit of its probability: −log p = Σᵢ softplus(yᵢ) − xᵢ yᵢ.
+    """Each pixel is a coin toss, and yᵢ is the logit of its probability: −log p = Σᵢ log(1 + e^yᵢ) − xᵢ yᵢ.
 
-    For grey pixels in (0, 1) this is a useful cost but no likelihood: it cannot fall below Σᵢ H(xᵢ). docs/11-vae.md.
+    For grey pixels in (0, 1) this is a useful cost but no likelihood: it cannot fall below Σᵢ H(xᵢ), the entropies of
+    such coins. docs/11-vae.md.
 
     Examples
     --------

@@ -35,7 +35,7 @@ def bce(p: Array, target: Array) -> tuple[float, Array]:
     """(1/N) Σₙ Σᵢ −[target log p + (1 − target) log(1 − p)], in nats per example.
 
     dp = (p − target) / (p (1 − p)) / N. p and target are (N, …), p strictly between 0 and 1, target in
-    [0, 1]. A sigmoid in float32 rounds to 1 from a logit of 17 on, and there this loss does not exist; use
+    [0, 1]. In float32 sigmoid(l) rounds to 1 from l = 17 on, and log(1 − p) is −∞ there; use
     `bce_with_logits`. Derivation: docs/04-activations-and-losses.md. Good, Rational Decisions, 1952.
 
     Examples
@@ -68,13 +68,13 @@ def bce_with_logits(logits: Array, target: Array) -> tuple[float, Array]:
     """
     check_alike("bce_with_logits", logits=logits, target=target)
     value, dlogits = batch_mean(*kernels.bce_with_logits(logits, target))
-    if not cmath.isfinite(value):  # as it is with a target that is no probability
+    if not cmath.isfinite(value):  # the kernel makes it NaN where a target is outside [0, 1]
         check_pixels("bce_with_logits", "target", target)
     return value, dlogits
 
 
 def softmax_cross_entropy(logits: Array, labels: Array) -> tuple[float, Array]:
-    """(1/N) Σₙ −log pₙ[labelₙ] with p = softmax(logits), in nats per example, and dlogits = (p − 1[c = label]) / N.
+    """(1/N) Σₙ −log pₙ[labelₙ] with p = softmax(logits), in nats per example, and dlogits = (p − [c = label]) / N.
 
     logits are (N, C), labels (N,) integers from 0 to C − 1. softmax(l)_c = e^l_c / Σⱼ e^l_j, stable for any logit; a
     logit of −∞ rules its class out: probability and derivative are 0. Derivation: docs/04-activations-and-losses.md.
@@ -93,7 +93,7 @@ def softmax_cross_entropy(logits: Array, labels: Array) -> tuple[float, Array]:
 
 
 def batch_mean(per_example: Array, *derivatives: Array) -> Any:
-    """The mean of (N,) numbers over the batch; the derivatives of their sum become those of the mean, in place."""
+    """The batch's mean of a kernel's (N,) costs; the derivatives of their sum become those of the mean, in place."""
     N = len(per_example)
     for derivative in derivatives:
         kernels.divide(derivative, N)
@@ -106,7 +106,7 @@ def check_logits(where: str, logits: Array) -> None:
     check_batch(where, logits)
     if logits.ndim != 2 or logits.shape[1] == 0:
         raise ShapeError(f"{where} expects logits of shape (N, C), a column for each class, got {logits.shape}.")
-    if not np.isfinite(logits.max(axis=1)).all():  # NaN and +∞ are the largest of their row
+    if not np.isfinite(logits.max(axis=1)).all():  # max passes on NaN and +∞
         raise DataError(
             f"{where} expects logits that are numbers or −∞, and not −∞ for every class, got {describe(logits)}.",
             of_output=True,

@@ -16,7 +16,9 @@ from scratchnet.errors import ShapeError
 
 @dataclass(frozen=True)
 class Loss:
-    """A model's loss on one batch. No name may be used twice, nor "loss", "epoch" or "seconds", which a record has.
+    """A model's loss on one batch: its value, the terms that it is made of, and its backward pass.
+
+    Names of terms and metrics are unique, and not those that a history has: "loss", "epoch", "seconds".
 
     Examples
     --------
@@ -42,7 +44,7 @@ class Model(ABC):
 
     unit: str  # of the loss and its terms
     pixels_are_probabilities: bool  # whether the loss is a cross-entropy, which needs pixels in [0, 1]
-    term = "reconstruction"  # the term of the loss that compares the decoder's output with x
+    term = "reconstruction"  # the term that compares the decoder's output with x; an error message names it
 
     def __init__(self, encoder: Layer, decoder: Layer):
         for name, layer in (("encoder", encoder), ("decoder", decoder)):
@@ -112,7 +114,7 @@ class Model(ABC):
 def trace_layers(name: str, layer: Layer, x: Array, output: str = "") -> Iterator[tuple[str, Array]]:
     """(name, output) of each layer in turn, from the input x; what is not sequential counts as one layer.
 
-    `output` is added to the last name.
+    For the message that says where a number went bad. `output` is added to the last name.
     """
     if not isinstance(layer, Sequential):
         yield f"{name}, {layer!r}{output}", layer.forward(x)[0]

@@ -21,7 +21,7 @@ class Optimizer(ABC):
 
     The learning rate is a number, or a function of the number of steps taken so far. An optimizer of your own names its
     memory in `memory_names`, and defines `move`. `fit` saves the memory with a run; numbers among the attributes are
-    settings of the run. docs/18-your-own.md.
+    settings of the run, saved too and compared when it is resumed. docs/18-your-own.md.
 
     Examples
     --------
@@ -48,7 +48,7 @@ class Optimizer(ABC):
         self._check(theta, dtheta)
         if self.steps == 0:
             for name in self.memory_names:
-                setattr(self, name, empty(theta.shape, theta.dtype))
+                setattr(self, name, empty(theta.shape, theta.dtype))  # np.empty, with memory used again
                 getattr(self, name)[...] = 0
         returned = self.move(theta, dtheta, self._learning_rate_now())
         if returned is not None:
@@ -159,7 +159,7 @@ class Adam(Optimizer):
         self.weight_decay = check_number("Adam", "weight_decay", weight_decay, 0)
 
     def move(self, theta: Array, dtheta: Array, learning_rate: float) -> None:
-        if theta.dtype.itemsize < 4:  # squares of gradients below 2⁻¹² would be 0, and ε is
+        if theta.dtype.itemsize < 4:  # in float16 the squares of gradients below 2⁻¹² become 0, and so does ε
             raise TypeError(
                 f"Adam expects theta in float32 or float64, got {theta.dtype}, which has no room for the squares of "
                 "small gradients: make the layers with dtype=np.float32, or train with SGD."

@@ -54,14 +54,12 @@ class Parameters:
         if not self.slots:
             came = f"none in {listed(layers)}" if layers else "no layers"
             raise ValueError(f"Parameters expects layers with parameters, got {came}.")
-        (first, dtype), *others = ((name, getattr(part, attribute).dtype) for name, part, attribute in self.slots)
-        for name, other in others:
-            if other != dtype:
-                came = f"{dtype} in {first}, {other} in {name}"
-                raise TypeError(f"Parameters expects one dtype for all layers, got {came}.")
-        self.theta, self.dtheta = (
-            _in_a_row([getattr(part, f"{d}{attribute}") for _, part, attribute in self.slots]) for d in ("", "d")
-        )
+        dtypes = {getattr(part, attribute).dtype: name for name, part, attribute in reversed(self.slots)}
+        if len(dtypes) > 1:
+            came = ", ".join(f"{dtype} in {name}" for dtype, name in reversed(dtypes.items()))
+            raise TypeError(f"Parameters expects one dtype for all layers, got {came}.")
+        self.theta = _in_a_row([getattr(part, attribute) for _, part, attribute in self.slots])
+        self.dtheta = _in_a_row([getattr(part, f"d{attribute}") for _, part, attribute in self.slots])
         self._views = list(self._hand_out_views())
 
     def zero_grad(self) -> None:
@@ -110,7 +108,7 @@ class Parameters:
 
 
 def parts_of(layers: Mapping[str, Layer]) -> list[tuple[str, Layer]]:
-    """Each layer at or below these, once, under its first dotted name, which leaves out a first word of ""."""
+    """Each layer at or below these, once, under its first dotted name, a root named "" adds nothing to it."""
     parts: dict[int, tuple[str, Layer]] = {}  # by identity, so that a layer used twice counts once
     for name, layer in layers.items():
         for path, part in layer.walk(name):

@@ -67,7 +67,7 @@ class VAE(Model):
         self.likelihood = check_likelihood("VAE", likelihood, sigma)
         self.pixels_are_probabilities = bool(getattr(self.likelihood, "pixels_are_probabilities", False))
         self.beta = check_number("VAE", "beta", beta, 0)
-        super().__init__(encoder, decoder)  # last: it moves the layers' arrays into θ
+        super().__init__(encoder, decoder)  # last, so that refused arguments leave the layers as they were
         self.latent = decoder.n_in  # L, where the decoder's first layer fixes it
 
     def loss(self, x: Array, rng: np.random.Generator | None = None, *, eps: Array | None = None) -> Loss:
@@ -124,6 +124,7 @@ class VAE(Model):
         yield from trace_layers("decoder", self.decoder, z, ", the logits" if self.pixels_are_probabilities else "")
 
     def _posterior(self, x: Array):
+        """μ and log σ² of q(z|x), the encoder's guess at the posterior, and the way back through the encoder."""
         self._check_images(x)
         stats, encoder_backward = self.encoder.forward(x)  # (N, 2L)
         L = stats.shape[-1] // 2 if self.latent is None else self.latent

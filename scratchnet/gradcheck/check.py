@@ -108,10 +108,10 @@ def check_gradients(
     Parameters
     ----------
     f : Layer or function
-        A layer; a loss, (y, target) → value, dy; the `loss` of anything that `fit` trains; or any forward(*inputs) → y,
-        backward, with backward(dy) → the gradients of the first inputs, a tuple if there are several. The layer, or the
-        object with `parameters` that f is a method of, is copied into float64. If f takes an `rng` after the inputs, it
-        gets an equal one at each call.
+        A layer; a loss, (y, target) → value, dy; the `loss` of anything that `fit` trains; or any `forward(*inputs)` →
+        y, backward, with backward(dy) → the gradients of the first inputs, a tuple if there are several. The layer, or
+        the object with `parameters` that f is a method of, is copied into float64. If f takes an `rng` after the
+        inputs, it gets an equal one at each call.
     *inputs : arrays
         The arguments of f. Arrays of floats are converted to float64, also within a tuple such as (x, labels).
     rng : Generator

@@ -9,7 +9,7 @@ from scratchnet.errors import ShapeError
 
 
 class Reshape(Layer):
-    """y = x with each example in another shape, an int or a tuple: (N, …) → (N, *shape), in row-major order.
+    """y = x with each example in another shape, an int or a tuple: `(N, …)` → `(N, *shape)`, in row-major order.
 
     Derivation: docs/04-activations-and-losses.md.
 

@@ -2,8 +2,8 @@
 
 A kernel is a formula on whole arrays: it checks nothing and keeps nothing. It works for any float type, and for complex
 numbers wherever the formula is analytic, so that the gradient checker can take a derivative by a complex step.
-Functions named `add_…`, `clear`, `divide` and the optimizers' steps write into their first arguments; all others return
-new arrays.
+Functions named `add_…`, `clear` and `divide` write into their first argument, and the optimizers' steps into θ and
+their memory; all others return new arrays. In names `t` marks a transposed factor: nt is A Bᵀ, tn is Aᵀ B.
 
 Shapes: N batch, D in, M out, L latent, P parameters, … any further axes.
 """
@@ -120,7 +120,7 @@ def adam_step(theta, dtheta, m, v, t, learning_rate, beta1, beta2, epsilon, weig
         theta[i] -= learning_rate / (1 - beta1**t) * m[i] / (np.sqrt(v[i]) / np.sqrt(1 - beta2**t) + epsilon)
 
 
-# ---- images (N, C, H, B), of breadth B since W are the weights: docs/06-convolution.md
+# ---- images (N, C, H, B): B is the breadth, since W are the weights: docs/06-convolution.md
 #      patches[n, c, i, j, p, q] = x̃[n, c, s p + i, s q + j]; stride, padding and the sizes are pairs
 def conv2d(x, W, b, stride, padding):
     patches = _patches(_padded(x, padding), W.shape[2:], stride)
@@ -196,7 +196,7 @@ def _patches(x, size, stride):
 
 
 def _magnitude(x):
-    return np.where(x > 0, x, -x)  # |x|, continued analytically to complex x near the real axis
+    return np.where(x > 0, x, -x)  # |x|, right for complex x too, for the complex step
 
 
 def _sum_per_example(x):

@@ -54,7 +54,7 @@ class IWAE(VAE):
         N, k = len(x), self.k
         mu, logvar, x = (np.repeat(each, k, axis=0) for each in (mu, logvar, x))  # N·k rows each, from here on
         if eps is None:
-            eps = noise_like(mu, check_rng("IWAE.loss without eps", rng))
+            eps = noise_like(mu.reshape(N, k, -1), check_rng("IWAE.loss without eps", rng)).reshape(mu.shape)
         z, sample_backward = sample_gaussian(mu, logvar, eps)
         y, decoder_backward = self.decoder.forward(z)
         self.check_decoded(y, x)

@@ -38,6 +38,7 @@ class Checkpoint(Callback):
 
     def __init__(self, path: Path, seconds: float, run: Run, says: bool):
         self.path, self.seconds, self.says, self._saved = path, seconds, says, time.monotonic()
+        self.leads = run.processes.leads
         self._keeping = [one for one in run.callbacks if type(one).state_dict is not Callback.state_dict]
         self._fixed: dict[str, Any] = {
             "the optimizer": type(run.optimizer).__name__,
@@ -52,12 +53,14 @@ class Checkpoint(Callback):
         self._most = 2**20 + 2**14 * run.epochs  # bytes of the JSON text: read back, it takes 30 times as much memory
 
     def before_training(self, run: Run) -> None:
-        storage.clear_aside(self.path)
-        if not self.path.exists():
+        self._kept(run)  # what cannot be saved is refused before anything changes
+        found = self._read(run) if self.path.exists() else None
+        run.processes.wait()  # nobody writes before all have read
+        if self.leads:
+            storage.clear_aside(self.path)
+        if found is None:
             self._save(run)
             return
-        self._kept(run)  # what cannot be saved is refused before anything changes
-        found = self._read(run)
         self._write(lambda file: file.write(self.path.read_bytes()))  # at once, to see that it can be written
         self._resume(run, *found)
         if self.says and run.step:
@@ -117,8 +120,9 @@ class Checkpoint(Callback):
 
     def _write(self, write: Callable[[IO[bytes]], object]) -> None:
         try:
-            with storage.write_whole(self.path) as file:
-                write(file)
+            if self.leads:
+                with storage.write_whole(self.path) as file:
+                    write(file)
         except OSError as error:
             kept = "; what was saved there before is kept" if self.path.exists() else ""
             error.strerror = f"the run cannot be saved ({error.strerror}){kept}"

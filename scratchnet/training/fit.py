@@ -9,11 +9,12 @@ import numpy as np
 from scratchnet.checks import check_count, check_number, check_path, check_rng, check_type
 from scratchnet.core.optim import Optimizer
 from scratchnet.training.checkpoint import Checkpoint
-from scratchnet.training.refusals import check_callbacks, check_data, check_model, no_longer_takes
+from scratchnet.training.refusals import check_callbacks, check_data, check_model, no_longer_takes, with_the_others
 from scratchnet.training.run import Callback, Data, History, Run
 from scratchnet.training.supervision import Bar, FiniteNumbers, Interrupts, Recorder, Records
 
 
+@with_the_others
 @no_longer_takes(
     after_epoch="write a callback with an after_epoch(self, run), in which run.record is the epoch's record",
     x="it takes data, an array or a tuple of arrays",
@@ -82,7 +83,9 @@ def fit(
     check_data(model, data, validation)
 
     run = Run(model, data, validation, optimizer, rng, epochs, batch_size, tuple(callbacks))
-    run.everyone = [Interrupts(), FiniteNumbers(), Recorder(), *[Bar()] * progress, *callbacks, Records(progress)]
+    progress = progress and run.processes.leads
+    bar = [Bar()] if progress else []
+    run.everyone = [Interrupts(), FiniteNumbers(), Recorder(), *bar, *callbacks, Records(progress)]
     if checkpoint is not None:
         run.everyone.append(Checkpoint(check_path("fit", "checkpoint", checkpoint), seconds, run, progress))
 

@@ -9,7 +9,7 @@ import numpy as np
 from scratchnet.checks import check_batch, check_in_place, check_rows, check_type, named
 from scratchnet.core.optim import Optimizer
 from scratchnet.errors import ShapeError
-from scratchnet.training.run import Callback, arrays_of, check_examples
+from scratchnet.training.run import Callback, arrays_of, check_examples, processes_of
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -27,6 +27,17 @@ def no_longer_takes(**gone: str) -> Callable[[Function], Function]:
         return checked  # type: ignore[return-value]
 
     return decorate
+
+
+def with_the_others(function: Function) -> Function:
+    """For `fit`: where several processes train the model, an error on one ends all."""
+
+    @functools.wraps(function)
+    def together(model: Any, *arguments: Any, **options: Any) -> Any:
+        with processes_of(model):
+            return function(model, *arguments, **options)
+
+    return together  # type: ignore[return-value]
 
 
 def check_callbacks(callbacks: Any) -> None:

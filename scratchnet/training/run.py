@@ -3,7 +3,7 @@
 import copy
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,7 +33,7 @@ class History:
     epochs : list of dict
         One for each finished epoch: "epoch" (from 1), "seconds" (of training, without validation), "loss" and each of
         its terms and metrics, means over the epoch's examples while θ was moving; with validation also "val_loss" and
-        "val_" with each other name, after the epoch's last step.
+        `val_` before each other name, after the epoch's last step.
     unit : str
         Of the losses and terms.
     interrupted, stopped : bool, str
@@ -115,7 +115,7 @@ class Run:
     callbacks: tuple[Any, ...]
 
     def __post_init__(self) -> None:
-        self.parameters = self.model.parameters
+        self.parameters, self.processes = self.model.parameters, processes_of(self.model)
         self.given = {"x": arrays_of(self.data)}
         if self.validation is not None:
             self.given["validation"] = arrays_of(self.validation)
@@ -175,12 +175,12 @@ class Run:
 
     def epochs_left(self) -> Iterator[int]:
         """The number of each epoch that is not finished."""
-        while not self.ending and len(self.history.epochs) < self.epochs:
+        while not self.processes.ending(self) and len(self.history.epochs) < self.epochs:
             yield len(self.history.epochs) + 1
 
     def batches_left(self) -> Iterator[Data]:
         """The epoch's batches in a new order; if it was begun earlier, the remaining ones in the same order."""
-        if self.ending:
+        if self.processes.ending(self):
             return
         at, now = self.position, self.rng.bit_generator.state
         self.rng.bit_generator.state = begin = at.order or now
@@ -190,7 +190,7 @@ class Run:
         at.order, self.began = begin, time.perf_counter() - at.seconds
         for batch in batches(self, "x", order[at.examples :]):
             yield batch
-            if self.ending:
+            if self.processes.ending(self):
                 return
 
     @contextmanager
@@ -231,6 +231,25 @@ class Run:
         others = [name for name in record if name not in (*of_loss, "epoch", "seconds")]
         in_unit = "  ".join(f"{name} {record[name]:.{digits}f}" for name in of_loss)
         return f"{in_unit} {self.model.unit}{''.join(f'  {name} {record[name]:.4g}' for name in others)}"
+
+
+class OneProcess(nullcontext[None]):
+    """A training on its own. `parallel.DataParallel` has another of these, for a training that many processes share."""
+
+    leads = True  # whether this process prints and writes
+
+    def wait(self) -> None:
+        """Until every process has come here."""
+
+    def ending(self, run: Run) -> bool:
+        """Whether the run ends, on all processes alike."""
+        return run.ending
+
+
+def processes_of(model: Any) -> OneProcess:
+    """Those that train the model."""
+    found = getattr(model, "processes", None)
+    return found if isinstance(found, OneProcess) else OneProcess()
 
 
 class Callback:
