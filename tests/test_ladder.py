@@ -284,6 +284,15 @@ llvm.get_host_cpu_features = lambda: {**true(), "avx512f": False, "avx2": False,
     assert found.stderr == ""  # the second machine has left the files of the first alone
 
 
+def test_machine_code_is_named_after_the_width_of_a_vector():
+    from scratchnet.kernels.compile import VECTOR, dispatcher
+
+    def nothing():
+        pass
+
+    assert dispatcher(nothing, "nothing").py_func.__qualname__.endswith(f"_{8 * VECTOR}")
+
+
 # ---- other CPUs
 
 SSE = "+sse,+sse2,+sse3,+ssse3,+sse4.1,+sse4.2,+popcnt,+64bit,-avx512f"

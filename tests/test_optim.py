@@ -76,6 +76,13 @@ def test_the_first_step_of_adam_is_the_learning_rate_whatever_the_gradient(size,
     np.testing.assert_allclose(walk(sn.Adam(0.1), 1.0, sign * size), [1 - sign * 0.1], rtol=1e-5)
 
 
+def test_in_float32_too_the_first_step_of_adam_is_the_learning_rate():
+    # 1 − β₂, of a β₂ that was rounded to float32 before, would be 0.14% too large
+    theta, adam = np.zeros(1, np.float32), sn.Adam(0.1, beta2=0.99999)
+    adam.step(theta, np.ones(1, np.float32))
+    np.testing.assert_allclose(theta, [-0.1], rtol=1e-5)
+
+
 def test_the_defaults_of_adam_are_those_of_the_paper():
     adam = sn.Adam()
     found = (adam.learning_rate, adam.beta1, adam.beta2, adam.epsilon, adam.weight_decay)

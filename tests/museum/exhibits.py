@@ -8,9 +8,11 @@ from scratchnet.core.activations import Sigmoid
 from scratchnet.core.dense import Dense
 from scratchnet.core.likelihood import Bernoulli, Gaussian
 from scratchnet.core.vae import VAE
-from scratchnet.kernels import formulas
+from scratchnet.gradcheck.subject import Subject
+from scratchnet.kernels import compile as compiling
+from scratchnet.kernels import formulas, memory
 from scratchnet.models.autoencoder import Autoencoder
-from scratchnet.training import fit, run
+from scratchnet.training import fit, run, storage
 from tests.museum.mutants import Edit, Exhibit
 
 CONSISTENT = "value and derivative agree, on the wrong model"
@@ -556,6 +558,37 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             unseen=NOT_A_GRADIENT,
         ),
         Exhibit(
+            "one-less-beta-in-float32",
+            "1 − β after a cast to float32",
+            "float32 rounds 0.999 by 10⁻⁸. That is little beside 0.999, but 1 − β₂ inherits it, and beside 0.001 it "
+            "is a thousand times as much; at β₂ = 0.99999 the difference is off by 1 part in 700. The bias correction "
+            "1 − β₂ᵗ, computed in double precision, then belongs to another β₂ than the running mean.",
+            "Here, in an early compiled loop. The law that all engines agree sees it there; the museum, whose bugs are "
+            "in the formulas, leaves that law out. With bfloat16, where 0.999 becomes 0.996: "
+            "[tenstorrent/tt-metal #55935](https://github.com/tenstorrent/tt-metal/issues/55935).",
+            (
+                Edit(formulas.adam_step, "(1 - beta1) * (g - m[i])", "(1 - theta.dtype.type(beta1)) * (g - m[i])"),
+                Edit(
+                    formulas.adam_step,
+                    "(1 - beta2) * g * g - (1 - beta2) * v[i]",
+                    "(1 - theta.dtype.type(beta2)) * g * g - (1 - theta.dtype.type(beta2)) * v[i]",
+                ),
+            ),
+            unseen=NOT_A_GRADIENT,
+        ),
+        Exhibit(
+            "momentum-as-a-mean",
+            "Momentum as a running mean",
+            "v ← μ v + (1 − μ) dθ averages the gradients, so its steps are 1 − μ times as long. A learning rate from "
+            "one form means another thing in the other: in a parabola of curvature a the limit is no longer "
+            "2 (1 + μ) / a, but that divided by 1 − μ. Nothing diverges; at μ = 0.9 training is ten times as slow.",
+            "A default of [torch/optim #163](https://github.com/torch/optim/issues/163); "
+            "[HIPS/autograd #289](https://github.com/HIPS/autograd/issues/289); changed in "
+            "[ml-explore/mlx #87](https://github.com/ml-explore/mlx/pull/87).",
+            (Edit(formulas.sgd_step, "velocity += dtheta", "velocity += (1 - momentum) * dtheta"),),
+            unseen=NOT_A_GRADIENT,
+        ),
+        Exhibit(
             "weight-decay-with-the-wrong-sign",
             "Weights that grow instead of decay",
             "The penalty's gradient is subtracted, and the step subtracts once more. With the usual 10⁻⁴ the growth "
@@ -587,6 +620,17 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             ),
             unseen=NOT_A_GRADIENT,
         ),
+        Exhibit(
+            "statistics-learn-while-validating",
+            "Statistics that learn while validating",
+            "A layer with running statistics, such as batch normalisation, updates them while it is in training mode, "
+            "and nobody switches that off for the validation images. They leak into the model, each validation "
+            "changes what the next one measures, and the validation loss comes out better than it is.",
+            "[princeton-vl/pytorch_stacked_hourglass #44]"
+            "(https://github.com/princeton-vl/pytorch_stacked_hourglass/issues/44), in training mode for both.",
+            (Edit(inspect.unwrap(run.Run.learning), "self._set_training(training)", "self._set_training(True)"),),
+            unseen=NOT_A_GRADIENT,
+        ),
     ),
     "Evaluation": (
         Exhibit(
@@ -610,6 +654,57 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
                 Edit(evaluation.log_likelihood, "np.logaddexp.at(log_sum, n, log_w)", "np.add.at(log_sum, n, log_w)"),
                 Edit(evaluation.log_likelihood, "log_sum - np.log(k)", "log_sum / k"),
             ),
+            unseen=NOT_A_GRADIENT,
+        ),
+    ),
+    "Checks, files and memory": (
+        Exhibit(
+            "check-of-dx-alone",
+            "A gradient check that looks at dx alone",
+            "The check measures the slope in x and compares it with dx. It forgets the parameters, and still prints "
+            "that every gradient agrees. A layer with a wrong dW passes, in every project that trusts the check. "
+            "Right layers cannot show this. A wrong one does, handed to the check on purpose; so does a model's loss, "
+            "which has no gradients but those of parameters.",
+            "Classic: a check that was written for activations and losses, which have no parameters.",
+            (Edit(Subject.held, "in self._slots}", "in ()}"),),
+        ),
+        Exhibit(
+            "file-overwritten-in-place",
+            "A file overwritten in place",
+            "Opening a file to write empties it. From then until the last byte is written the old model is gone and "
+            "the new one is not there: a full disk, a killed process or a second writer leaves half a file. The cure "
+            "is to write under another name and to rename the file once it is whole.",
+            "[harvard-edge/cs249r_book #2068](https://github.com/harvard-edge/cs249r_book/pull/2068); "
+            "[revbayes #930](https://github.com/revbayes/revbayes/issues/930).",
+            (
+                Edit(inspect.unwrap(storage.write_whole), 'with aside.open("xb")', 'with target.open("wb")'),
+                Edit(inspect.unwrap(storage.write_whole), "        aside.replace(target)\n", ""),
+            ),
+            unseen=NOT_A_GRADIENT,
+        ),
+        Exhibit(
+            "memory-given-out-while-in-use",
+            "Memory given out again while it is in use",
+            "To reuse the memory of a freed array one has to know that it is free. A count of references, compared "
+            "with a number that was measured at import, is such a sign. If the measurement was off by one, memory in "
+            "use counts as free, and two arrays share it. Planted is what follows: memory is offered to the next "
+            "array before its owner is gone. Small examples never meet it, since only large arrays are kept.",
+            "Here, an early version relied on such a count; now the end of the owner gives the memory back. With a "
+            "count that was off: [emfdavid/insitubatch #21](https://github.com/emfdavid/insitubatch/pull/21), where "
+            "every batch got the same memory.",
+            (Edit(memory.empty, "weakref.finalize(owner, _keep, size, block).atexit = False", "_keep(size, block)"),),
+            unseen=NOT_A_GRADIENT,
+        ),
+        Exhibit(
+            "cache-without-the-vector-width",
+            "Machine code for vectors of another width",
+            "Tables are laid out for vectors of 64 bytes or of 32, and machine code is compiled for one of the two. "
+            "If files of machine code are named after the function alone, two machines that share a folder "
+            "overwrite each other's, or run one's code on tables of the other's width.",
+            "Here, tables once followed the CPU at hand, and machine code the CPU that numba was told to compile for; "
+            "computing as on older CPUs showed it. What numba's own cache compares: "
+            "[numba #4211](https://github.com/numba/numba/pull/4211).",
+            (Edit(compiling.dispatcher, 'f"{name}_{_STAMP}"', "name"),),
             unseen=NOT_A_GRADIENT,
         ),
     ),

@@ -23,7 +23,7 @@ from _pytest.runner import runtestprotocol
 
 from tests.museum.mutants import ROOT, Exhibit, mutated, name_of, noting_calls, switched_on
 
-KINDS = ("examples", "laws", "gradient check", "statistics", "oracles", "PyTorch")
+KINDS = ("examples", "laws", "gradient check", "statistics", "oracles", "PyTorch", "hostile conditions")
 
 FILES = {
     "test_layers.py": "examples",
@@ -40,8 +40,13 @@ FILES = {
     "test_statistics.py": "statistics",
     "test_oracles.py": "oracles",
     "test_torch.py": "PyTorch",
+    "test_memory.py": "hostile conditions",
+    "test_storage.py": "",
+    "test_own_parts.py": "",
+    "test_gradcheck.py": "",
+    "test_ladder.py": "",
 }
-"""The files that detect, each with the kind of most of its tests."""
+"""The files that detect, each with the kind of most of its tests; of those with none, only the tests in APART run."""
 
 APART = {
     "test_backward_agrees_with_the_central_difference": "gradient check",
@@ -54,6 +59,13 @@ APART = {
     "test_the_bound_of_a_linear_model_agrees_with_the_integral": "oracles",
     "test_at_the_true_posterior_the_bound_is_the_log_likelihood": "oracles",
     "test_the_kl_is_the_integral_of_q_times_log_q_over_p": "oracles",
+    "test_a_block_that_ends_badly_leaves_the_old_file": "hostile conditions",
+    "test_the_new_file_takes_its_place_only_when_the_block_ends": "hostile conditions",
+    "test_a_save_within_a_save_of_the_same_path_leaves_both_whole": "hostile conditions",
+    "test_validating_encoding_and_looking_names_up_teach_nothing": "hostile conditions",
+    "test_training_is_true_for_the_loss_and_the_backward_of_a_step_and_nowhere_else": "hostile conditions",
+    "test_a_mistake_in_a_matrix_product_is_named": "hostile conditions",
+    "test_machine_code_is_named_after_the_width_of_a_vector": "hostile conditions",
 }
 """The tests that are of another kind than the file that they stand in."""
 
