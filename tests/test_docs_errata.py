@@ -53,7 +53,15 @@ def test_the_gradient_check_passes_as_many_as_the_page_says():
 
 def test_the_instruments_that_catch_the_lessons_kl_are_those_of_the_museum():
     (marks,) = re.findall(r"\]\(#log-σ-where-the-log-of-the-variance-belongs\) \| (.*) \|$", MUSEUM, re.M)
-    assert marks.split(" | ") == ["●", "●", "·", "●", "●", "●", "·"]  # all but the gradient check and hostile conditions
+    assert marks.split(" | ") == [
+        "●",
+        "●",
+        "·",
+        "●",
+        "●",
+        "●",
+        "·",
+    ]  # all but the gradient check and hostile conditions
 
 
 def test_the_table_of_the_lessons_kl_holds_the_measured_numbers():

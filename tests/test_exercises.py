@@ -58,7 +58,7 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ("Dense", "dy.sum(axis=0)", "dy.mean(axis=0)", "it is N = 5 times too small"),
         ("Dense", "x.T @ dy", "dy.T @ x", "dW is transposed"),
         ("Dense", "dy @ self.W.T", "dy @ self.W", "dx is dy W"),
-        ("Dense", "self.dW += x.T @ dy", "self.dW[...] = x.T @ dy", "two backward passes do not add up to twice one"),
+        ("Dense", "self.dW += x.T @ dy", "self.dW[...] = x.T @ dy", "write dW += … in place of dW = …"),
         ("Dense", "self.dW += x.T @ dy", "self.dW += x.T @ dy / len(x)", "it is N = 5 times too small"),
         ("Sequential", "reversed(backwards)", "backwards", "the backward passes ran in the order [1, 2, 3]"),
         ("Sequential", "x, backward = layer.forward(x)", "_, backward = layer.forward(x)", "It is x itself"),
@@ -70,7 +70,7 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "ReLU",
             "y = np.maximum(x, 0)",
             "y = np.maximum(x, 0, out=x)",
-            "an array is changed that others may still need",
+            "it changes x: compute a new array",
         ),
         ("Sigmoid", "dy * y * (1 - y)", "dy * (1 - y)", "The factor y is missing"),
         ("Sigmoid", "y = np.where(x > 0, 1, e) / (1 + e)", "y = np.exp(x) / (1 + np.exp(x))", "e^1000 overflows"),
@@ -139,7 +139,7 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
     "ex06_convolution": [
         ("conv2d", "W[:, :, i, j]", "W[:, :, -1 - i, -1 - j]", "The kernel is flipped"),
         ("conv2d", " + b[:, None, None]", "", "The bias is left out"),
-        ("conv2d", "(H - kh) // stride + 1", "(H - kh) // stride", "P = ⌊(H − kh) / s⌋ + 1"),
+        ("conv2d", "(height - kh) // stride + 1", "(H - kh) // stride", "P = ⌊(H − kh) / s⌋ + 1"),
         ("conv2d_weights", "return dW", "return dW / len(x)", "It is N = 4 times too small"),
         (
             "conv2d_weights",

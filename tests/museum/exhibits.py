@@ -188,8 +188,8 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             (
                 Edit(
                     formulas.conv2d_transpose,
-                    "x[:, :, top : top + H, left : left + B]",
-                    "x[:, :, max(top - 1, 0) :, max(left - 1, 0) :][:, :, :H, :B]",
+                    "x[:, :, top : top + height, left : left + width]",
+                    "x[:, :, max(top - 1, 0) :, max(left - 1, 0) :][:, :, :height, :width]",
                 ),
             ),
         ),
