@@ -139,7 +139,7 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
     "ex06_convolution": [
         ("conv2d", "W[:, :, i, j]", "W[:, :, -1 - i, -1 - j]", "The kernel is flipped"),
         ("conv2d", " + b[:, None, None]", "", "The bias is left out"),
-        ("conv2d", "(height - kh) // stride + 1", "(H - kh) // stride", "P = ⌊(H − kh) / s⌋ + 1"),
+        ("conv2d", "(height - kh) // stride + 1", "(height - kh) // stride", "P = ⌊(H − kh) / s⌋ + 1"),
         ("conv2d_weights", "return dW", "return dW / len(x)", "It is N = 4 times too small"),
         (
             "conv2d_weights",
