@@ -7,7 +7,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -216,11 +216,25 @@ def test_what_a_killed_process_left_half_written_is_cleared_away(path):
     assert not leftover.exists()
 
 
-def test_what_a_living_process_is_writing_stays(path):
-    theirs = path.with_name(f".{path.name}.{os.getppid()}.part")
+@pytest.fixture
+def living() -> Iterator["subprocess.Popen[bytes]"]:
+    """A process of our own that lives until its input ends."""
+    with subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE) as process:
+        yield process
+
+
+def test_what_a_living_process_is_writing_stays(path, living):
+    theirs = path.with_name(f".{path.name}.{living.pid}.part")
     theirs.write_bytes(b"half")
     Run().fit(path)
     assert theirs.exists()
+
+
+def test_a_process_that_is_looked_up_is_not_disturbed(path, living):
+    path.with_name(f".{path.name}.{living.pid}.part").write_bytes(b"half")
+    Run().fit(path)
+    living.communicate()
+    assert living.returncode == 0
 
 
 DEMOS = sorted(path for path in (ROOT / "demos").glob("*.py") if "sn.fit(" in path.read_text("utf-8"))

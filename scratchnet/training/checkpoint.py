@@ -243,7 +243,7 @@ def _spawned(rng: np.random.Generator) -> int:
 def _check_harmless(run: Run, state: dict[str, Any]) -> None:
     """Even in a forged file, whose seal fits, no number makes NumPy read foreign memory or `fit` run for ever."""
     at = state["position"]
-    for found in (state["rng"], *filter(None, (at["order"], at["validation"]))):
+    for found in (state["rng"], *(each for each in (at["order"], at["validation"]) if each is not None)):
         type(run.rng.bit_generator)().state = found
         if not (0 <= found["state"].get("pos", 0) <= 624 and 0 <= found.get("buffer_pos", 0) <= 4):
             raise ValueError("its random state makes no sense")  # pos: MT19937; buffer_pos: Philox
@@ -252,6 +252,7 @@ def _check_harmless(run: Run, state: dict[str, Any]) -> None:
         examples in range(0, run.examples, run.batch_size)
         and (at["order"] or not examples)
         and math.isfinite(at["means"].get("loss", [0.0])[0])
+        and math.isfinite(at["seconds"])
         and 0 <= steps < 2**53
         and 0 <= spawned < 2**20
         and type(state["epochs"]) is list
