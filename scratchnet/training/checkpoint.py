@@ -247,11 +247,12 @@ def _check_harmless(run: Run, state: dict[str, Any]) -> None:
         type(run.rng.bit_generator)().state = found
         if not (0 <= found["state"].get("pos", 0) <= 624 and 0 <= found.get("buffer_pos", 0) <= 4):
             raise ValueError("its random state makes no sense")  # pos: MT19937; buffer_pos: Philox
+    means = at["means"].items()
     examples, steps, spawned = map(operator.index, (at["examples"], state["steps"], state["spawned"]))
     if not (
         examples in range(0, run.examples, run.batch_size)
-        and (at["order"] or not examples)
-        and math.isfinite(at["means"].get("loss", [0.0])[0])
+        and (not examples or (at["order"] and (at["validation"] or run.validation is None)))
+        and all((math.isfinite(total) or name != "loss") and operator.index(n) > 0 for name, (total, n) in means)
         and math.isfinite(at["seconds"])
         and 0 <= steps < 2**53
         and 0 <= spawned < 2**20
