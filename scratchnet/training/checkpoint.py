@@ -207,7 +207,7 @@ def digest(x: Array) -> str:
             "cannot be compared with what they held."
         )
     whose = f"{x.shape} of {x.dtype}"
-    if isinstance(x, np.memmap) and x.ndim:
+    if isinstance(x, np.memmap):
         x, whose = x[np.unique(np.linspace(0, len(x) - 1, _SAMPLE).astype(np.intp))], f"{whose} in a file"
     return f"{whose}, {hashlib.sha256(np.ascontiguousarray(x).reshape(-1).view(np.uint8).data).hexdigest()[:16]}"
 
