@@ -795,6 +795,17 @@ def test_a_checkpoint_that_says_nothing_of_the_memory_that_was_saved_is_refused(
         Run().fit(path)
 
 
+def test_a_checkpoint_that_lacks_the_state_of_a_callback_is_refused(path):
+    Run().fit(path, epochs=1, callbacks=[Saves()])
+    none = _as_array([])
+    rewrite_arrays(path, lambda found: {"callbacks": none})
+    rewrite(path, lambda state: state | {"arrays": state["arrays"] | {"callbacks": digest(none)}})
+    run = Run()
+    with pytest.raises(sn.DataError, match="is not a checkpoint file, or is damaged"):
+        run.fit(path, callbacks=[Saves()])
+    assert run.optimizer.steps == 0
+
+
 def test_a_compressed_checkpoint_is_refused_since_it_may_be_longer_than_its_file(path):
     Run().fit(path, epochs=1)
     with np.load(path) as arrays:

@@ -142,11 +142,12 @@ class Checkpoint(Callback):
             _check_harmless(run, state)
             if len(state["epochs"]) > run.epochs:
                 raise DataError(f"holds {len(state['epochs'])} epochs, expected at most the {run.epochs} asked for.")
-            return state, arrays, unpack(json.loads(arrays["callbacks"].tobytes()), arrays)
+            states = unpack(json.loads(arrays["callbacks"].tobytes()), arrays)
+            return state, arrays, list(zip(self._keeping, states, strict=True))
 
     def _resume(self, run: Run, state: dict[str, Any], arrays: dict[str, Array], states: list[Any]) -> None:
         """Put the run where the file says."""
-        for run.calling, kept in zip(self._keeping, states, strict=True):
+        for run.calling, kept in states:
             run.calling.load_state_dict(kept)
         for whose, owner, _ in _owners(run):
             for setting, value in state["settings"].items():
