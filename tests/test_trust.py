@@ -418,12 +418,13 @@ def test_a_run_that_ends_with_its_last_epoch_is_not_said_to_go_on(path, capsys):
 # ---- schedules
 
 
-def test_a_schedule_is_asked_only_of_steps_that_are_taken(path):
-    rates = dict.fromkeys(range(10), 0.01)
+@pytest.mark.parametrize("batch_size", [5, 22])
+def test_a_schedule_is_asked_only_of_steps_that_are_taken(path, batch_size):
     for epochs in (1, 2):
+        rates = dict.fromkeys(range(epochs * -(-len(X) // batch_size)), 0.01)
         run = Run(optimizer=sn.Adam(rates.__getitem__))
-        run.fit(path, epochs=epochs)
-    assert run.optimizer.steps == 10
+        run.fit(path, epochs=epochs, batch_size=batch_size)
+    assert run.optimizer.steps == len(rates)
 
 
 def test_a_schedule_that_differs_at_the_last_step_is_another_run(path):

@@ -94,13 +94,13 @@ class Checkpoint(Callback):
         if run.step:
             divergence.check_state(run)
         arrays = storage.arrays_in(_slots(run, run.step)) | self._kept(run)
-        settings, last = self._settings(run), run.step - 1
+        settings, last = self._settings(run), max(run.step - 1, 0)
         changed = settings[_RATE] != self._began[_RATE]  # by a callback: the last step had another
         state = {
             "format": _FORMAT,
             "began": self._began,
             "settings": settings,
-            "rates": {} if last < 0 or changed else {last: _rate(run, last)},
+            "rates": {} if changed else {last: _rate(run, last)},
             "steps": run.step,
             "rng": run.rng.bit_generator.state,
             "spawned": _spawned(run.rng),
@@ -176,7 +176,7 @@ class Checkpoint(Callback):
             "the model": re.sub(r" at 0x[0-9a-f]+", "", repr(run.model)),  # without the addresses of objects
             **self._fixed,
             "theta": digest(run.parameters.theta),
-            "rng": f"{rng['bit_generator']} in state {digest(_as_array(rng))[-16:]}",
+            "rng": f"{rng['bit_generator']} in state {digest(_as_array(rng)).split()[-1]}",
             _RATE: _rate(run, 0),
             **own,
         }
