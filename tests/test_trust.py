@@ -499,7 +499,15 @@ def test_a_run_of_many_steps_goes_on(path):
     assert len(Run().fit(path, epochs=7, batch_size=1, checkpoint_seconds=3600).epochs) == 7
 
 
-# ---- settings that are no number
+# ---- settings
+
+
+def test_a_model_that_goes_on_has_no_attribute_that_it_had_not(path):
+    Run().fit(path, epochs=1)
+    run = Run()
+    before = set(vars(run.model))
+    run.fit(path, epochs=2)
+    assert set(vars(run.model)) == before
 
 
 @pytest.mark.parametrize(("there", "here"), [(float("nan"), 1.0), (1.0, float("nan"))])
