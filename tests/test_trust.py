@@ -297,6 +297,12 @@ def test_ctrl_c_finishes_the_step_and_saves_it(path, steps):
     assert again.left(again.fit(path)) == expected
 
 
+def test_the_step_in_which_ctrl_c_was_pressed_is_saved(path):
+    interrupted_after(3, Run(), path, checkpoint_seconds=3600)
+    with np.load(path) as arrays:
+        assert json.loads(arrays["state"].tobytes())["steps"] == 3
+
+
 def test_a_second_ctrl_c_loses_nothing_that_was_saved(path):
     whole, run, again = Run(), Run(), Run()
     expected = whole.left(whole.fit(None))
@@ -888,5 +894,19 @@ def test_the_last_good_checkpoint_stays_when_the_loss_diverges(path):
     run = Run(optimizer=sn.SGD(lambda step: 0.01 if step < 7 else 1e30))
     with pytest.raises(sn.DivergenceError, match="try a smaller learning rate"):
         run.fit(path, epochs=4, checkpoint_seconds=0)
+    with np.load(path) as arrays:
+        assert np.isfinite(arrays["theta"]).all()
+
+
+class Spoils(sn.Optimizer):
+    """Leaves a parameter that is no number."""
+
+    def move(self, theta, dtheta, learning_rate):
+        theta[0] = np.nan
+
+
+def test_parameters_that_a_step_spoilt_are_not_saved(path):
+    with pytest.raises(sn.DivergenceError):
+        Run(optimizer=Spoils(0.1)).fit(path)
     with np.load(path) as arrays:
         assert np.isfinite(arrays["theta"]).all()
