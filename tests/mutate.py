@@ -17,6 +17,7 @@ import os
 import queue
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -179,14 +180,15 @@ class Copies:
             "PYTHONPATH": str(where),
             "PYTHONDONTWRITEBYTECODE": "1",
         }
-        quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        said = subprocess.DEVNULL if seconds else sys.stderr  # a test that fails before any mistake is planted is shown
+        quiet = {"stdin": subprocess.DEVNULL, "stdout": said, "stderr": said}
         with subprocess.Popen(
             [sys.executable, *arguments], cwd=where, env=environment, start_new_session=True, **quiet
         ) as process:
             try:
                 return process.wait(seconds)
             except subprocess.TimeoutExpired:
-                process.kill()
+                os.killpg(process.pid, signal.SIGKILL)  # with the processes that it started
                 return -1
 
     def survives(self, mutant: Mutant) -> int | None:

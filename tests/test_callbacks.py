@@ -549,6 +549,20 @@ def test_a_setting_that_a_callback_changes_goes_on_as_it_was_saved(path, step, o
     assert again.left(again.fit(HalvesTheRate(), checkpoint=path)) == expected
 
 
+class HalvesBeta(sn.Callback):
+    """Half the weight of the KL after each epoch."""
+
+    def after_epoch(self, run: Any):
+        run.model.beta /= 2
+
+
+def test_a_number_of_the_model_that_a_callback_changes_goes_on_as_it_was_saved(path):
+    whole, stopped, again = Training(), Training(), Training()
+    expected = whole.left(whole.fit(HalvesBeta()))
+    stopped.fit(HalvesBeta(), StopsAt(4), checkpoint=path)
+    assert again.left(again.fit(HalvesBeta(), checkpoint=path)) == expected
+
+
 def test_a_setting_that_is_neither_what_it_was_nor_what_was_saved_is_refused(path):
     Training().fit(HalvesTheRate(), StopsAt(4), checkpoint=path)
     with pytest.raises(sn.DataError, match=r"the learning rate at step 0 is 0\.005 there and 0\.5 here"):

@@ -18,7 +18,7 @@ import pytest
 
 import scratchnet as sn
 from scratchnet import plots
-from scratchnet.training.storage import clear_aside, write_whole
+from scratchnet.training.storage import clear_aside, write_arrays, write_whole
 
 
 def make(hidden: int = 3, dtype: type = np.float32, seed: int = 0) -> sn.Autoencoder:
@@ -77,7 +77,9 @@ def test_the_same_model_gives_the_same_bytes(path):
     assert path.read_bytes() == first
 
 
-@pytest.mark.parametrize("name", ["file", "args", "self", "allow_pickle", "a/b", "ünï"])
+@pytest.mark.parametrize(
+    "name", ["file", "args", "self", "allow_pickle", "a/b", "ünï", pytest.param("x" * 2000, id="a long one")]
+)
 def test_a_parameter_of_any_name_is_saved(path, name):
     class Scaled(sn.Layer):
         parameter_names = (name,)
@@ -122,6 +124,14 @@ def test_saving_takes_the_place_of_what_was_there(path):
 def test_arrays_saved_column_by_column_come_back_in_their_places(path):
     model, other = make(), make(seed=1)
     np.savez(path, **{name: np.asfortranarray(W) for name, W in model.parameters.named().items()})  # type: ignore[arg-type]
+    sn.load(path, other)
+    assert other.parameters.theta.tobytes() == model.parameters.theta.tobytes()
+
+
+def test_an_array_of_more_bytes_than_a_plain_zip_holds_is_saved(path, monkeypatch):
+    monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 1000)  # in place of two gigabytes
+    model, other = make(hidden=300), make(hidden=300, seed=1)
+    sn.save(path, model)
     sn.load(path, other)
     assert other.parameters.theta.tobytes() == model.parameters.theta.tobytes()
 
@@ -269,6 +279,11 @@ def test_nothing_pickled_is_ever_run(path):
     assert not ran.exists()
 
 
+def test_no_object_is_ever_pickled(path):
+    with path.open("wb") as file, pytest.raises(ValueError, match="allow_pickle"):
+        write_arrays(file, {"objects": np.array([None])})
+
+
 # ---- writes that fail
 
 
@@ -318,6 +333,56 @@ def test_the_new_file_takes_its_place_only_when_the_block_ends(path):
 def test_saving_into_a_missing_directory_is_an_error_of_the_system(tmp_path):
     with pytest.raises(FileNotFoundError):
         sn.save(tmp_path / "nowhere" / "model.npz", make())
+
+
+def test_an_error_about_another_file_keeps_that_files_name(path):
+    with pytest.raises(FileNotFoundError) as caught, write_whole(path):
+        path.with_name("other").read_bytes()
+    assert str(caught.value.filename) == str(path.with_name("other"))
+
+
+# ---- writes that end well
+
+
+@pytest.fixture
+def synced(path, monkeypatch) -> list[tuple[str, bool]]:
+    """What is sent to disk, and whether there is a file at the path by then."""
+    fsync, seen = os.fsync, []
+
+    def noting(descriptor: int) -> None:
+        status = os.fstat(descriptor)
+        what = "a folder" if stat.S_ISDIR(status.st_mode) else f"{status.st_size} bytes"
+        seen.append((what, path.exists()))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noting)
+    return seen
+
+
+def test_all_of_a_file_is_on_disk_before_it_gets_its_name(path, synced):
+    with write_whole(path) as file:
+        file.write(b"whole")
+    assert synced[0] == ("5 bytes", False)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="where a folder cannot be opened")
+def test_the_folders_list_of_names_goes_to_disk_after_the_file_got_its_name(path, synced):
+    with write_whole(path) as file:
+        file.write(b"whole")
+    assert synced[1:] == [("a folder", True)]
+
+
+def free_descriptor() -> int:
+    """The number that the system gives to the next file that is opened."""
+    descriptor = os.open(os.devnull, os.O_RDONLY)
+    os.close(descriptor)
+    return descriptor
+
+
+def test_a_save_leaves_no_file_open(path):
+    before = free_descriptor()
+    sn.save(path, make())
+    assert free_descriptor() <= before
 
 
 # ---- what is no file
@@ -512,7 +577,8 @@ def test_a_save_within_a_save_of_the_same_path_leaves_both_whole(path):
 # ---- names
 
 
-NAMES = ["[run].npz", "run*.npz", "run?.npz", "a b.npz", "ünï.npz", "-run", ".npz", "no ending", "a.b.part", "x" * 255]
+NAMES = ["[run].npz", "run*.npz", "run?.npz", "a b.npz", "ünï.npz", "-run", ".npz", "no ending", "a.b.part"]
+NAMES += ["x" * 255, "𝄞" * 60]  # as long as names may be, in letters of one byte and of four
 
 
 @pytest.fixture(params=NAMES)
@@ -565,6 +631,20 @@ def test_what_belongs_to_another_name_is_not_cleared_away(tmp_path):
     assert all(other.exists() for other in others)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="where it cannot be told whether a process lives, all is left")
+def test_a_leftover_that_another_process_clears_away_first_is_no_error(path, monkeypatch):
+    leftover = path.with_name(f".{path.name}.999999999.1.part")
+    leftover.write_bytes(b"half")
+
+    def kill(process: int, signal: int) -> None:
+        leftover.unlink()
+        raise ProcessLookupError
+
+    monkeypatch.setattr(os, "kill", kill)
+    clear_aside(path)
+    assert stray_files(path) == []
+
+
 def test_a_path_as_long_as_the_system_takes_is_written_to(tmp_path):
     folder = tmp_path
     while len(os.fsencode(folder)) < 3500:
@@ -601,6 +681,17 @@ def test_what_cannot_be_read_is_refused_by_its_name(tmp_path, where):
     path = where(tmp_path)
     with pytest.raises(sn.DataError, match=r"does not exist|could not be read: "):
         sn.load(path, make())
+
+
+def test_why_a_file_cannot_be_read_is_said_in_the_systems_words(tmp_path):
+    path = tmp_path / ("x" * 300)
+    with pytest.raises(OSError) as why:  # noqa: PT011  (of which kind, the system says)
+        path.stat()
+    if isinstance(why.value, FileNotFoundError):
+        pytest.skip("no name is too long here")
+    with pytest.raises(sn.DataError) as refusal:
+        sn.load(path, make())
+    assert str(refusal.value) == f"{path} could not be read: {why.value.strerror}."
 
 
 @pytest.mark.parametrize("path", ["a\0b.npz", "\ud800.npz"])

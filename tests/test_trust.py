@@ -1,22 +1,26 @@
 """A run that can be trusted: killed, interrupted or read from a damaged file, it ends at the same bits or says why."""
 
 import ast
+import itertools
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.random.bit_generator import ISeedSequence
 
 import scratchnet as sn
 from scratchnet import kernels
+from scratchnet.training import checkpoint
 from scratchnet.training.checkpoint import _as_array, digest
 from tests.strategies import ENGINES
 
@@ -192,6 +196,24 @@ def test_too_many_numbers_in_a_record_are_refused_and_not_saved(path):
         Run().fit(path, epochs=2, callbacks=[AfterEpoch(many)])
 
 
+def test_records_may_take_a_megabyte_and_16_kilobytes_an_epoch(path):
+    many = AfterEpoch(lambda record: record.update({f"number {i}": float(i) for i in range(100_000)}))
+    with pytest.raises(ValueError, match=f"which may be {2**20 + 3 * 2**14:,}"):
+        Run().fit(path, epochs=3, callbacks=[many])
+
+
+def test_the_longest_records_that_are_saved_go_on(path):
+    def fit(length: int, epochs: int = 1) -> sn.History:
+        return Run().fit(path, epochs=epochs, callbacks=[AfterEpoch(lambda record: record.update({"x" * length: 1.0}))])
+
+    fit(1)
+    with np.load(path) as arrays:
+        others = len(arrays["state"])
+    path.unlink()
+    fit(2**20 + 2**14 - others - 100)  # so many bytes less than there may be
+    assert len(Run().fit(path, epochs=1).epochs) == 1
+
+
 def test_a_number_that_is_not_finite_in_a_record_is_saved_as_it_is(path):
     Run().fit(path, epochs=1, callbacks=[AfterEpoch(lambda record: record.update(stderr=float("nan")))])
     assert np.isnan(Run().fit(path, epochs=1)["stderr"]).all()
@@ -216,11 +238,25 @@ def test_what_a_killed_process_left_half_written_is_cleared_away(path):
     assert not leftover.exists()
 
 
-def test_what_a_living_process_is_writing_stays(path):
-    theirs = path.with_name(f".{path.name}.{os.getppid()}.part")
+@pytest.fixture
+def living() -> Iterator["subprocess.Popen[bytes]"]:
+    """A process of our own that lives until its input ends."""
+    with subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE) as process:
+        yield process
+
+
+def test_what_a_living_process_is_writing_stays(path, living):
+    theirs = path.with_name(f".{path.name}.{living.pid}.part")
     theirs.write_bytes(b"half")
     Run().fit(path)
     assert theirs.exists()
+
+
+def test_a_process_that_is_looked_up_is_not_disturbed(path, living):
+    path.with_name(f".{path.name}.{living.pid}.part").write_bytes(b"half")
+    Run().fit(path)
+    living.communicate()
+    assert living.returncode == 0
 
 
 DEMOS = sorted(path for path in (ROOT / "demos").glob("*.py") if "sn.fit(" in path.read_text("utf-8"))
@@ -259,6 +295,12 @@ def test_ctrl_c_finishes_the_step_and_saves_it(path, steps):
     expected = whole.left(whole.fit(None))
     assert interrupted_after(steps, run, path, checkpoint_seconds=3600, validation=X[:7]).interrupted
     assert again.left(again.fit(path)) == expected
+
+
+def test_the_step_in_which_ctrl_c_was_pressed_is_saved(path):
+    interrupted_after(3, Run(), path, checkpoint_seconds=3600)
+    with np.load(path) as arrays:
+        assert json.loads(arrays["state"].tobytes())["steps"] == 3
 
 
 def test_a_second_ctrl_c_loses_nothing_that_was_saved(path):
@@ -316,6 +358,182 @@ def test_a_run_that_goes_on_says_so(path, capsys):
     run = Run()
     sn.fit(run.model, X, optimizer=run.optimizer, epochs=2, rng=run.rng, batch_size=5, checkpoint=path)
     assert f"{path}: goes on after 5 steps, in epoch 2/2\n" in capsys.readouterr().out
+
+
+# ---- when it saves, and what it says
+
+
+class Saves(sn.Callback):
+    """Notes the step of each save."""
+
+    def before_training(self, run: Any) -> None:
+        self.run, self.steps = run, []
+
+    def state_dict(self) -> dict[str, Any]:
+        self.steps.append(self.run.step)
+        return {}
+
+
+def test_the_last_step_of_an_epoch_is_saved_once_with_the_epoch(path):
+    saves = Saves()
+    Run().fit(path, epochs=2, callbacks=[saves])
+    assert saves.steps == list(range(11))
+
+
+def test_within_an_epoch_it_is_saved_as_soon_as_so_many_seconds_have_passed(path, monkeypatch):
+    ticks = itertools.count()
+    monkeypatch.setattr(checkpoint, "time", SimpleNamespace(monotonic=lambda: next(ticks)))
+    saves = Saves()
+    Run().fit(path, x=np.resize(X, (60, 6)), epochs=1, callbacks=[saves], checkpoint_seconds=3)
+    assert saves.steps == [0, 3, 6, 9, 12]  # the clock goes on by one when it is looked at, and so it is at each save
+
+
+def test_a_run_that_begins_says_nothing_of_going_on(path, capsys):
+    stopped, again = Run(), Run()
+    stopping_after(stopped.model, 0)
+    with pytest.raises(StopsHereError):
+        stopped.fit(path)
+    sn.fit(
+        again.model,
+        X,
+        optimizer=again.optimizer,
+        epochs=3,
+        rng=again.rng,
+        batch_size=5,
+        checkpoint=path,
+        validation=X[:7],
+    )
+    assert "goes on" not in capsys.readouterr().out
+
+
+def test_a_run_that_ends_with_its_last_epoch_is_not_said_to_go_on(path, capsys):
+    run = Run()
+    sn.fit(
+        run.model,
+        X,
+        optimizer=run.optimizer,
+        epochs=1,
+        rng=run.rng,
+        batch_size=5,
+        checkpoint=path,
+        callbacks=[AfterEpoch(lambda record: signal.raise_signal(signal.SIGINT))],
+    )
+    assert "Saved in" not in capsys.readouterr().out
+
+
+# ---- schedules
+
+
+@pytest.mark.parametrize("batch_size", [5, 22])
+def test_a_schedule_is_asked_only_of_steps_that_are_taken(path, batch_size):
+    for epochs in (1, 2):
+        rates = dict.fromkeys(range(epochs * -(-len(X) // batch_size)), 0.01)
+        run = Run(optimizer=sn.Adam(rates.__getitem__))
+        run.fit(path, epochs=epochs, batch_size=batch_size)
+    assert run.optimizer.steps == len(rates)
+
+
+def test_a_schedule_that_differs_at_the_last_step_is_another_run(path):
+    Run(optimizer=sn.Adam(lambda step: 0.01)).fit(path, epochs=1)
+    with pytest.raises(sn.DataError, match=r"the learning rate at step 4 is 0\.01 there and 0\.02 here"):
+        Run(optimizer=sn.Adam(lambda step: 0.02 if step == 4 else 0.01)).fit(path)
+
+
+# ---- random generators
+
+
+def test_children_that_a_generator_spawned_count(path):
+    def run() -> Run:
+        made = Run()
+        made.rng.spawn(50)
+        return made
+
+    whole, first, again = run(), run(), run()
+    whole.fit(None, epochs=2)
+    first.fit(path, epochs=1)
+    again.fit(path, epochs=2)
+    assert again.rng.spawn(1)[0].random() == whole.rng.spawn(1)[0].random()
+
+
+class NoChildren(ISeedSequence):
+    """Seeds that cannot be spawned from, as some are."""
+
+    def generate_state(self, n_words, dtype=np.uint32):
+        return np.arange(n_words, dtype=dtype)
+
+
+def test_a_generator_that_cannot_spawn_goes_on(path):
+    def run() -> Run:
+        made = Run()
+        made.rng = np.random.Generator(np.random.PCG64(NoChildren()))
+        return made
+
+    whole, first, again = run(), run(), run()
+    expected = whole.left(whole.fit(None, validation=None))
+    first.fit(path, epochs=1, validation=None)
+    assert again.left(again.fit(path, validation=None)) == expected
+
+
+# ---- data
+
+
+MANY = np.random.default_rng(8).random((1000, 6), np.float32)
+
+
+@pytest.mark.parametrize("row", [0, 501, 999])
+def test_each_row_of_an_array_in_memory_counts(path, row):
+    Run().fit(path, epochs=1, x=MANY, batch_size=1000)
+    other = MANY.copy()
+    other[row] = 0
+    with pytest.raises(sn.DataError, match="holds another run: x is "):
+        Run().fit(path, x=other, batch_size=1000)
+
+
+@pytest.mark.parametrize("row", [0, 999])
+def test_the_first_and_the_last_row_of_an_array_in_a_file_count(path, tmp_path, row):
+    other = MANY.copy()
+    other[row] = 0
+    np.save(tmp_path / "x.npy", MANY)
+    np.save(tmp_path / "other.npy", other)
+    Run().fit(path, epochs=1, x=np.load(tmp_path / "x.npy", mmap_mode="r"), batch_size=1000)
+    with pytest.raises(sn.DataError, match="holds another run: x is "):
+        Run().fit(path, x=np.load(tmp_path / "other.npy", mmap_mode="r"), batch_size=1000)
+
+
+def test_a_run_of_many_steps_goes_on(path):
+    Run().fit(path, epochs=6, batch_size=1, checkpoint_seconds=3600)
+    assert len(Run().fit(path, epochs=7, batch_size=1, checkpoint_seconds=3600).epochs) == 7
+
+
+# ---- settings
+
+
+def test_a_model_that_goes_on_has_no_attribute_that_it_had_not(path):
+    Run().fit(path, epochs=1)
+    run = Run()
+    before = set(vars(run.model))
+    run.fit(path, epochs=2)
+    assert set(vars(run.model)) == before
+
+
+@pytest.mark.parametrize(("there", "here"), [(float("nan"), 1.0), (1.0, float("nan"))])
+def test_a_setting_that_is_nan_is_no_number(path, there, here):
+    def run(value: float) -> Run:
+        made = Run()
+        made.optimizer.mine = value
+        return made
+
+    run(there).fit(path, epochs=1)
+    with pytest.raises(sn.DataError, match=rf"the optimizer's mine is {there} there and {here} here"):
+        run(here).fit(path)
+
+
+def test_a_setting_that_is_nan_is_as_it_was(path):
+    for epochs in (1, 2):
+        run = Run()
+        run.optimizer.mine = float("nan")
+        history = run.fit(path, epochs=epochs)
+    assert len(history.epochs) == 2
 
 
 # ---- another run
@@ -444,6 +662,15 @@ def test_a_full_disk_is_reported_before_the_first_step(path, file_limit):
     assert list(path.parent.iterdir()) == []
 
 
+def test_a_full_disk_is_reported_before_the_first_step_also_if_the_run_goes_on(path, file_limit):
+    Run(optimizer=sn.Adam(lambda step: 0.01)).fit(path, epochs=1)
+    before, run = path.read_bytes(), Run(optimizer=sn.Adam(FullDisk(0)))
+    with pytest.raises(OSError, match=r"\(File too large\); what was saved there before is kept: "):
+        run.fit(path)
+    assert run.optimizer.steps == 0
+    assert path.read_bytes() == before
+
+
 def test_a_disk_that_fills_up_costs_nothing_that_was_saved(path, file_limit):
     run = Run(optimizer=sn.Adam(FullDisk(6)))
     with pytest.raises(OSError, match=r"\(File too large\); what was saved there before is kept: "):
@@ -477,10 +704,20 @@ POSITION = {"examples": 0, "means": {}, "seconds": 0.0, "order": None, "validati
         {"rng": None},
         {"steps": -5, "rates": {"0": 0.01}},
         {"steps": 1.0, "rates": {"0": 0.01}},
+        {"steps": -1},
+        {"steps": 2**53},
+        {"spawned": -1},
+        {"spawned": 2**20},
         {"position": POSITION | {"examples": 3, "order": STATE}},
         {"position": POSITION | {"examples": 10}},
         {"position": POSITION | {"examples": 10**9, "order": STATE}},
+        {"position": POSITION | {"examples": 5, "order": STATE}},
         {"position": POSITION | {"means": {"loss": [float("nan"), 5]}}},
+        {"position": POSITION | {"means": {"loss": [1.0, 0]}}},
+        {"position": POSITION | {"means": {"kl": ["1.0", 5]}}},
+        {"position": POSITION | {"seconds": None}},
+        {"position": POSITION | {"seconds": float("inf")}},
+        {"position": POSITION | {"validation": 0}},
         {"epochs": {}},
         {"position": POSITION | {"order": {"bit_generator": "PCG64", "state": {}}}},
     ],
@@ -507,21 +744,21 @@ def rewrite(path: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> N
 
 
 @pytest.mark.parametrize(
-    ("generator", "lie"),
+    ("generator", "lie", "places"),
     [
-        (np.random.MT19937, lambda rng, n: rng["state"].update(pos=n)),
-        (np.random.Philox, lambda rng, n: rng.update(buffer_pos=n)),
+        (np.random.MT19937, lambda rng, n: rng["state"].update(pos=n), 624),
+        (np.random.Philox, lambda rng, n: rng.update(buffer_pos=n), 4),
     ],
 )
-@pytest.mark.parametrize("place", [-(10**8), -1, 10**9])
-def test_a_random_state_beyond_its_own_numbers_is_refused(path, generator, lie, place):
+@pytest.mark.parametrize("place", [-(10**8), -1, "the next after the last", 10**9])
+def test_a_random_state_beyond_its_own_numbers_is_refused(path, generator, lie, places, place):
     def run() -> Run:
         made = Run()
         made.rng = np.random.Generator(generator(3))
         return made
 
     def change(state: dict[str, Any]) -> dict[str, Any]:
-        lie(state["rng"], place)
+        lie(state["rng"], place if isinstance(place, int) else places + 1)
         return state
 
     run().fit(path, epochs=1)
@@ -577,6 +814,17 @@ def test_a_checkpoint_that_says_nothing_of_the_memory_that_was_saved_is_refused(
     rewrite(path, lambda state: {name: part for name, part in state.items() if name != "arrays"})
     with pytest.raises(sn.DataError, match="is not a checkpoint file, or is damaged"):
         Run().fit(path)
+
+
+def test_a_checkpoint_that_lacks_the_state_of_a_callback_is_refused(path):
+    Run().fit(path, epochs=1, callbacks=[Saves()])
+    none = _as_array([])
+    rewrite_arrays(path, lambda found: {"callbacks": none})
+    rewrite(path, lambda state: state | {"arrays": state["arrays"] | {"callbacks": digest(none)}})
+    run = Run()
+    with pytest.raises(sn.DataError, match="is not a checkpoint file, or is damaged"):
+        run.fit(path, callbacks=[Saves()])
+    assert run.optimizer.steps == 0
 
 
 def test_a_compressed_checkpoint_is_refused_since_it_may_be_longer_than_its_file(path):
@@ -646,5 +894,19 @@ def test_the_last_good_checkpoint_stays_when_the_loss_diverges(path):
     run = Run(optimizer=sn.SGD(lambda step: 0.01 if step < 7 else 1e30))
     with pytest.raises(sn.DivergenceError, match="try a smaller learning rate"):
         run.fit(path, epochs=4, checkpoint_seconds=0)
+    with np.load(path) as arrays:
+        assert np.isfinite(arrays["theta"]).all()
+
+
+class Spoils(sn.Optimizer):
+    """Leaves a parameter that is no number."""
+
+    def move(self, theta, dtheta, learning_rate):
+        theta[0] = np.nan
+
+
+def test_parameters_that_a_step_spoilt_are_not_saved(path):
+    with pytest.raises(sn.DivergenceError):
+        Run(optimizer=Spoils(0.1)).fit(path)
     with np.load(path) as arrays:
         assert np.isfinite(arrays["theta"]).all()

@@ -99,13 +99,13 @@ class Checkpoint(Callback):
         if run.step:
             divergence.check_state(run)
         arrays = storage.arrays_in(_slots(run, run.step)) | self._kept(run)
-        settings, last = self._settings(run), run.step - 1
+        settings, last = self._settings(run), max(run.step - 1, 0)
         changed = settings[_RATE] != self._began[_RATE]  # by a callback: the last step had another
         state = {
             "format": _FORMAT,
             "began": self._began,
             "settings": settings,
-            "rates": {} if last < 0 or changed else {last: _rate(run, last)},
+            "rates": {} if changed else {last: _rate(run, last)},
             "steps": run.step,
             "rng": run.rng.bit_generator.state,
             "spawned": _spawned(run.rng),
@@ -148,11 +148,12 @@ class Checkpoint(Callback):
             _check_harmless(run, state)
             if len(state["epochs"]) > run.epochs:
                 raise DataError(f"holds {len(state['epochs'])} epochs, expected at most the {run.epochs} asked for.")
-            return state, arrays, unpack(json.loads(arrays["callbacks"].tobytes()), arrays)
+            states = unpack(json.loads(arrays["callbacks"].tobytes()), arrays)
+            return state, arrays, list(zip(self._keeping, states, strict=True))
 
     def _resume(self, run: Run, state: dict[str, Any], arrays: dict[str, Array], states: list[Any]) -> None:
         """Put the run where the file says."""
-        for run.calling, kept in zip(self._keeping, states, strict=True):
+        for run.calling, kept in states:
             run.calling.load_state_dict(kept)
         for whose, owner, _ in _owners(run):
             for setting, value in state["settings"].items():
@@ -181,7 +182,7 @@ class Checkpoint(Callback):
             "the model": re.sub(r" at 0x[0-9a-f]+", "", repr(run.model)),  # without the addresses of objects
             **self._fixed,
             "theta": digest(run.parameters.theta),
-            "rng": f"{rng['bit_generator']} in state {digest(_as_array(rng))[-16:]}",
+            "rng": f"{rng['bit_generator']} in state {digest(_as_array(rng)).split()[-1]}",
             _RATE: _rate(run, 0),
             **own,
         }
@@ -213,7 +214,7 @@ def digest(x: Array) -> str:
             "cannot be compared with what they held."
         )
     whose = f"{x.shape} of {x.dtype}"
-    if isinstance(x, np.memmap) and x.ndim:
+    if isinstance(x, np.memmap):
         x, whose = x[np.unique(np.linspace(0, len(x) - 1, _SAMPLE).astype(np.intp))], f"{whose} in a file"
     return f"{whose}, {hashlib.sha256(np.ascontiguousarray(x).reshape(-1).view(np.uint8).data).hexdigest()[:16]}"
 
@@ -249,15 +250,17 @@ def _spawned(rng: np.random.Generator) -> int:
 def _check_harmless(run: Run, state: dict[str, Any]) -> None:
     """Even in a forged file, whose seal fits, no number makes NumPy read foreign memory or `fit` run for ever."""
     at = state["position"]
-    for found in (state["rng"], *filter(None, (at["order"], at["validation"]))):
+    for found in (state["rng"], *(each for each in (at["order"], at["validation"]) if each is not None)):
         type(run.rng.bit_generator)().state = found
         if not (0 <= found["state"].get("pos", 0) <= 624 and 0 <= found.get("buffer_pos", 0) <= 4):
             raise ValueError("its random state makes no sense")  # pos: MT19937; buffer_pos: Philox
+    means = at["means"].items()
     examples, steps, spawned = map(operator.index, (at["examples"], state["steps"], state["spawned"]))
     if not (
         examples in range(0, run.examples, run.batch_size)
-        and (at["order"] or not examples)
-        and math.isfinite(at["means"].get("loss", [0.0])[0])
+        and (not examples or (at["order"] and (at["validation"] or run.validation is None)))
+        and all((math.isfinite(total) or name != "loss") and operator.index(n) > 0 for name, (total, n) in means)
+        and math.isfinite(at["seconds"])
         and 0 <= steps < 2**53
         and 0 <= spawned < 2**20
         and type(state["epochs"]) is list

@@ -205,7 +205,7 @@ def write_whole(path: str | PathLike[str]) -> Iterator[IO[bytes]]:
         aside.replace(target)
     except BaseException as error:
         with contextlib.suppress(OSError):
-            aside.unlink(missing_ok=True)
+            aside.unlink()
         if isinstance(error, OSError) and error.filename in (None, str(aside)):
             error.filename = str(path)  # the caller knows no other name
         raise
