@@ -4,6 +4,7 @@ And what is right is never accused.
 """
 
 import functools
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -415,6 +416,46 @@ def test_a_wrong_layer_in_float32_is_still_found():
         return y, lambda dy: 1.01 * dy * (1 - y**2)
 
     assert "it is 1.01 times" in told(wrong, (x,), 1.0) or not told(wrong, (x,), 1.0)
+
+
+def tanh_in_float16(factor=1.0):
+    def forward(x):
+        y = np.tanh(x.astype(np.float16)).astype(np.float64)
+        return y, lambda dy: factor * dy * (1 - y**2)
+
+    return forward
+
+
+def sum_in_float16(x):
+    y = np.tanh(x.astype(np.float16)).astype(np.float64)
+    return (y**2).sum(), 2 * y * (1 - y**2)
+
+
+def relu_in_float16(x):
+    return relu(x.astype(np.float16)).astype(np.float64), lambda dy: dy * (x > 0)
+
+
+def verdict(f, seed):
+    try:
+        return repr(sn.check_gradients(f, x, rng=np.random.default_rng(seed)))
+    except sn.GradientError as error:
+        return str(error)
+
+
+@pytest.mark.parametrize("f", [tanh_in_float16(), sum_in_float16, relu_in_float16], ids=["tanh", "sum", "ReLU"])
+def test_a_right_function_in_float16_passes_or_is_said_to_round_too_coarsely(f):
+    for seed in (1, 2, 3):
+        assert re.search("so that its slopes are known to about|too few to measure its slope", verdict(f, seed))
+
+
+def test_how_coarsely_float16_rounds_is_said():
+    with pytest.raises(sn.GradientError, match=r"rounds to [34] digits, too few to measure its slope in x: check it"):
+        sn.check_gradients(tanh_in_float16(), x, rng=np.random.default_rng(1))
+
+
+def test_a_wrong_function_in_float16_is_still_found():
+    with pytest.raises(sn.GradientError, match=r"^dx of .* is wrong: "):
+        sn.check_gradients(tanh_in_float16(2.0), x, rng=np.random.default_rng(1))
 
 
 class Own:
