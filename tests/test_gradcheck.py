@@ -862,6 +862,11 @@ def test_the_v_curve_has_its_lowest_point_between_curvature_and_rounding():
     assert one.errors[-1] > 100 * one.errors.min()
 
 
+def test_the_v_curve_is_relative_to_the_slope():
+    (one,) = check(lambda x: (1e6 * x**3, lambda dy: 3e6 * x**2 * dy), normal(4, 3)).arrays
+    assert one.errors.min() < 1e-8
+
+
 def test_the_curve_of_the_complex_step_stays_down_as_the_step_shrinks():
     (one,) = check(sn.Tanh(), normal(4, 3)).arrays
     assert one.exact_errors[one.steps < 1e-7].max() < 1e-12
