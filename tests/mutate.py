@@ -17,6 +17,7 @@ import os
 import queue
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -58,8 +59,8 @@ def changed(node: ast.AST) -> Iterator[ast.AST]:
         case ast.Constant(value=bool() as value):
             yield ast.Constant(not value)
         case ast.Constant(value=int() | float() as value):
-            yield ast.Constant(value + 1)
-            yield ast.Constant(value * 2 if value else -1)
+            for other in {value + 1, value * 2 or -1}:  # one for the number 1
+                yield ast.Constant(other)
         case ast.Compare(ops=[op, *_]) | ast.BoolOp(op=op) | ast.BinOp(op=op) if type(op) in OTHERS:
             other = copy.deepcopy(node)
             field = {"ops": [OTHERS[type(op)](), *node.ops[1:]]} if isinstance(node, ast.Compare) else None
@@ -186,7 +187,7 @@ class Copies:
             try:
                 return process.wait(seconds)
             except subprocess.TimeoutExpired:
-                process.kill()
+                os.killpg(process.pid, signal.SIGKILL)  # and what a test has started
                 return -1
 
     def survives(self, mutant: Mutant) -> int | None:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +194,45 @@ def test_a_history_gives_the_course_of_one_number():
 
 def test_seconds_are_positive():
     assert all(seconds > 0 for seconds in fit(make_vae())["seconds"])
+
+
+class Clock(sn.Callback):
+    """Says what time it is: a step takes 2 seconds, the end of an epoch 100."""
+
+    now = 1000.0
+
+    def before_step(self, run):
+        self.now += 2
+
+    def after_epoch(self, run):
+        self.now += 100
+
+
+@pytest.fixture
+def clock(monkeypatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(time, "perf_counter", lambda: clock.now)
+    return clock
+
+
+def test_an_epochs_seconds_are_those_of_its_steps(clock):
+    assert fit(make_vae(), epochs=3, validation=X, callbacks=[clock])["seconds"] == [6, 6, 6]
+
+
+def test_an_epochs_seconds_go_on_where_a_run_is_resumed_within_it(clock, tmp_path):
+    class StopsInTheSecond(sn.Callback):
+        def after_step(self, run):
+            if run.step == 5:
+                run.stop()
+
+    fit(make_vae(), callbacks=[clock, StopsInTheSecond()], checkpoint=tmp_path / "run.npz")
+    clock.now += 1000
+    assert fit(make_vae(), callbacks=[clock], checkpoint=tmp_path / "run.npz")["seconds"] == [6, 6]
+
+
+def test_a_line_says_how_long_the_epoch_took(clock, capfd):
+    fit(make_vae(), np.tile(X, (300, 1)), epochs=1, batch_size=1000, callbacks=[clock], progress=True)
+    assert capfd.readouterr().out.endswith(" nats/image  6.0 s  500 images/s\n")
 
 
 def test_an_epochs_loss_is_the_mean_over_its_images():
