@@ -435,7 +435,7 @@ def relu_in_float16(x):
     return relu(x.astype(np.float16)).astype(np.float64), lambda dy: dy * (x > 0)
 
 
-def verdict(f, seed):
+def verdict(f, seed, x=x):
     try:
         return repr(sn.check_gradients(f, x, rng=np.random.default_rng(seed)))
     except sn.GradientError as error:
@@ -456,6 +456,13 @@ def test_how_coarsely_float16_rounds_is_said():
 def test_a_wrong_function_in_float16_is_still_found():
     with pytest.raises(sn.GradientError, match=r"^dx of .* is wrong: "):
         sn.check_gradients(tanh_in_float16(2.0), x, rng=np.random.default_rng(1))
+
+
+@pytest.mark.parametrize("amplitude", [1e-3, 2e-3])
+def test_slopes_of_which_noise_leaves_no_digit_are_refused(amplitude):
+    noisy = of(lambda x: np.tanh(x) + amplitude * np.sin(1e9 * x), lambda x, y, dy: dy * (1 - np.tanh(x) ** 2))
+    for seed in (1, 2):
+        assert "too few to measure its slope in x" in verdict(noisy, seed, np.linspace(-0.5, 0.5, 6))
 
 
 class Own:

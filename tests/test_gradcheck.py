@@ -105,6 +105,14 @@ def test_an_input_that_holds_no_floats_is_handed_over_as_it_is():
     assert list(named(check(pick, normal(4, 3), np.array([0, 2, 2])))) == ["x"]
 
 
+def test_inputs_without_names_are_numbered():
+    def product(*inputs):
+        u, v = inputs
+        return u * v, lambda dy: (dy * v, dy * u)
+
+    assert list(named(check(product, normal(4, 3), normal(4, 3, seed=1)))) == ["input 1", "input 2"]
+
+
 def test_a_single_number_can_be_checked():
     assert named(check(lambda x: (x**3, lambda dy: 3 * x**2 * dy), 2.0))["x"].shape == ()
 
@@ -211,6 +219,10 @@ def test_central_differences_alone_see_a_slip_in_the_sixth_digit():
 
 def test_a_small_array_is_checked_in_every_coordinate(rng):
     assert named(check(sn.Dense(16, 16, rng=rng), normal(2, 16)))["W"].checked == "256 coordinates"
+
+
+def test_an_array_of_257_numbers_is_checked_along_ten_random_directions(rng):
+    assert named(check(sn.Dense(257, 1, rng=rng), normal(2, 257)))["W"].checked == "10 random directions"
 
 
 def test_a_large_array_is_checked_along_random_directions(rng):
@@ -672,6 +684,17 @@ def test_a_stale_cache_is_named():
     assert "after a second forward pass: keep what backward needs in its closure" in str(error)
 
 
+def test_a_stale_mask_is_named():
+    """The mask of another batch of the same signs would be the same."""
+
+    class Rectifier(sn.Layer):
+        def forward(self, x):
+            self.mask = x > 0
+            return x * self.mask, lambda dy: dy * self.mask
+
+    assert "stale cache" in refusal(Rectifier(), normal(5, 3)).cause
+
+
 def test_a_forward_that_draws_its_own_noise_is_refused():
     noise = np.random.default_rng(0)
 
@@ -738,6 +761,20 @@ def test_a_layer_that_takes_no_other_batch_is_not_asked_to():
         return np.log(np.diff(x)), lambda dy: np.concatenate([[0], dy / np.diff(x)]) - np.append(dy / np.diff(x), 0)
 
     assert check(ordered, np.array([1.0, 2.0, 4.0, 7.0])).arrays[0].error < 1e-7
+
+
+def test_a_way_back_that_takes_no_other_batch_is_not_asked_to():
+    x = normal(5, 3)
+
+    def forward(given):
+        def backward(dy):
+            if not np.allclose(given, x, atol=1):
+                raise ValueError("another batch")
+            return 2 * given * dy
+
+        return given**2, backward
+
+    assert check(forward, x).arrays[0].error < 1e-7
 
 
 # ---- what the error says

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 import scratchnet as sn
+from scratchnet.training import console
 
 N = 10
 X = np.random.default_rng(3).random((N, 4))  # its rows differ, so that a row tells which image it is
@@ -80,6 +81,14 @@ def test_a_batch_may_be_larger_than_the_data():
     batches = Batches()
     fit(make_autoencoder(corrupt=batches), batch_size=1000)
     assert [len(batch) for batch in batches.seen] == [N, N]
+
+
+def test_a_batch_has_128_images_unless_told_otherwise():
+    optimizer = sn.SGD(0.01)
+    sn.fit(make_vae(), np.tile(X, (13, 1))[:129], optimizer=optimizer, epochs=1, rng=np.random.default_rng(7))
+    assert optimizer.steps == 2
+    sn.fit(make_vae(), np.tile(X, (13, 1))[:128], optimizer=optimizer, epochs=1, rng=np.random.default_rng(7))
+    assert optimizer.steps == 3
 
 
 def test_the_order_is_new_each_epoch():
@@ -341,6 +350,33 @@ sn.fit(vae, rng.random((64, 4), dtype=np.float32), optimizer=sn.SGD(0.1), epochs
         "epoch 2/2" in state and "loss " in state and "reconstruction " in state and "kl " in state for state in shown
     )
     assert any("images/s" in state and "nats/image" in state for state in shown)
+
+
+@pytest.fixture
+def bars(monkeypatch) -> list[Any]:
+    """The bars that are shown, with what stands beside them after each step."""
+    shown: list[Any] = []
+
+    def bar(*arguments, **options):
+        one = usual(*arguments, **options)
+        shown.append(one)
+        return one
+
+    usual = console.bar
+    monkeypatch.setattr(console, "bar", bar)
+    return shown
+
+
+def test_a_bar_shows_the_running_loss_to_one_digit(bars):
+    history = fit(make_vae(), epochs=1, progress=True)
+    record = history.epochs[0]
+    loss = f"loss {record['loss']:.1f}  reconstruction {record['reconstruction']:.1f}  kl {record['kl']:.1f}"
+    assert bars[0].postfix == f"{loss} nats/image"
+
+
+def test_an_epoch_has_a_bar_of_its_images_that_ends_with_it(bars):
+    fit(make_vae(), epochs=3, progress=True)
+    assert [(bar.total, bar.n, bar.disable) for bar in bars] == 3 * [(N, N, True)]  # closing disables it
 
 
 def test_without_progress_nothing_is_shown(capfd):

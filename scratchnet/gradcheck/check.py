@@ -295,7 +295,7 @@ def _worst_index(e: Evidence, rng: np.random.Generator) -> tuple[int, ...]:
     part = np.arange(e.x.size)
     while len(part) > 1:
         part = max(np.array_split(part, 2), key=difference_within)
-    return _index(part[0], e.x.shape)
+    return _index(part.item(), e.x.shape)
 
 
 def _index(flat: Any, shape: tuple[int, ...]) -> tuple[int, ...]:

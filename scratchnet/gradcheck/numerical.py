@@ -191,8 +191,7 @@ class Evidence:
         # At a step 8 times shorter, an eighth of the jump remains if it comes from curvature, and all of it at a kink.
         moves = (slopes != 0) | (far_slopes != 0)
         noise = self.scene.noise * (1 + COARSE * h / scale)  # the numbers grow as they move
-        own = noise + 4 * np.finfo(np.float64).eps * (scale + h) * np.abs(slopes)
-        rounding = np.where(moves, own, noise / COARSE) / h  # what does not move, moves by less than a rounding error
+        rounding = np.where(moves, noise, noise / COARSE) / h  # what does not move, moves by less than a rounding error
         doubt = (np.abs(dy) * rounding).sum().item()
         return Slope(
             value=(dy * slopes).sum().item(),
