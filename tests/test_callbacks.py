@@ -2,6 +2,7 @@
 
 import json
 import math
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -378,6 +379,26 @@ def test_a_state_comes_back_after_before_training_and_before_before_epoch(path):
     order.clear()
     Training().fit(Notes(), checkpoint=path, epochs=2)
     assert order[:4] == ["before_training", "state_dict", "load_state_dict", "before_epoch"]
+
+
+def test_a_run_is_saved_once_a_minute_unless_told_otherwise(path, monkeypatch):
+    class Clock(sn.Callback):
+        """A step takes 25 seconds."""
+
+        now, saved = 1000.0, []
+
+        def after_step(self, run):
+            self.now += 25
+
+        def state_dict(self):
+            self.saved.append(self.now - 1000)
+            return {}
+
+    clock, training = Clock(), Training()
+    monkeypatch.setattr(time, "monotonic", lambda: clock.now)
+    how = {"optimizer": training.optimizer, "rng": training.rng, "batch_size": 1, "progress": False}
+    sn.fit(training.model, X, epochs=1, callbacks=[clock], checkpoint=path, **how)
+    assert sorted(set(clock.saved)) == [0, 75, 150, 225, 250]  # first, after 60 s and more, and at the end
 
 
 class Keeps(sn.Callback):
