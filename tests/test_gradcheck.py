@@ -684,6 +684,22 @@ def test_a_stale_cache_is_named():
     assert "after a second forward pass: keep what backward needs in its closure" in str(error)
 
 
+def test_a_cache_that_asks_for_the_last_batch_first_is_named():
+    class Stack(sn.Layer):
+        def __init__(self):
+            self.stack = []
+
+        def forward(self, x):
+            self.stack.append(x)
+
+            def backward(dy):
+                return 2 * (self.stack.pop() if len(self.stack) > 1 else x) * dy
+
+            return x**2, backward
+
+    assert "stale cache" in refusal(Stack(), normal(5, 3)).cause
+
+
 def test_a_stale_mask_is_named():
     """The mask of another batch of the same signs would be the same."""
 
