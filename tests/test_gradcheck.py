@@ -737,6 +737,15 @@ def test_a_way_back_that_draws_new_noise_is_refused():
     assert refusal(forward, normal(5, 3)).cause == "backward is not repeatable"
 
 
+def test_a_way_back_that_draws_new_noise_breaks_law_3():
+    noise = np.random.default_rng(0)
+
+    def forward(x):
+        return x**2, lambda dy: 2 * x * dy * noise.standard_normal(x.shape)
+
+    assert str(refusal(forward, normal(5, 3))).startswith("Law 3 (re-entrant): ")
+
+
 def test_a_forward_that_writes_into_its_input_is_refused():
     def forward(x):
         mask = x > 0
