@@ -339,7 +339,7 @@ class Affine(sn.Layer):
 
     parameter_names = ("W", "b")
 
-    def __init__(self, D: int, M: int, backward: Callable[..., Array]):
+    def __init__(self, D: int, M: int, backward: Callable[..., Any]):
         self.W, self.b = normal(D, M, seed=8), normal(M, seed=9)
         self.dW, self.db = np.zeros((D, M)), np.zeros(M)
         self._backward = backward
@@ -871,6 +871,13 @@ def test_a_way_back_that_returns_nothing_is_told_to():
             return x**2, backward
 
     assert "let it return dx" in str(refusal(Silent(), normal(5, 3)))
+
+
+def test_a_layer_with_parameters_whose_way_back_returns_nothing_is_told_to():
+    def backward(layer, x, y, dy):
+        plain(layer, x, y, dy)
+
+    assert "let it return dx" in str(refusal(Affine(3, 2, backward), normal(5, 3)))
 
 
 def test_a_constant_that_is_cut_short_is_told_by_its_digits():
