@@ -24,6 +24,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import coverage
 import pytest
@@ -59,8 +60,8 @@ def changed(node: ast.AST) -> Iterator[ast.AST]:
         case ast.Constant(value=bool() as value):
             yield ast.Constant(not value)
         case ast.Constant(value=int() | float() as value):
-            yield ast.Constant(value + 1)
-            yield ast.Constant(value * 2 if value else -1)
+            for other in {value + 1, value * 2 or -1}:  # one for the number 1
+                yield ast.Constant(other)
         case ast.Compare(ops=[op, *_]) | ast.BoolOp(op=op) | ast.BinOp(op=op) if type(op) in OTHERS:
             other = copy.deepcopy(node)
             field = {"ops": [OTHERS[type(op)](), *node.ops[1:]]} if isinstance(node, ast.Compare) else None
@@ -92,7 +93,7 @@ def mutants(source: str) -> list[Mutant]:
         if node in typing:
             continue
         for other in changed(node):
-            place = other if isinstance(node, ast.If | ast.IfExp | ast.While) else node
+            place: Any = other if isinstance(node, ast.If | ast.IfExp | ast.While) else node
             start, end = (
                 starts[line - 1] + at
                 for line, at in ((place.lineno, place.col_offset), (place.end_lineno, place.end_col_offset))
@@ -180,15 +181,18 @@ class Copies:
             "PYTHONPATH": str(where),
             "PYTHONDONTWRITEBYTECODE": "1",
         }
-        said = subprocess.DEVNULL if seconds else sys.stderr  # a test that fails before any mistake is planted is shown
-        quiet = {"stdin": subprocess.DEVNULL, "stdout": said, "stderr": said}
+        quiet: dict[str, Any] = {
+            "stdin": subprocess.DEVNULL,
+            "stdout": subprocess.DEVNULL,
+            "stderr": subprocess.DEVNULL,
+        }
         with subprocess.Popen(
             [sys.executable, *arguments], cwd=where, env=environment, start_new_session=True, **quiet
         ) as process:
             try:
                 return process.wait(seconds)
             except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)  # with the processes that it started
+                os.killpg(process.pid, signal.SIGKILL)  # and what a test has started
                 return -1
 
     def survives(self, mutant: Mutant) -> int | None:
@@ -217,7 +221,7 @@ class Copies:
 
 def main() -> None:
     """Plant, and print what survives."""
-    parser = argparse.ArgumentParser(prog="python -m tests.mutate", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m tests.mutate", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("module", help="such as scratchnet/training/storage.py")
     parser.add_argument("--mutants", type=int, default=200, help="how many to plant")
     parser.add_argument("--seed", type=int, default=0, help="of the choice")

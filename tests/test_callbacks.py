@@ -2,6 +2,7 @@
 
 import json
 import math
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -380,6 +381,26 @@ def test_a_state_comes_back_after_before_training_and_before_before_epoch(path):
     assert order[:4] == ["before_training", "state_dict", "load_state_dict", "before_epoch"]
 
 
+def test_a_run_is_saved_once_a_minute_unless_told_otherwise(path, monkeypatch):
+    class Clock(sn.Callback):
+        """A step takes 25 seconds."""
+
+        now, saved = 1000.0, []
+
+        def after_step(self, run):
+            self.now += 25
+
+        def state_dict(self):
+            self.saved.append(self.now - 1000)
+            return {}
+
+    clock, training = Clock(), Training()
+    monkeypatch.setattr(time, "monotonic", lambda: clock.now)
+    how = {"optimizer": training.optimizer, "rng": training.rng, "batch_size": 1, "progress": False}
+    sn.fit(training.model, X, epochs=1, callbacks=[clock], checkpoint=path, **how)
+    assert sorted(set(clock.saved)) == [0, 75, 150, 225, 250]  # first, after 60 s and more, and at the end
+
+
 class Keeps(sn.Callback):
     """Keeps whatever it is given."""
 
@@ -633,6 +654,7 @@ def epochs_of(scores: list[float], **options: Any) -> int:
         ([3, 2.4, 1.9, 1.8, 1.7], {"min_delta": 0.5}, 5),  # each is compared with the last that counted
         ([1, 2, 3, 3, 3], {"mode": "max"}, 5),
         ([1, 2, 2, 2, 9], {"mode": "max"}, 4),
+        ([1, 1.7, 1.9, 9], {"mode": "max", "min_delta": 1.0}, 3),
         ([math.nan, math.nan, 1], {}, 2),
         ([1, math.nan, math.nan, 0], {}, 3),
         ([math.inf, 5, 4, 3], {}, 4),
@@ -650,6 +672,17 @@ def test_patience_is_how_many_epochs_in_a_row_were_not_better(scores, options, e
 def test_the_history_says_why():
     history = Training().fit(Course(3, 1, 2, 2), EarlyStopping(2, "score"), epochs=4)
     assert history.stopped == "score was best in epoch 2, 2 epochs ago"
+
+
+def test_the_history_says_that_there_was_no_number():
+    history = Training().fit(Course(math.nan, math.nan), EarlyStopping(2, "score"), epochs=2)
+    assert history.stopped == "score was not a number for 2 epochs"
+
+
+def test_it_ends_the_training_before_another_epoch_begins():
+    calls = Calls()
+    Training().fit(Course(3, 1, 2, 2), EarlyStopping(2, "score"), calls, epochs=5)
+    assert calls.moments[-2:] == ["after_epoch", "after_training"]
 
 
 def thetas_of(scores: list[float], *callbacks: sn.Callback, **options: Any) -> tuple[list[bytes], bytes]:
@@ -758,6 +791,10 @@ def test_a_long_gradient_gets_the_norm_that_is_allowed():
     assert np.allclose(clipped(np.array([3.0, 4.0]), 1.0), [0.6, 0.8], rtol=1e-15)
 
 
+def test_a_gradient_below_zero_gets_the_norm_that_is_allowed_and_keeps_its_signs():
+    assert np.allclose(clipped(np.array([-3.0, -4.0]), 1.0), [-0.6, -0.8], rtol=1e-15)
+
+
 def test_a_gradient_that_is_not_longer_keeps_its_bits():
     gradient = np.array([0.3, 0.4, -0.0])
     assert clipped(gradient, np.linalg.norm(gradient).item()).tobytes() == gradient.tobytes()
@@ -789,6 +826,13 @@ def test_beta_is_set_before_each_step():
     training.fit(Anneal(beta=lambda step: step / 10), calls, epochs=2)
     assert calls.at("before_step") == [0, 0.1, 0.2, 0.3, 0.4, 0.5]
     assert training.model.beta == 0.5
+
+
+def test_an_attribute_that_is_no_weight_may_fall_below_zero():
+    model: Any = make_vae()
+    model.offset = 1.0
+    Training(model).fit(Anneal(offset=lambda step: -step), epochs=1)
+    assert model.offset == -2
 
 
 def test_val_loss_has_the_beta_of_the_last_step():

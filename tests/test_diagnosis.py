@@ -4,6 +4,7 @@ And what is right is never accused.
 """
 
 import functools
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -123,6 +124,11 @@ def closed_over(x):
     return x @ W, lambda dy: dy @ W
 
 
+def relu_under_weights(x):
+    W = normal(4, 3, seed=5)
+    return relu(x @ W), lambda dy: dy @ W.T
+
+
 def channel_bias(x, b):
     return x + b[:, None, None], lambda dy: (dy.copy(), dy.mean(axis=(0, 2, 3)))
 
@@ -156,6 +162,11 @@ MISTAKES: dict[str, tuple[Any, tuple, str]] = {
     "sign": (Affine(4, 3, with_weight_gradient(lambda x, y, dy: -x.T @ dy)), (x,), "the sign is flipped"),
     "twice": (of(np.tanh, lambda x, y, dy: 2 * dy * (1 - y**2)), (x,), "twice what it should be"),
     "half": (of(np.square, lambda x, y, dy: x * dy), (x,), "half what it should be"),
+    "twice, in float32": (
+        Affine(4, 3, with_weight_gradient(lambda x, y, dy: np.float32(2 * x.T @ dy))),
+        (x,),
+        "it is twice what it should be",
+    ),
     "factor": (of(np.tanh, lambda x, y, dy: 0.3 * dy * (1 - y**2)), (x,), "0.3 times what it should be"),
     "one column twice": (
         of(lambda x: np.abs(x) * [1, 1, 1e-6, 1], lambda x, y, dy: dy * np.sign(x) * [1, 1, 2e-6, 1]),
@@ -181,6 +192,7 @@ MISTAKES: dict[str, tuple[Any, tuple, str]] = {
     "not summed": (lambda x, b: (x + b, lambda dy: (dy, dy)), (x, normal(4)), "its sum over axis 0"),
     "not summed over a 1": (lambda x, b: (x + b, lambda dy: (dy, dy)), (x, normal(5, 1)), "not summed over axes (1,)"),
     "first example": (Affine(4, 3, with_db(lambda dy: dy[0])), (x,), "the first example's share"),
+    "first example of two": (Affine(4, 3, with_db(lambda dy: dy[0])), (x[:2],), "the first example's share"),
     "last example": (Affine(4, 3, with_db(lambda dy: dy[-1])), (x,), "the last example's share"),
     "flipped": (Affine(4, 3, with_weight_gradient(lambda x, y, dy: (x.T @ dy)[::-1])), (x,), "back to front"),
     "turned": (of(lambda W: W**3, lambda W, y, dy: (3 * W**2 * dy)[::-1, ::-1]), (x,), "turned by 180°"),
@@ -189,6 +201,12 @@ MISTAKES: dict[str, tuple[Any, tuple, str]] = {
         (x,),
         "off by one along axis 1",
     ),
+    "off by one the other way": (
+        Affine(4, 3, with_weight_gradient(lambda x, y, dy: np.roll(x.T @ dy, -1, axis=0))),
+        (x,),
+        "off by one along axis 0",
+    ),
+    "no ReLU′ under weights": (relu_under_weights, (x,), "the derivative of the ReLU is missing"),
     "no σ′": (of(sigmoid, lambda x, y, dy: dy.copy()), (x,), "derivative of the sigmoid is missing"),
     "tanh′ for σ′": (of(sigmoid, lambda x, y, dy: dy * (1 - y**2)), (x,), "that of the tanh stands in its place"),
     "σ′ twice": (of(sigmoid, lambda x, y, dy: dy * (y * (1 - y)) ** 2), (x,), "applied twice"),
@@ -219,6 +237,16 @@ MISTAKES: dict[str, tuple[Any, tuple, str]] = {
         "the backward pass treats the variance of x over axis 1 as constant",
     ),
     "batch norm": (normalization(0, 1), (x,), "averages over axis 1, the forward pass over 0"),
+    "batch norm of images": (
+        normalization((0, 2, 3)),
+        (normal(3, 2, 2, 2),),
+        "treats the mean and the variance of x over axis 0, 2, 3 as constant",
+    ),
+    "layer norm of images": (
+        normalization((1, 2, 3)),
+        (normal(3, 2, 2, 2),),
+        "treats the mean and the variance of x over axis 1, 2, 3 as constant",
+    ),
     "KL": (kl_without_its_one, (x, target), "too large everywhere: a constant term, such as a 1"),
     "repeated index": (pick, (x, np.array([0, 2, 2, 1, 2])), "np.add.at(dx, i, dy)"),
     "kl missing": (term(lambda a, b, c, d: (a, b)), (np.random.default_rng(1).random((5, 6)),), "of the kl is missing"),
@@ -417,6 +445,53 @@ def test_a_wrong_layer_in_float32_is_still_found():
     assert "it is 1.01 times" in told(wrong, (x,), 1.0) or not told(wrong, (x,), 1.0)
 
 
+def tanh_in_float16(factor=1.0):
+    def forward(x):
+        y = np.tanh(x.astype(np.float16)).astype(np.float64)
+        return y, lambda dy: factor * dy * (1 - y**2)
+
+    return forward
+
+
+def sum_in_float16(x):
+    y = np.tanh(x.astype(np.float16)).astype(np.float64)
+    return (y**2).sum(), 2 * y * (1 - y**2)
+
+
+def relu_in_float16(x):
+    return relu(x.astype(np.float16)).astype(np.float64), lambda dy: dy * (x > 0)
+
+
+def verdict(f, seed, x=x):
+    try:
+        return repr(sn.check_gradients(f, x, rng=np.random.default_rng(seed)))
+    except sn.GradientError as error:
+        return str(error)
+
+
+@pytest.mark.parametrize("f", [tanh_in_float16(), sum_in_float16, relu_in_float16], ids=["tanh", "sum", "ReLU"])
+def test_a_right_function_in_float16_passes_or_is_said_to_round_too_coarsely(f):
+    for seed in (1, 2, 3):
+        assert re.search("so that its slopes are known to about|too few to measure its slope", verdict(f, seed))
+
+
+def test_how_coarsely_float16_rounds_is_said():
+    with pytest.raises(sn.GradientError, match=r"rounds to [34] digits, too few to measure its slope in x: check it"):
+        sn.check_gradients(tanh_in_float16(), x, rng=np.random.default_rng(1))
+
+
+def test_a_wrong_function_in_float16_is_still_found():
+    with pytest.raises(sn.GradientError, match=r"^dx of .* is wrong: "):
+        sn.check_gradients(tanh_in_float16(2.0), x, rng=np.random.default_rng(1))
+
+
+@pytest.mark.parametrize("amplitude", [1e-3, 2e-3])
+def test_slopes_of_which_noise_leaves_no_digit_are_refused(amplitude):
+    noisy = of(lambda x: np.tanh(x) + amplitude * np.sin(1e9 * x), lambda x, y, dy: dy * (1 - np.tanh(x) ** 2))
+    for seed in (1, 2):
+        assert "too few to measure its slope in x" in verdict(noisy, seed, np.linspace(-0.5, 0.5, 6))
+
+
 class Own:
     """A model of one's own, neither a Layer nor a Model, on a batch of images and labels."""
 
@@ -500,6 +575,7 @@ def test_an_input_that_forward_changes_is_not_told_as_noise():
 
 
 NO_CAUSE = {
+    "zeros": of(lambda x: 0 * x, lambda x, y, dy: dy.copy()),
     "NaN": of(np.square, lambda x, y, dy: np.where(dy > 0, np.nan, 2 * x * dy)),
     "softmax without its sum": of(softmax, lambda x, y, dy: dy * y),
     "std": of(lambda x: x.std(axis=1), lambda x, y, dy: dy[:, None] * (x - x.mean(axis=1, keepdims=True)) / 4),

@@ -89,6 +89,29 @@ def test_what_is_not_large_is_not_spoken_of():
     )
 
 
+class Undefined(sn.Bernoulli):
+    """A likelihood that is not a number, whatever the logits."""
+
+    def nll(self, y, x):
+        return np.nan, y
+
+
+@pytest.mark.parametrize(("size", "told"), [(40, False), (60, True), (-60, True)])
+def test_a_log_variance_is_spoken_of_from_fifty_on(size, told):
+    vae = a_vae(np.float64, likelihood=Undefined())
+    vae.encoder.layers[2].W[:, 2:] = 0  # type: ignore[attr-defined]
+    vae.encoder.layers[2].b[2:] = size  # type: ignore[attr-defined]
+    vae.decoder.W[...] = 0  # type: ignore[attr-defined]
+    assert (f"the log-variance reached {size}, and σ² is" in diagnosis(vae)) is told
+
+
+@pytest.mark.parametrize(("size", "told"), [(5e3, False), (1.5e4, True), (-1.5e4, True)])
+def test_logits_are_spoken_of_from_ten_thousand_on(size, told):
+    vae = a_vae(np.float64, likelihood=Undefined())
+    vae.decoder.b[...] = size  # type: ignore[attr-defined]
+    assert ("the logits reached" in diagnosis(vae)) is told
+
+
 class Explodes(sn.Layer):
     """y = x, with a way back that is right but for one number, which is infinite."""
 

@@ -105,6 +105,14 @@ def test_an_input_that_holds_no_floats_is_handed_over_as_it_is():
     assert list(named(check(pick, normal(4, 3), np.array([0, 2, 2])))) == ["x"]
 
 
+def test_inputs_without_names_are_numbered():
+    def product(*inputs):
+        u, v = inputs
+        return u * v, lambda dy: (dy * v, dy * u)
+
+    assert list(named(check(product, normal(4, 3), normal(4, 3, seed=1)))) == ["input 1", "input 2"]
+
+
 def test_a_single_number_can_be_checked():
     assert named(check(lambda x: (x**3, lambda dy: 3 * x**2 * dy), 2.0))["x"].shape == ()
 
@@ -211,6 +219,10 @@ def test_central_differences_alone_see_a_slip_in_the_sixth_digit():
 
 def test_a_small_array_is_checked_in_every_coordinate(rng):
     assert named(check(sn.Dense(16, 16, rng=rng), normal(2, 16)))["W"].checked == "256 coordinates"
+
+
+def test_an_array_of_257_numbers_is_checked_along_ten_random_directions(rng):
+    assert named(check(sn.Dense(257, 1, rng=rng), normal(2, 257)))["W"].checked == "10 random directions"
 
 
 def test_a_large_array_is_checked_along_random_directions(rng):
@@ -327,7 +339,7 @@ class Affine(sn.Layer):
 
     parameter_names = ("W", "b")
 
-    def __init__(self, D: int, M: int, backward: Callable[..., Array]):
+    def __init__(self, D: int, M: int, backward: Callable[..., Any]):
         self.W, self.b = normal(D, M, seed=8), normal(M, seed=9)
         self.dW, self.db = np.zeros((D, M)), np.zeros(M)
         self._backward = backward
@@ -672,6 +684,33 @@ def test_a_stale_cache_is_named():
     assert "after a second forward pass: keep what backward needs in its closure" in str(error)
 
 
+def test_a_cache_that_asks_for_the_last_batch_first_is_named():
+    class Stack(sn.Layer):
+        def __init__(self):
+            self.stack = []
+
+        def forward(self, x):
+            self.stack.append(x)
+
+            def backward(dy):
+                return 2 * (self.stack.pop() if len(self.stack) > 1 else x) * dy
+
+            return x**2, backward
+
+    assert "stale cache" in refusal(Stack(), normal(5, 3)).cause
+
+
+def test_a_stale_mask_is_named():
+    """The mask of another batch of the same signs would be the same."""
+
+    class Rectifier(sn.Layer):
+        def forward(self, x):
+            self.mask = x > 0
+            return x * self.mask, lambda dy: dy * self.mask
+
+    assert "stale cache" in refusal(Rectifier(), normal(5, 3)).cause
+
+
 def test_a_forward_that_draws_its_own_noise_is_refused():
     noise = np.random.default_rng(0)
 
@@ -696,6 +735,15 @@ def test_a_way_back_that_draws_new_noise_is_refused():
         return x**2, lambda dy: 2 * x * dy * noise.standard_normal(x.shape)
 
     assert refusal(forward, normal(5, 3)).cause == "backward is not repeatable"
+
+
+def test_a_way_back_that_draws_new_noise_breaks_law_3():
+    noise = np.random.default_rng(0)
+
+    def forward(x):
+        return x**2, lambda dy: 2 * x * dy * noise.standard_normal(x.shape)
+
+    assert str(refusal(forward, normal(5, 3))).startswith("Law 3 (re-entrant): ")
 
 
 def test_a_forward_that_writes_into_its_input_is_refused():
@@ -738,6 +786,20 @@ def test_a_layer_that_takes_no_other_batch_is_not_asked_to():
         return np.log(np.diff(x)), lambda dy: np.concatenate([[0], dy / np.diff(x)]) - np.append(dy / np.diff(x), 0)
 
     assert check(ordered, np.array([1.0, 2.0, 4.0, 7.0])).arrays[0].error < 1e-7
+
+
+def test_a_way_back_that_takes_no_other_batch_is_not_asked_to():
+    x = normal(5, 3)
+
+    def forward(given):
+        def backward(dy):
+            if not np.allclose(given, x, atol=1):
+                raise ValueError("another batch")
+            return 2 * given * dy
+
+        return given**2, backward
+
+    assert check(forward, x).arrays[0].error < 1e-7
 
 
 # ---- what the error says
@@ -811,6 +873,13 @@ def test_a_way_back_that_returns_nothing_is_told_to():
     assert "let it return dx" in str(refusal(Silent(), normal(5, 3)))
 
 
+def test_a_layer_with_parameters_whose_way_back_returns_nothing_is_told_to():
+    def backward(layer, x, y, dy):
+        plain(layer, x, y, dy)
+
+    assert "let it return dx" in str(refusal(Affine(3, 2, backward), normal(5, 3)))
+
+
 def test_a_constant_that_is_cut_short_is_told_by_its_digits():
     error = refusal(elementwise(np.tanh, lambda x, y, dy: dy * (1 - y**2) * 0.99999999), normal(1, 3))
     assert "The first six digits agree: a constant may be cut short" in str(error)
@@ -860,6 +929,11 @@ def test_the_v_curve_has_its_lowest_point_between_curvature_and_rounding():
     assert 1e-7 < lowest < 1e-3
     assert one.errors[0] > 100 * one.errors.min()
     assert one.errors[-1] > 100 * one.errors.min()
+
+
+def test_the_v_curve_is_relative_to_the_slope():
+    (one,) = check(lambda x: (1e6 * x**3, lambda dy: 3e6 * x**2 * dy), normal(4, 3)).arrays
+    assert one.errors.min() < 1e-8
 
 
 def test_the_curve_of_the_complex_step_stays_down_as_the_step_shrinks():

@@ -83,6 +83,21 @@ def test_training_is_true_for_the_loss_and_the_backward_of_a_step_and_nowhere_el
     assert not any(calls.seen)
 
 
+def test_training_is_false_while_a_loss_that_has_no_value_is_traced():
+    class Overflows(Watches):
+        def forward(self, x):
+            y, backward = super().forward(x)
+            return y * np.inf, backward
+
+    layer = Overflows()
+    model = sn.Autoencoder(
+        sn.Sequential(dense(4, 4, 1), layer), sn.Sequential(dense(4, 4, 2), sn.Sigmoid()), loss=sn.bce
+    )
+    with pytest.raises(sn.DivergenceError):
+        Training(model).fit()
+    assert layer.forwards == [True, False]
+
+
 @pytest.mark.parametrize("at", ["loss", "backward"])
 def test_training_is_false_after_an_exception(at):
     layer = Watches()
@@ -354,6 +369,15 @@ def test_a_loss_gets_the_same_rows_of_each_array_of_any_type():
         for x, score, name in zip(*batch, strict=True):
             assert (x.tobytes(), score, str(name)) in rows
     assert sum(len(batch[0]) for batch in model.batches) == 20
+
+
+def test_what_comes_with_x_may_have_any_axes():
+    class Weighted(Scores):
+        def loss(self, batch, rng):
+            assert batch[2].shape[1:] == (2, 3)
+            return super().loss(batch, rng)
+
+    Training(Weighted()).fit(epochs=1, data=(*scored()[:2], np.ones((10, 2, 3))))
 
 
 def test_metrics_are_averaged_over_the_examples_of_the_batches_that_have_them():

@@ -1160,6 +1160,18 @@ ARGUMENTS = [
         id="EarlyStopping: no patience",
     ),
     pytest.param(
+        lambda: sn.callbacks.EarlyStopping(1, min_delta=-0.5),
+        ValueError,
+        r"EarlyStopping expects min_delta in \[0, inf\), got -0\.5",
+        id="EarlyStopping: a min_delta below zero",
+    ),
+    pytest.param(
+        lambda: sn.callbacks.EarlyStopping(1, start_from_epoch=-1),
+        ValueError,
+        r"EarlyStopping expects start_from_epoch to be at least 0, got -1",
+        id="EarlyStopping: an epoch below zero",
+    ),
+    pytest.param(
         lambda: sn.callbacks.EarlyStopping(1, mode="lower"),
         ValueError,
         r"EarlyStopping expects mode to be 'min' or 'max', got 'lower'",

@@ -1,5 +1,6 @@
 """scratchnet.testing: it passes what is right, and names the lowest law that is broken."""
 
+import contextlib
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 
 import scratchnet as sn
+from scratchnet import kernels
 from scratchnet.testing import check_layer, check_loss
 from scratchnet.testing.strategies import EDGES, LARGE, arrays
 
@@ -20,27 +22,34 @@ class Scale(sn.Layer):
 
     def __init__(self, n: int, mistake: str = ""):
         self.w, self.dw = np.full(n, 1.5), np.zeros(n)
-        self.mistake, self.noise = mistake, np.random.default_rng(0)
+        self.mistake, self.noise, self.arrays = mistake, np.random.default_rng(0), {}
 
     def forward(self, x):
         if self.mistake == "writes into x":
             x *= 2
         if self.mistake == "returns x itself":
             return x, lambda dy: dy.copy()
-        if self.mistake == "keeps x on self":
+        if self.mistake in ("keeps x on self", "takes the last batch back only"):
             self.x = x
+        self.first = x[0, 0]
         y = x * self.w  # (N, D)
         if self.mistake == "centres over the batch":
             y -= y.mean(axis=0)
+        if self.mistake == "adds a millionth of the batch's mean":
+            y += 1e-6 * y.mean(axis=0)
         if self.mistake == "draws noise of its own":
             y += self.noise.standard_normal(y.shape)
 
         def backward(dy):
             of = self.x if self.mistake == "keeps x on self" else x
+            if self.mistake == "takes the last batch back only" and self.x is not x:
+                raise RuntimeError("the graph is gone")
             if self.mistake == "writes into dy":
                 dy *= 2
             if self.mistake == "clips dy":
                 dy = np.clip(dy, -0.5, 0.5)
+            if self.mistake == "keeps a number on self":
+                dy = dy * self.first
             dw = (dy * of).sum(axis=0)
             if self.mistake == "divides by the batch size":
                 dw /= len(x)
@@ -53,6 +62,10 @@ class Scale(sn.Layer):
             else:
                 self.dw += dw
             dx = dy * self.w
+            if self.mistake == "returns one array again and again":
+                kept = self.arrays.setdefault(dx.shape, dx)
+                kept[...] = dx
+                return kept
             return dx - dx.mean(axis=0) if self.mistake == "centres over the batch" else dx
 
         return y, backward
@@ -63,11 +76,15 @@ BROKEN = {
     "writes into dy": "Law 1 (mutate only what you made)",
     "returns x itself": "Law 1 (mutate only what you made)",
     "trains in backward": "Law 1 (mutate only what you made)",
+    "returns one array again and again": "Law 1 (mutate only what you made)",
     "clips dy": "Law 2 (linear in dy)",
     "draws noise of its own": "Law 3 (re-entrant)",
     "keeps x on self": "Law 3 (re-entrant)",
+    "keeps a number on self": "Law 3 (re-entrant)",
+    "takes the last batch back only": "Law 3 (re-entrant)",
     "overwrites dw": "Law 4 (accumulates)",
     "centres over the batch": "Law 5 (independent rows)",
+    "adds a millionth of the batch's mean": "Law 5 (independent rows)",
     "divides by the batch size": "Law 5 (independent rows)",
     "doubles dw": "Law 6 (true)",
 }
@@ -84,6 +101,27 @@ def test_the_lowest_law_that_is_broken_is_named(mistake, rng):
     assert str(caught.value).startswith(f"{BROKEN[mistake]}: Scale")
     assert caught.value.law == int(BROKEN[mistake][4])
     assert str(caught.value).endswith(".")
+
+
+def test_a_layer_that_depends_on_the_engine_breaks_law_7(rng, monkeypatch):
+    engines = ["vector"]
+
+    @contextlib.contextmanager
+    def use(engine):
+        engines.append(engine)
+        yield
+        engines.pop()
+
+    class Depends(Scale):
+        def forward(self, x):
+            y, backward = super().forward(x)
+            c = 1.001 if engines[-1] == "numpy" else 1.0
+            return c * y, lambda dy: backward(c * dy)
+
+    monkeypatch.setattr(kernels, "use", use)
+    monkeypatch.setattr(kernels, "active", lambda: engines[-1])
+    with pytest.raises(sn.LawError, match=r"Law 7 .* that is what the formulas in NumPy give"):
+        check_layer(lambda: Depends(3), (4, 3), rng=rng)
 
 
 def test_a_gradient_is_called_by_its_name_beside_parameters(rng):
@@ -161,6 +199,14 @@ def test_a_loss_with_labels_passes(rng):
 def test_the_law_that_a_loss_breaks_is_named(law, rng):
     with pytest.raises(sn.LawError, match=law):
         check_loss(BROKEN_LOSSES[law], (4, 3), target=rng.random((4, 3)), rng=rng)
+
+
+def test_a_loss_whose_derivative_alone_is_not_divided_by_the_batch_breaks_law_5(rng):
+    def undivided(y, target):
+        return absolute(y, target)[0], np.sign(y - target)
+
+    with pytest.raises(sn.LawError, match=r"Law 5 .* 2 times: divide the derivative by the batch size"):
+        check_loss(undivided, (4, 3), target=rng.random((4, 3)), rng=rng)
 
 
 # ---- the door, and the strategies

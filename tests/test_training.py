@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 
 import scratchnet as sn
+from scratchnet.training import console
 
 N = 10
 X = np.random.default_rng(3).random((N, 4))  # its rows differ, so that a row tells which image it is
@@ -79,6 +81,14 @@ def test_a_batch_may_be_larger_than_the_data():
     batches = Batches()
     fit(make_autoencoder(corrupt=batches), batch_size=1000)
     assert [len(batch) for batch in batches.seen] == [N, N]
+
+
+def test_a_batch_has_128_images_unless_told_otherwise():
+    optimizer = sn.SGD(0.01)
+    sn.fit(make_vae(), np.tile(X, (13, 1))[:129], optimizer=optimizer, epochs=1, rng=np.random.default_rng(7))
+    assert optimizer.steps == 2
+    sn.fit(make_vae(), np.tile(X, (13, 1))[:128], optimizer=optimizer, epochs=1, rng=np.random.default_rng(7))
+    assert optimizer.steps == 3
 
 
 def test_the_order_is_new_each_epoch():
@@ -195,6 +205,45 @@ def test_seconds_are_positive():
     assert all(seconds > 0 for seconds in fit(make_vae())["seconds"])
 
 
+class Clock(sn.Callback):
+    """Says what time it is: a step takes 2 seconds, the end of an epoch 100."""
+
+    now = 1000.0
+
+    def before_step(self, run):
+        self.now += 2
+
+    def after_epoch(self, run):
+        self.now += 100
+
+
+@pytest.fixture
+def clock(monkeypatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(time, "perf_counter", lambda: clock.now)
+    return clock
+
+
+def test_an_epochs_seconds_are_those_of_its_steps(clock):
+    assert fit(make_vae(), epochs=3, validation=X, callbacks=[clock])["seconds"] == [6, 6, 6]
+
+
+def test_an_epochs_seconds_go_on_where_a_run_is_resumed_within_it(clock, tmp_path):
+    class StopsInTheSecond(sn.Callback):
+        def after_step(self, run):
+            if run.step == 5:
+                run.stop()
+
+    fit(make_vae(), callbacks=[clock, StopsInTheSecond()], checkpoint=tmp_path / "run.npz")
+    clock.now += 1000
+    assert fit(make_vae(), callbacks=[clock], checkpoint=tmp_path / "run.npz")["seconds"] == [6, 6]
+
+
+def test_a_line_says_how_long_the_epoch_took(clock, capfd):
+    fit(make_vae(), np.tile(X, (300, 1)), epochs=1, batch_size=1000, callbacks=[clock], progress=True)
+    assert capfd.readouterr().out.endswith(" nats/image  6.0 s  500 images/s\n")
+
+
 def test_an_epochs_loss_is_the_mean_over_its_images():
     x = X.copy()
     x[3] *= 100  # with one image this far out, a mean of the batches' means is another number
@@ -301,6 +350,33 @@ sn.fit(vae, rng.random((64, 4), dtype=np.float32), optimizer=sn.SGD(0.1), epochs
         "epoch 2/2" in state and "loss " in state and "reconstruction " in state and "kl " in state for state in shown
     )
     assert any("images/s" in state and "nats/image" in state for state in shown)
+
+
+@pytest.fixture
+def bars(monkeypatch) -> list[Any]:
+    """The bars that are shown, with what stands beside them after each step."""
+    shown: list[Any] = []
+
+    def bar(*arguments, **options):
+        one = usual(*arguments, **options)
+        shown.append(one)
+        return one
+
+    usual = console.bar
+    monkeypatch.setattr(console, "bar", bar)
+    return shown
+
+
+def test_a_bar_shows_the_running_loss_to_one_digit(bars):
+    history = fit(make_vae(), epochs=1, progress=True)
+    record = history.epochs[0]
+    loss = f"loss {record['loss']:.1f}  reconstruction {record['reconstruction']:.1f}  kl {record['kl']:.1f}"
+    assert bars[0].postfix == f"{loss} nats/image"
+
+
+def test_an_epoch_has_a_bar_of_its_images_that_ends_with_it(bars):
+    fit(make_vae(), epochs=3, progress=True)
+    assert [(bar.total, bar.n, bar.disable) for bar in bars] == 3 * [(N, N, True)]  # closing disables it
 
 
 def test_without_progress_nothing_is_shown(capfd):

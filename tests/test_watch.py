@@ -19,7 +19,7 @@ def dense(n_in: int, n_out: int, seed: int) -> sn.Dense:
     return sn.Dense(n_in, n_out, rng=np.random.default_rng(seed), dtype=np.float64)
 
 
-def classifier(activation: sn.Layer, width: int = 5) -> sn.Classifier:
+def classifier(activation: sn.Layer, width: int = 5) -> Any:
     return sn.Classifier(sn.Sequential(dense(4, width, 1), activation, dense(width, 3, 2)))
 
 

@@ -235,7 +235,7 @@ def of_each_element(e: Evidence) -> Trials:
     dx, name, x, y, dy = e.dx, e.name, e.x, e.y, e.dy
     if x.shape == y.shape:
         above, below = (_times(y[side], x[side]) for side in (x > 0, x < 0))
-        if _is(y, x * np.where(x > 0, above, below)) and below != 0:
+        if _is(y, x * np.where(x > 0, above, below)):
             told = f"the slope {below / above:.6g} where {name} < 0 is left out"
             yield "leak", told, e.along(dy * np.where(x > 0, above, below)), e.along(dy * above * (x > 0))
     if e.scene.outcome.is_loss:

@@ -176,7 +176,11 @@ def check_gradients(
                 raise _mismatch(here, at(_nearby(subject, names, rng), outcome.random_dy(rng)), rng)
         for name in unknown():
             told = f"{subject.name} has no slope in {name} that can be measured, as at a kink: check other inputs."
-            raise GradientError(told, array=name, cause="there is no slope")
+            cause, noise = "there is no slope", points[0][name].scene.relative_noise
+            if 1e-5 < noise < 1e-2:  # a comb is noisier
+                told = f"{subject.name} {_digits(noise)}, too few to measure its slope in {name}: "
+                told, cause = f"{told}check it in a longer type.", "it rounds too coarsely"
+            raise GradientError(told, array=name, cause=cause)
         arrays = [_array_report([one[name] for one in points], rng) for name in names]
         return GradientReport(subject.name, arrays, _notes(subject, points[0][names[0]].scene))
     finally:
@@ -209,10 +213,14 @@ def _notes(subject: Subject, scene: Scene) -> list[str]:
     if not subject.held() and not isinstance(subject.owner, Layer):
         notes.append(f"Not checked: parameters. None of {subject.name} are known; pass parameters=… if it trains any.")
     if scene.relative_noise > NOISY:
-        digits = -np.log10(scene.relative_noise)
-        told = f"rounds to {digits:.0f} digits, so that its slopes are known to about"
-        notes.append(f"{subject.name} {told} {digits * 2 / 3:.0f}.")
+        known = -np.log10(scene.relative_noise) * 2 / 3
+        told = f"{_digits(scene.relative_noise)}, so that its slopes are known to about {known:.0f}"
+        notes.append(f"{subject.name} {told}.")
     return notes
+
+
+def _digits(relative_noise: float) -> str:
+    return f"rounds to {-np.log10(relative_noise):.0f} digits"
 
 
 def _check_calls(subject: Subject, dy: Array) -> None:
@@ -287,7 +295,7 @@ def _worst_index(e: Evidence, rng: np.random.Generator) -> tuple[int, ...]:
     part = np.arange(e.x.size)
     while len(part) > 1:
         part = max(np.array_split(part, 2), key=difference_within)
-    return _index(part[0], e.x.shape)
+    return _index(part.item(), e.x.shape)
 
 
 def _index(flat: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
