@@ -67,7 +67,7 @@ def central_difference(line: Line, h: float) -> Array:
 def _values(line: Line, h: float) -> tuple[Array, int]:
     """The outputs at 25 points, h and h / 8 apart (2, 25, …), and how many of those h apart differ from the last."""
     values = np.array([[line(distance * i) for i in range(25)] for distance in (h, h / 8)])
-    return values, np.count_nonzero(values[0, 1:] != values[0, :-1])
+    return values, int(np.count_nonzero(values[0, 1:] != values[0, :-1]))
 
 
 def noise_of(line: Line) -> tuple[Array, float]:
