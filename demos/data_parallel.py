@@ -21,7 +21,6 @@ def main() -> None:
     arguments = options("data_parallel", __doc__, epochs=2, batch_size=256).parse_args()
     demo = Run("data_parallel", arguments) if comm.rank == 0 else None
     arguments = comm.bcast(arguments)  # --quick changes the number of epochs
-    path = comm.bcast(demo.checkpoint() if demo else None)
     x, x_test = comm.bcast((demo.images("train")[0], demo.images("test")[0]) if demo else None)
 
     rng = np.random.default_rng(arguments.seed)
@@ -34,7 +33,7 @@ def main() -> None:
         epochs=arguments.epochs,
         batch_size=arguments.batch_size,
         rng=rng,
-        checkpoint=path,
+        checkpoint=comm.bcast(demo.checkpoint() if demo else None),
     )
     thetas = comm.gather(vae.parameters.theta)
     if demo and thetas:

@@ -139,6 +139,7 @@ def found(trouble: str, **fewer: int):
     return SCRIPT[trouble](*SCRIPT["digits"](), **fewer)
 
 
+@pytest.mark.slow
 def test_the_first_loss_is_what_theory_says_and_large_weights_raise_it():
     first = found("first_loss")
     assert first["cured"]["softmax"] == pytest.approx(CHANCE, rel=0.02)
@@ -146,12 +147,14 @@ def test_the_first_loss_is_what_theory_says_and_large_weights_raise_it():
     assert first["planted"]["softmax"] > 50
 
 
+@pytest.mark.slow
 def test_one_batch_is_learnt_by_heart_unless_a_relu_follows_the_last_layer():
     batch = found("one_batch")
     assert batch["planted"]["loss"] > 0.3
     assert batch["cured"]["loss"] < 0.03
 
 
+@pytest.mark.slow
 def test_rates_that_are_too_low_or_too_high_end_where_they_began():
     rates = found("rates")
     assert min(rates["0.1"], rates["0.32"]) < 0.6
@@ -160,6 +163,7 @@ def test_rates_that_are_too_low_or_too_high_end_where_they_began():
     assert rates["10"] > 2
 
 
+@pytest.mark.slow
 def test_a_high_rate_kills_relus():
     (dead, _) = found("dead")
     assert min(dead["planted"]["idle at last"]) > 0.5
@@ -169,6 +173,7 @@ def test_a_high_rate_kills_relus():
     assert dead["cured"]["test accuracy"] > 0.75
 
 
+@pytest.mark.slow
 def test_large_weights_saturate_tanh():
     saturated = found("saturated")
     assert min(saturated["planted"]["idle at first"]) > 0.7
@@ -177,6 +182,7 @@ def test_large_weights_saturate_tanh():
     assert saturated["cured"]["test accuracy"] > 0.75
 
 
+@pytest.mark.slow
 def test_gradients_vanish_through_sigmoids_by_the_derived_factor():
     sigmoids, usual, larger = found("depth").values()
     gradients = sigmoids["gradient by layer"][1:-1]  # between layers of equal width
@@ -187,12 +193,14 @@ def test_gradients_vanish_through_sigmoids_by_the_derived_factor():
     assert larger["test accuracy"] > 0.6
 
 
+@pytest.mark.slow
 def test_a_larger_start_of_relus_raises_all_gradients_alike():
     _, usual, larger = found("depth").values()
     ratios = [b / a for a, b in zip(usual["gradient by layer"], larger["gradient by layer"], strict=True)]
     assert ratios == pytest.approx([6**5] * len(ratios), rel=0.3)  # √6 for each of ten other layers
 
 
+@pytest.mark.slow
 def test_the_size_of_an_update_tells_a_rate_that_is_too_low_or_too_high():
     low, good, high = found("update_size").values()
     assert low["median update"] < 5e-4
@@ -202,6 +210,7 @@ def test_the_size_of_an_update_tells_a_rate_that_is_too_low_or_too_high():
     assert good["first update"] < 1e-3 * math.sqrt(3 * 784)
 
 
+@pytest.mark.slow
 def test_pixels_to_255_are_not_learnt():
     unscaled = found("unscaled")
     assert unscaled["planted"]["first loss"] > 3 * CHANCE
@@ -210,6 +219,7 @@ def test_pixels_to_255_are_not_learnt():
     assert unscaled["cured"]["test accuracy"] > 0.75
 
 
+@pytest.mark.slow
 def test_labels_of_other_images_teach_nothing():
     shuffled = found("shuffled")
     assert shuffled["planted"]["loss"] > 2
@@ -217,6 +227,7 @@ def test_labels_of_other_images_teach_nothing():
     assert shuffled["cured"]["test accuracy"] > 0.75
 
 
+@pytest.mark.slow
 def test_without_zero_grad_the_gradient_grows_and_the_loss_swings():
     zero = found("no_zero_grad")
     assert zero["planted"]["largest norm of dθ"] > 5 * zero["cured"]["largest norm of dθ"]
@@ -224,6 +235,7 @@ def test_without_zero_grad_the_gradient_grows_and_the_loss_swings():
     assert zero["cured"]["loss"] < 0.6
 
 
+@pytest.mark.slow
 def test_a_reconstruction_averaged_over_pixels_collapses_the_vae():
     (vaes, _) = found("vaes", epochs=6)
     collapsed, right = vaes["mean over pixels"], vaes["sums"]
@@ -234,6 +246,7 @@ def test_a_reconstruction_averaged_over_pixels_collapses_the_vae():
     assert right["active units"] > 10
 
 
+@pytest.mark.slow
 def test_a_kl_averaged_over_codes_spreads_them_beyond_the_prior():
     (vaes, _) = found("vaes", epochs=6)
     averaged, right = vaes["mean over codes"], vaes["sums"]

@@ -351,8 +351,6 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
     ],
 }
 
-SLOW = ("VAE", "Autoencoder")  # the checker looks for the cause in many arrays
-
 
 def _blank(file: str, name: str) -> Blank:
     (found,) = [blank for blank in BLANKS if (blank.file, blank.name) == (file, name)]
@@ -460,10 +458,10 @@ def test_a_blank_says_what_to_do(blank):
 
 def _rows() -> list:
     rows = [(_blank(file, name), *row) for file, rows in PLANTED.items() for name, *row in rows]
-    marks = {True: [pytest.mark.slow], False: []}
-    return [pytest.param(*row, marks=marks[row[0].name in SLOW], id=f"{row[0].name}-{row[-1]}") for row in rows]
+    return [pytest.param(*row, id=f"{row[0].name}-{row[-1]}") for row in rows]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("blank", "right", "wrong", "words"), _rows())
 def test_the_message_for_a_planted_mistake_names_it(blank, right, wrong, words):
     source = _source(SOLUTIONS, blank.file)

@@ -80,6 +80,7 @@ def copies(tmp_path_factory) -> Copies:
         return Copies("shapes.py", [], tmp_path_factory.mktemp("copies"), workers=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "survives"),
     [
@@ -92,6 +93,7 @@ def test_a_mutant_meets_the_tests_that_run_its_line(copies, words, survives):
     assert copies.survives(the(words)) == survives
 
 
+@pytest.mark.slow
 def test_afterwards_the_copy_is_as_it_was(copies):
     copies.survives(the("(width / height)"))
     where = copies.free.get()

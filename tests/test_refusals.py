@@ -1154,6 +1154,18 @@ ARGUMENTS = [
         id="EarlyStopping: an unknown monitor with validation",
     ),
     pytest.param(
+        lambda: sn.callbacks.Watch(0),
+        ValueError,
+        r"Watch expects every to be at least 1, got 0",
+        id="Watch: every 0 steps",
+    ),
+    pytest.param(
+        lambda: plots.watched(sn.callbacks.Watch(), "t"),
+        TypeError,
+        r"plots\.watched expects a Watch of at least one recorded step, got one without a record",
+        id="watched: no record",
+    ),
+    pytest.param(
         lambda: sn.callbacks.EarlyStopping(0),
         ValueError,
         r"EarlyStopping expects patience to be at least 1, got 0",

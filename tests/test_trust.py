@@ -269,7 +269,7 @@ def test_every_training_of_a_demo_is_saved_for_resume(demo):
     assert trainings
     for training in trainings:
         saved = {keyword.arg: ast.unparse(keyword.value) for keyword in training.keywords}
-        assert saved["checkpoint"].startswith("demo.checkpoint(")
+        assert "demo.checkpoint(" in saved["checkpoint"]
 
 
 # ---- interrupted

@@ -9,6 +9,8 @@ import pytest
 from tests.museum import hunt
 from tests.museum.hunt import HuntError, Mistake
 
+pytestmark = pytest.mark.slow  # each hunt copies the project and runs tests in the copy
+
 
 @pytest.fixture(scope="module")
 def begun(tmp_path_factory) -> tuple[Path, str]:
