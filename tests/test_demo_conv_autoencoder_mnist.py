@@ -136,11 +136,13 @@ def test_it_is_said_whose_start_it_is(quick_udacity):
     assert "The start: Ours, as none is published" in quick_udacity[1]
 
 
+@pytest.mark.slow
 def test_the_larger_network_codes_in_ten_numbers_with_a_batch_size_of_its_own(quick_dl4g):
     assert results_of(quick_dl4g)["numbers in a code"] == 10
     assert json.loads((quick_dl4g / "metrics.json").read_text("utf-8"))["arguments"]["batch_size"] == 128
 
 
+@pytest.mark.slow
 def test_the_error_of_the_larger_network_is_that_of_the_saved_model_on_pixels_from_minus_one_to_one(quick_dl4g, demo):
     model = demo["NETWORKS"]["dl4g"].build(np.random.default_rng(1))
     sn.load(quick_dl4g / "model.npz", model)

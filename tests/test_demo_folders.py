@@ -201,6 +201,7 @@ def test_resume_where_there_is_no_run_begins_one(tmp_path):
     assert names_in(tmp_path) == {"new.png", METRICS}
 
 
+@pytest.mark.slow
 def test_a_real_demo_that_is_finished_is_left_as_it_is(tmp_path):
     out = tmp_path / "out"
     options = ("--quick", "--epochs", "1", "--data", few_digits(tmp_path), "--out", str(out))

@@ -67,6 +67,7 @@ def test_the_saved_model_is_the_one_that_was_measured(quick):
         assert arrays["decoder.0.W"].shape == (2, 400)
 
 
+@pytest.mark.slow
 def test_the_gaussian_likelihood_runs_and_compares_with_no_grey_bound(tmp_path):
     data = few_digits(tmp_path)
     text = run("vae_mnist", "--quick", "--data", data, "--likelihood", "gaussian", "--out", str(tmp_path)).stdout
@@ -165,6 +166,7 @@ def test_the_convolutional_vae_has_as_many_numbers_as_the_published_one(monkeypa
     assert len(sn.VAE(encoder, decoder).parameters) == 308_357
 
 
+@pytest.mark.slow
 def test_the_convolutional_vae_has_its_own_defaults_and_its_own_verdict(quick_conv):
     out, text = quick_conv
     assert json.loads((out / "metrics.json").read_text("utf-8"))["arguments"]["latent"] == 2
@@ -173,6 +175,7 @@ def test_the_convolutional_vae_has_its_own_defaults_and_its_own_verdict(quick_co
     assert (out / "plane.png").exists()
 
 
+@pytest.mark.slow
 def test_an_option_that_is_given_outweighs_the_defaults_of_the_convolutional_vae(tmp_path):
     given = ("--network", "conv", "--latent", "3", "--hidden", "1", "--quick", "--epochs", "1")
     run("vae_mnist", *given, "--data", few_digits(tmp_path), "--out", str(tmp_path))
@@ -180,6 +183,7 @@ def test_an_option_that_is_given_outweighs_the_defaults_of_the_convolutional_vae
     assert (arguments["latent"], arguments["hidden"], arguments["epochs"]) == (3, 1, 1)
 
 
+@pytest.mark.slow
 def test_the_number_at_z_equal_to_mu_is_that_of_the_saved_model_and_is_said_to_flatter(quick_conv, rng):
     out, text = quick_conv
     how = {"stride": 2, "padding": 1, "rng": rng}

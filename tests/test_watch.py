@@ -196,6 +196,7 @@ def test_a_resumed_run_has_the_whole_record(tmp_path: Path, epochs):
     assert len(begun.records) < len(whole.records)
 
 
+@pytest.mark.slow
 def test_a_record_that_was_thinned_out_goes_on_so(tmp_path: Path):
     whole, begun, resumed = (Watch(every=1) for _ in range(3))
     watched(whole, vae(), X, epochs=150)
