@@ -30,6 +30,7 @@ from lib.common import (
 from lib.walks import beside_fade
 from scratchnet.core.likelihood import Bernoulli
 from scratchnet.evaluation import bce_scale
+from scratchnet.kernels import memory
 
 PUBLISHED = -105.6  # nats/image, the test ELBO of pytorch/examples/vae after 10 epochs at these defaults:
 CONV = {"epochs": 5, "latent": 2, "hidden": 64}  # the defaults of --network conv; dl4g, with 100 epochs, published:
@@ -83,6 +84,7 @@ def main() -> None:
     if history.interrupted:
         reached = min(len(history.epochs) + 1, arguments.epochs)
         print(f"Interrupted in epoch {reached}: what follows is what was reached.")
+    memory.release()  # what training kept for its next batch
     sn.save(demo.path("model.npz"), vae)
     found = sn.elbo(vae, x_test, rng)
     mu, logvar = (np.concatenate(parts) for parts in zip(*map(vae.encode, chunks(x_test)), strict=True))  # (N, L)
