@@ -135,7 +135,7 @@ class Checkpoint(Callback):
         """What the file holds, if all of it belongs to this run; nothing changes here."""
         with storage.opened(self.path, "checkpoint") as archive:
             text = storage.read_array(archive, "state", most=self._most + 1000)  # with a header
-            state = json.loads(text.tobytes())
+            state = _parsed(text)
             if state["format"] != _FORMAT:
                 raise DataError("was written by another version of scratchnet: begin the run anew, with another file.")
             if storage.read_array(archive, "seal", most=1000).tobytes() != digest(text).encode():
@@ -148,7 +148,7 @@ class Checkpoint(Callback):
             _check_harmless(run, state)
             if len(state["epochs"]) > run.epochs:
                 raise DataError(f"holds {len(state['epochs'])} epochs, expected at most the {run.epochs} asked for.")
-            states = unpack(json.loads(arrays["callbacks"].tobytes()), arrays)
+            states = unpack(_parsed(arrays["callbacks"]), arrays)
             return state, arrays, list(zip(self._keeping, states, strict=True))
 
     def _resume(self, run: Run, state: dict[str, Any], arrays: dict[str, Array], states: list[Any]) -> None:
@@ -275,6 +275,15 @@ def _number(value: Any) -> Any:
 
 def _same(a: Any, b: Any) -> bool:
     return a == b or (a != a and b != b)  # NaN is as it was
+
+
+def _parsed(text: Array) -> Any:
+    """The JSON in an array of bytes; nested too deeply, it could crash Python's reader where memory is short."""
+    brackets = text[(text == ord("[")) | (text == ord("]")) | (text == ord("{")) | (text == ord("}"))]
+    steps = np.int8(28) - (brackets & 31).view(np.int8)  # 1 for [ and {, −1 for ] and }, by their ASCII codes
+    if np.cumsum(steps, dtype=np.int32).max(initial=0) > 500:
+        raise ValueError("it is nested too deeply")
+    return json.loads(text.tobytes())
 
 
 def _as_array(state: Any) -> Array:
