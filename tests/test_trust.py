@@ -1,6 +1,7 @@
 """A run that can be trusted: killed, interrupted or read from a damaged file, it ends at the same bits or says why."""
 
 import ast
+import functools
 import itertools
 import json
 import os
@@ -419,6 +420,23 @@ def test_a_run_that_ends_with_its_last_epoch_is_not_said_to_go_on(path, capsys):
         callbacks=[AfterEpoch(lambda record: signal.raise_signal(signal.SIGINT))],
     )
     assert "Saved in" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("nest", [lambda inner: [inner], lambda inner: {"a": inner}], ids=["lists", "dicts"])
+@pytest.mark.parametrize("depth", [200, 400])
+def test_a_state_that_can_be_saved_can_be_read_however_deeply_it_is_nested(path, nest, depth):
+    class Deep(sn.Callback):
+        state: Any = functools.reduce(lambda inner, _: nest(inner), range(depth), 1.5)
+
+        def state_dict(self) -> dict[str, Any]:
+            return {"nested": self.state}
+
+        def load_state_dict(self, state: dict[str, Any]) -> None:
+            self.state = state["nested"]
+
+    Run().fit(path, epochs=1, callbacks=[Deep()])
+    assert len(Run().fit(path, epochs=2, callbacks=[again := Deep()]).epochs) == 2
+    assert again.state == Deep.state
 
 
 # ---- schedules

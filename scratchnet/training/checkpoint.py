@@ -5,6 +5,7 @@ import json
 import math
 import operator
 import re
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -278,10 +279,10 @@ def _same(a: Any, b: Any) -> bool:
 
 
 def _parsed(text: Array) -> Any:
-    """The JSON in an array of bytes; nested too deeply, it could crash Python's reader where memory is short."""
+    """The JSON in an array of bytes; nested more deeply than `pack` can write, it could crash Python's reader."""
     brackets = text[(text == ord("[")) | (text == ord("]")) | (text == ord("{")) | (text == ord("}"))]
     steps = np.int8(28) - (brackets & 31).view(np.int8)  # 1 for [ and {, −1 for ] and }, by their ASCII codes
-    if np.cumsum(steps, dtype=np.int32).max(initial=0) > 500:
+    if np.cumsum(steps, dtype=np.int32).max(initial=0) > 2 * sys.getrecursionlimit() + 100:  # two a level, at most
         raise ValueError("it is nested too deeply")
     return json.loads(text.tobytes())
 
