@@ -14,7 +14,7 @@ from scratchnet.arrays import Array
 from scratchnet.core.model import Loss
 from scratchnet.errors import ShapeError
 from scratchnet.kernels.memory import empty
-from scratchnet.training.run import OneProcess, Run
+from scratchnet.training.run import OneProcess, Run, arrays_of
 
 __all__ = ["DataParallel", "Together"]
 
@@ -62,10 +62,10 @@ class DataParallel:
 
     def loss(self, batch: Any, rng: np.random.Generator | None = None) -> Loss:
         """The loss on the whole batch; each process computes its rows, and an empty share one row that weighs 0."""
-        arrays = batch if isinstance(batch, tuple) else (batch,)
+        arrays = arrays_of(batch)
         N, rank, size = len(arrays[0]), self._comm.rank, self._comm.size
         first, last = N * rank // size, N * (rank + 1) // size
-        weight, rows = (last - first) / N, slice(first, max(last, first + 1)) if first < N else slice(0, 1)
+        weight, rows = (last - first) / N, slice(first, max(last, first + 1))
         mine = tuple(array[rows] for array in arrays)
         draws = None if rng is None else ShareOfDraws(rng, N, rows)
         loss = self._model.loss(mine if isinstance(batch, tuple) else mine[0], draws)

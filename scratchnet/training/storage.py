@@ -132,9 +132,7 @@ def opened(path: str | PathLike[str], kind: str) -> Iterator[zipfile.ZipFile]:
             raise DataError(f"is not a {kind} file, but {what}." if what else "does not exist.")
         with path.open("rb") as file:
             end = zipfile._EndRecData(file)  # type: ignore[attr-defined]
-            if (
-                end and end[5] > os.fstat(file.fileno()).st_size / 2
-            ):  # each of its lines, of 46 bytes, takes 400 of memory
+            if end and end[5] > os.fstat(file.fileno()).st_size / 2:  # each line, of 46 bytes, takes 400 of memory
                 raise ValueError("its list of arrays is longer than the arrays")
             with zipfile.ZipFile(file) as archive:
                 yield archive
