@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 
 import scratchnet as sn
-from lib.common import Number, chunks, squared_distances
+from lib.common import Number, chunks, nearest
 from lib.judge import Judge
 from lib.walks import STEPS, on_a_sphere, pairs_of_digits, straight
 from scratchnet.core.gaussian import noise_like, sample_gaussian
@@ -40,8 +40,7 @@ class Space:
 
     def distance(self, places: np.ndarray) -> np.ndarray:
         """How far it is from each place (M, L) to the nearest known code, (M,)."""
-        squared = [squared_distances(rows, self.known).min(axis=1) for rows in chunks(places.astype(np.float64))]
-        return np.sqrt(np.maximum(np.concatenate(squared), 0))  # rounding can bring a zero below zero
+        return nearest(places.astype(np.float64), self.known)[0]
 
     def decode(self, places: np.ndarray) -> np.ndarray:
         """What places decode to."""

@@ -187,12 +187,14 @@ def squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def nearest(images: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Of each of the images (N, D) the Euclidean distance to the nearest row of x, and which one that is: (N,) each."""
-    found, where = np.empty(len(images)), np.empty(len(images), int)
-    for start in range(0, len(images), 20):  # so few that the distances to 60,000 images take 5 MB
-        squared = squared_distances(images[start : start + 20], x)
-        where[start : start + 20] = squared.argmin(axis=1)
-        found[start : start + 20] = squared.min(axis=1)
-    return np.sqrt(np.maximum(found, 0)), where
+    found, where = np.full(len(images), np.inf), np.zeros(len(images), int)
+    for start in range(0, len(x), ROWS):
+        squared = squared_distances(images, x[start : start + ROWS])
+        closest = squared.argmin(axis=1)
+        least = squared[np.arange(len(images)), closest]
+        nearer = least < found
+        found[nearer], where[nearer] = least[nearer], start + closest[nearer]
+    return np.sqrt(np.maximum(found, 0)), where  # rounding can bring a zero below zero
 
 
 def principal_components(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

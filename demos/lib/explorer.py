@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 import scratchnet as sn
-from lib.common import chunks, squared_distances
+from lib.common import nearest, squared_distances
 from scratchnet.core.gaussian import sample_gaussian
 
 HERE = Path(__file__).parent
@@ -71,9 +71,7 @@ class Codes:
 
     def distance(self, places: np.ndarray) -> np.ndarray:
         """How far it is from each place (M, 2) to the nearest code, (M,)."""
-        known = self.z.astype(np.float64)
-        squared = [squared_distances(rows, known).min(axis=1) for rows in chunks(places.astype(np.float64))]
-        return np.sqrt(np.maximum(np.concatenate(squared), 0))  # rounding can bring a zero below zero
+        return nearest(places.astype(np.float64), self.z.astype(np.float64))[0]
 
     def far(self, others: "Codes") -> float:
         """The distance from which a place is a gap, measured on the codes of other images."""

@@ -6,7 +6,7 @@ from lib.codes import Space
 from lib.common import Run
 from lib.figures import code_circles, image_grids, images_and_courses, latent_scatters, length_histograms
 from lib.judge import Judge
-from lib.walks import STEPS, hard_pairs, pairs_of_digits, straight
+from lib.walks import STEPS, hard_pairs, pairs_of_digits, straight, walked
 
 SIDE, SHOWN, ACROSS = 12, 48, 8  # images along a grid's side; draws that are shown, and so many in a row
 CIRCLES = 400
@@ -41,9 +41,7 @@ def walks(demo: Run, spaces: dict[str, Space], judge: Judge, x_test: np.ndarray)
     ways = {"fade of pixels": lambda pairs: straight(x_test, pairs)}
     ways |= {name: space.walks for name, space in spaces.items()}
     hard, many = hard_pairs(x_test, labels, 2), pairs_of_digits(labels, np.random.default_rng(0))
-    rows = {}
-    for i, (a, b) in enumerate(hard):
-        rows |= {f"{labels[a]} to {labels[b]}, {name}": walk(hard[i : i + 1])[0] for name, walk in ways.items()}
+    rows = walked(ways, hard, labels)
     refused = ~judge.passes(np.concatenate(list(rows.values())))
     if "VAE" in spaces:
         ways["VAE, on a sphere"] = lambda pairs: spaces["VAE"].walks(pairs, curved=True)

@@ -1,7 +1,7 @@
 """Walks from one image to another: straight in pixels, and straight or curved through codes."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -44,6 +44,15 @@ def hard_pairs(x: np.ndarray, labels: np.ndarray, count: int) -> np.ndarray:
     return np.array(chosen[:count])
 
 
+def walked(ways: Mapping[str, Callable], pairs: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
+    """Each of the pairs (M, 2) in each of the ways, under its two digits and the name of the way."""
+    return {
+        f"{labels[a]} to {labels[b]}, {name}": way(pairs[i : i + 1])[0]
+        for i, (a, b) in enumerate(pairs)
+        for name, way in ways.items()
+    }
+
+
 def beside_fade(demo: Run, z: np.ndarray, decode: Callable, x, x_test, labels, rng: np.random.Generator) -> None:
     """walk.png: two walks through codes z of test images beside fades in pixels, and how near to digits they stay."""
 
@@ -52,9 +61,7 @@ def beside_fade(demo: Run, z: np.ndarray, decode: Callable, x, x_test, labels, r
         return decode(places.reshape(-1, places.shape[2])).reshape(len(pairs), STEPS, -1)
 
     ways = {"pixels": lambda pairs: straight(x_test, pairs), "codes": decoded}
-    rows = {}
-    for a, b in hard_pairs(x_test, labels, 2):
-        rows |= {f"{labels[a]} to {labels[b]}, {name}": way(np.array([[a, b]]))[0] for name, way in ways.items()}
+    rows = walked(ways, hard_pairs(x_test, labels, 2), labels)
     pairs, t, curves, rise = pairs_of_digits(labels, rng)[:FEW], np.linspace(0, 1, STEPS), {}, {}
     for name, way in ways.items():
         away = nearest(way(pairs).reshape(-1, x.shape[1]), x)[0].reshape(-1, STEPS).mean(axis=0)
