@@ -1,5 +1,6 @@
 """Data-parallel training: the same θ as one process, one end for all, and a checkpoint for any number of processes."""
 
+import functools
 import json
 import os
 import shutil
@@ -83,10 +84,10 @@ def trained(processes: int, **options) -> list[dict]:
     return json.loads(lines[0].removeprefix("FOUND "))
 
 
-@pytest.fixture(scope="module")
-def alone() -> dict:
+@functools.cache
+def alone(**options) -> dict:
     """What one process finds without any of this."""
-    return trained(1, alone=True)[0]
+    return trained(1, alone=True, **options)[0]
 
 
 class TestTraining:
@@ -95,7 +96,7 @@ class TestTraining:
     @pytest.mark.parametrize("processes", [1, 2, 4])
     @pytest.mark.parametrize("model", ["VAE", "IWAE"])
     def test_theta_is_that_of_one_process_to_rounding(self, processes, model):
-        theta = trained(1, alone=True, model=model)[0]["theta"]
+        theta = alone(model=model)["theta"]
         for found in trained(processes, model=model):
             np.testing.assert_allclose(found["theta"], theta, rtol=1e-3, atol=1e-4)
 
@@ -107,12 +108,12 @@ class TestTraining:
         assert all(other == first for other in others)
 
     def test_an_empty_share_weighs_nothing(self):
-        theta = trained(1, alone=True, batch_size=3, epochs=1)[0]["theta"]
+        theta = alone(batch_size=3, epochs=1)["theta"]
         for found in trained(4, batch_size=3, epochs=1):
             np.testing.assert_allclose(found["theta"], theta, rtol=1e-3, atol=1e-4)
 
-    def test_the_validation_loss_is_that_of_one_process(self, alone):
-        np.testing.assert_allclose(trained(2)[1]["val_loss"], alone["val_loss"], rtol=1e-4)
+    def test_the_validation_loss_is_that_of_one_process(self):
+        np.testing.assert_allclose(trained(2)[1]["val_loss"], alone()["val_loss"], rtol=1e-4)
 
 
 class TestEnding:
@@ -154,17 +155,17 @@ class TestCheckpoint:
     pytestmark = under_mpi
 
     @pytest.mark.parametrize("then", [1, 2, 4])
-    def test_a_run_goes_on_with_any_number_of_processes(self, tmp_path, alone, then):
+    def test_a_run_goes_on_with_any_number_of_processes(self, tmp_path, then):
         path = str(tmp_path / "run.npz")
         trained(3, checkpoint=path, rank=2, at=17, does="run.stop()")
         for found in trained(then, checkpoint=path):
-            np.testing.assert_allclose(found["theta"], alone["theta"], rtol=1e-3, atol=1e-4)
+            np.testing.assert_allclose(found["theta"], alone()["theta"], rtol=1e-3, atol=1e-4)
 
-    def test_one_process_that_is_killed_ends_all_and_the_run_goes_on(self, tmp_path, alone):
+    def test_one_process_that_is_killed_ends_all_and_the_run_goes_on(self, tmp_path):
         path = str(tmp_path / "run.npz")
         assert launch(2, checkpoint=path, rank=1, at=17, does="os.kill(os.getpid(), signal.SIGKILL)").returncode != 0
         for found in trained(2, checkpoint=path):
-            np.testing.assert_allclose(found["theta"], alone["theta"], rtol=1e-3, atol=1e-4)
+            np.testing.assert_allclose(found["theta"], alone()["theta"], rtol=1e-3, atol=1e-4)
 
     def test_the_lines_are_printed_once(self):
         done = launch(2, progress=True)

@@ -58,14 +58,13 @@ class Run:
 
     def fit(self, path: Path | None, epochs: int = 3, **options: Any) -> sn.History:
         given: dict[str, Any] = {"batch_size": 5, "x": X, "validation": X[:7], "checkpoint_seconds": 0}
-        given |= options
+        given |= {"progress": False} | options
         return sn.fit(
             self.model,
             given.pop("x"),
             optimizer=self.optimizer,
             epochs=epochs,
             rng=self.rng,
-            progress=False,
             checkpoint=path,
             **given,
         )
@@ -394,31 +393,13 @@ def test_a_run_that_begins_says_nothing_of_going_on(path, capsys):
     stopping_after(stopped.model, 0)
     with pytest.raises(StopsHereError):
         stopped.fit(path)
-    sn.fit(
-        again.model,
-        X,
-        optimizer=again.optimizer,
-        epochs=3,
-        rng=again.rng,
-        batch_size=5,
-        checkpoint=path,
-        validation=X[:7],
-    )
+    again.fit(path, progress=True)
     assert "goes on" not in capsys.readouterr().out
 
 
 def test_a_run_that_ends_with_its_last_epoch_is_not_said_to_go_on(path, capsys):
-    run = Run()
-    sn.fit(
-        run.model,
-        X,
-        optimizer=run.optimizer,
-        epochs=1,
-        rng=run.rng,
-        batch_size=5,
-        checkpoint=path,
-        callbacks=[AfterEpoch(lambda record: signal.raise_signal(signal.SIGINT))],
-    )
+    ctrl_c = AfterEpoch(lambda record: signal.raise_signal(signal.SIGINT))
+    Run().fit(path, epochs=1, progress=True, callbacks=[ctrl_c])
     assert "Saved in" not in capsys.readouterr().out
 
 
