@@ -208,7 +208,7 @@ INSIDES = {
 @pytest.mark.slow
 @pytest.mark.parametrize("what", INSIDES)
 def test_a_numba_that_is_another_inside_computes_the_same(what, tmp_path):
-    hidden = f"{HIDE}{INSIDES[what]}\nfrom scratchnet.kernels import threads\nthreads.LEAST_WORK = 0\n"
+    hidden = f"{HIDE}{INSIDES[what]}\nfrom scratchnet.kernels import threads\nthreads.LEAST_WORK = threads.TRIAL = 0\n"
     found = run(hidden + RELU_ALONE, NUMBA_CACHE_DIR=str(tmp_path))
     assert found.stdout.strip() != "numpy"
     assert "Warning" not in found.stderr
@@ -338,7 +338,8 @@ def test_a_kernel_computes_alone(when):
 import atexit, sys, threading
 import numpy as np, scratchnet as sn
 from scratchnet.kernels import threads
-threads.LEAST_WORK, threads.threads = 0, 2
+threads.LEAST_WORK = threads.TRIAL = 0
+threads.threads = 2
 def start(self): raise RuntimeError("can't start new thread")
 def compute(): print((sn.kernels.relu(np.full((9, 9), -1, np.float32)) == 0).all())
 if sys.argv[1].startswith("when"): atexit.register(compute)
@@ -351,7 +352,7 @@ FORKS = """
 import os, threading
 import numpy as np, scratchnet as sn
 from scratchnet.kernels import threads
-threads.LEAST_WORK = threads.WORTH_WAKING = 0
+threads.LEAST_WORK = threads.WORTH_WAKING = threads.TRIAL = 0
 x = np.random.default_rng(0).standard_normal((64, 64)).astype(np.float32)
 exact = sn.kernels.affine(x, x, x[0])
 def compute():
@@ -381,7 +382,7 @@ def test_a_signal_handler_computes_while_a_kernel_runs():
 import signal, time
 import numpy as np, scratchnet as sn
 from scratchnet.kernels import threads
-threads.LEAST_WORK = threads.WORTH_WAKING = 0
+threads.LEAST_WORK = threads.WORTH_WAKING = threads.TRIAL = 0
 x = np.random.default_rng(0).standard_normal((256, 256)).astype(np.float32)
 exact, seen = sn.kernels.affine(x, x, x[0]), []
 signal.signal(signal.SIGALRM, lambda *_: seen.append((sn.kernels.affine(x, x, x[0]) == exact).all()))

@@ -844,7 +844,7 @@ import sys, numpy as np, scratchnet as sn
 from scratchnet.kernels import threads
 x = sn.data.mnist("test")[0][:500]
 def train(count, epochs, checkpoint=None):
-    threads.threads = count
+    threads.threads, threads.TRIAL = count, 0
     rng = np.random.default_rng(0)
     vae = sn.VAE(
         sn.Sequential(sn.Dense(784, 100, rng=rng), sn.ReLU(), sn.Dense(100, 8, rng=rng)),

@@ -4,6 +4,7 @@ A kernel is a loop over a range, `def kernel(…arrays, first, last)`. Short wor
 split into parts. The calling thread, the leader, opens a gate; helpers that spin on the gate enter, and every thread
 claims the next part until none is left. A helper that the system has given no core claims nothing, so nobody waits
 for it. The result has the same bits for any number of threads, because no element depends on how the range is split.
+Where the team is slower than its leader alone, the leader computes alone for a while.
 
 A helper spins in machine code, without Python's lock, for about half a millisecond after the last part, and then
 sleeps. A second Python thread or a signal handler that calls a kernel while the team is busy computes it alone; a
@@ -33,13 +34,17 @@ LARGE_PART = 200_000
 LOOKS, SLEEP = 1_500_000, 20e-6
 """How often a thread looks before it sleeps, and seconds that a waiting leader then sleeps between two looks."""
 
-WINDOW, LOST, PAUSE = 5_000_000, 0.15, 200_000
-"""If the leader, which never idles, had no core for this share of a window (nanoseconds), its helpers took it. A window
-holds parallel loops that follow each other without a longer pause (nanoseconds)."""
+TRIAL, REST = 5_000_000, 50
+"""Nanoseconds for which the leader computes alone, to learn how long that takes; the team then computes for so many
+times as long, before the next trial."""
+
+WINDOW, GAIN = 5_000_000, 0.95
+"""The team's time is compared whenever it has computed for so many nanoseconds: it should be at most this share of what
+the leader needs alone."""
 
 ALONE, ALONE_AT_MOST = 10_000_000, 1_000_000_000
-"""Nanoseconds for which the leader then computes alone: doubled after each such window, an eighth less after each good
-one."""
+"""Nanoseconds for which the leader then computes alone: doubled after each window that was too slow, an eighth less
+after each good one."""
 
 _GATE, _NEXT, _PARTS, _SIZE, _TRAMPOLINE, _CALL = 0, 8, 16, 17, 18, 24
 """Offsets in a team's memory, in words of 8 bytes. The two words that several threads change have a cache line each."""
@@ -170,6 +175,49 @@ _compiled_help = dispatcher(_help, "_help")
 # ---- in Python
 
 
+class Choice:
+    """Whether a team or its leader alone was faster lately.
+
+    Two threads are slower than one where another program, or another guest of the same host, needs a core. No clock of
+    this system shows the second case, so both ways are measured. All times are of kernels, in nanoseconds.
+    """
+
+    def __init__(self):
+        self._rates: dict[Any, float] = {}
+        self._alone_for, self._penalty, self._rest = float(TRIAL), ALONE, REST * TRIAL
+        self._together = self._expected = 0.0
+
+    @property
+    def alone(self) -> bool:
+        """Whether the leader computes the next kernel alone."""
+        return self._alone_for > 0
+
+    def took_alone(self, kernel: int, work: float, took: int, undisturbed: bool) -> None:
+        """Note a kernel's time on the leader, and learn from it if no helper was spinning meanwhile."""
+        if undisturbed:
+            key, rate = (kernel, int(work).bit_length()), took / max(work, 1)
+            known = self._rates.get(key, rate)
+            self._rates[key] = known + (rate - known) / 4
+        self._alone_for -= took
+        self._rest = REST * (TRIAL - self._alone_for)
+
+    def took_together(self, kernel: int, work: float, took: int) -> None:
+        """Note a kernel's time on the team; at the end of a window, decide who computes next."""
+        self._rest -= took
+        if rate := self._rates.get((kernel, int(work).bit_length())):
+            self._together += took
+            self._expected += rate * work
+        if self._together > WINDOW:
+            if self._together > GAIN * self._expected:
+                self._alone_for = self._penalty
+                self._penalty = min(2 * self._penalty, ALONE_AT_MOST)
+            else:
+                self._penalty = max(self._penalty * 7 // 8, ALONE)
+            self._together = self._expected = 0
+        if self._rest < 0 and not self.alone:
+            self._alone_for = TRIAL
+
+
 class Team:
     """The calling thread and its helpers, together so many threads, which compute one kernel at a time."""
 
@@ -179,12 +227,13 @@ class Team:
         self._words = np.zeros(_CALL + 512, np.int64)
         self._memory = self._words.ctypes.data
         self._leading = threading.Lock()
+        self._choice = Choice()
         self._asleep: list[Any] = []
-        self._alone_until, self._alone = 0, ALONE
-        self._ended = self._window = self._window_cpu = 0
+        self._helpers = 0
         with contextlib.suppress(RuntimeError):  # no more threads are available, or Python is shutting down
-            for _ in range(threads - 1):
+            while self._helpers < threads - 1:
                 threading.Thread(target=self._assist, name="scratchnet helper", daemon=True).start()
+                self._helpers += 1
 
     def _assist(self) -> None:
         alarm = threading.Lock()
@@ -194,29 +243,37 @@ class Team:
             self._asleep.append(alarm)
             alarm.acquire()
 
-    def run(self, size: int, work: float, lead: Numba, call: tuple[Any, ...]) -> bool:
-        """Run a kernel on 0 … size by its leader's part, address and arguments; False: one thread is faster."""
+    def run(self, size: int, work: float, compiled: Callable[..., None], lead: Numba, call: tuple[Any, ...]) -> bool:
+        """Run a kernel on 0 … size: its machine code alone, or with the helpers by its leader's part and address.
+
+        False: it has not run, since the team is busy or asleep.
+        """
         if not self._leading.acquire(blocking=False):
             return False
         try:
-            now = time.perf_counter_ns()
-            if now < self._alone_until or (self._asleep and work < WORTH_WAKING):
+            alone = self._choice.alone
+            if self._asleep and work < WORTH_WAKING and not alone:
                 return False
-            if now - self._ended > PAUSE:
-                self._window, self._window_cpu = now, time.thread_time_ns()
-            while self._asleep:
-                self._asleep.pop().release()
-            parts = min(size, max(self._threads, min(4 * self._threads, int(work / LARGE_PART))))
-            try:
-                lead(self._memory, parts, size, call, LOOKS)
-            finally:
-                self._wait()
-            self._ended = time.perf_counter_ns()
-            if self._ended - self._window > WINDOW:
-                self._judge()
+            start = time.perf_counter_ns()
+            if alone:
+                compiled(*call[1:], 0, size)
+                undisturbed = len(self._asleep) == self._helpers
+                self._choice.took_alone(call[0], work, time.perf_counter_ns() - start, undisturbed)
+            else:
+                self._compute_together(size, work, lead, call)
+                self._choice.took_together(call[0], work, time.perf_counter_ns() - start)
             return True
         finally:
             self._leading.release()
+
+    def _compute_together(self, size: int, work: float, lead: Numba, call: tuple[Any, ...]) -> None:
+        while self._asleep:
+            self._asleep.pop().release()
+        parts = min(size, max(self._threads, min(4 * self._threads, int(work / LARGE_PART))))
+        try:
+            lead(self._memory, parts, size, call, LOOKS)
+        finally:
+            self._wait()
 
     def _wait(self) -> None:
         """Wait for a helper that another process pushed off its core in the middle of a part."""
@@ -226,17 +283,6 @@ class Team:
         finally:
             if self._words[_GATE]:  # Ctrl-C must not free memory that a helper writes to
                 self._wait()
-
-    def _judge(self) -> None:
-        """End the window, and compute alone for a while if the leader had no core for too much of it."""
-        now, cpu = self._ended, time.thread_time_ns()
-        window = now - self._window
-        if window - (cpu - self._window_cpu) > LOST * window:
-            self._alone_until = now + self._alone
-            self._alone = min(2 * self._alone, ALONE_AT_MOST)
-        else:
-            self._alone = max(self._alone * 7 // 8, ALONE)
-        self._window, self._window_cpu = now, cpu
 
 
 @functools.cache
@@ -287,7 +333,7 @@ class Kernel:
             if work >= LEAST_WORK and threads > 1:
                 dtype = arguments[0].dtype
                 lead, address = self._leads.get(dtype) or self._make_lead(dtype)
-                if address and _team(threads, os.getpid()).run(size, work, lead, (address, *arguments)):
+                if address and _team(threads, os.getpid()).run(size, work, self._compiled, lead, (address, *arguments)):
                     return
             self._compiled(*arguments, 0, size)
         except TypeError:  # this type is not loaded, or some array is read-only

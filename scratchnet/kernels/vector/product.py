@@ -51,7 +51,8 @@ def pack(panel, B, k, steps, j, across):
             copy_square(panel, Grid(b, b_k if b_j == size else b_j, 0), Grid(to, across * size, 0), b_j != size)
     for r in range(deep if whole == across else 0, steps):
         row, done = panel[r * across : (r + 1) * across], whole if r < deep else 0
-        row[done:columns] = B[k + r, j + done : j + columns]
+        for c in range(done, columns):  # to compile `slice = slice`, numba takes three seconds more
+            row[c] = B[k + r, j + c]
         row[columns:] = 0
 
 
@@ -96,7 +97,9 @@ def _multiply_panels(A, B, start, C, by_rows, first, last):
                 a = Grid(address(A) + i * a_row + k * a_k, a_row, a_k)
                 _tile(panel, height, width, steps, a, of_b, before, of_c)
                 if columns < across:
-                    C[i : i + height, j : j + columns] = edge[:height, :columns]
+                    for r in range(height):
+                        for s in range(columns):
+                            C[i + r, j + s] = edge[r, s]
                 i += height
         counted += width * pieces
         j += across
