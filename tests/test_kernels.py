@@ -55,6 +55,8 @@ def all_threads(monkeypatch):
     monkeypatch.setattr(threads, "LEAST_WORK", 0)
     monkeypatch.setattr(threads, "WORTH_WAKING", 0)
     monkeypatch.setattr(threads, "TRIAL", 0)
+    if sparse:
+        monkeypatch.setattr(sparse, "NARROWEST", 0)
 
 
 # ---- the product: y = x W + b, dx = dy Wᵀ, dW += xᵀ dy
@@ -195,6 +197,15 @@ def test_skipping_zeros_gives_the_product_of_numpy_for_any_shape(transposed, dty
     assert done == (np.count_nonzero(x) <= sparse.DENSEST * x.size)
     if done:
         assert_product(C, start + A.astype(np.float64) @ B, A.shape[1])
+
+
+@VECTOR
+@FLOATS
+@pytest.mark.parametrize(("vectors", "pays"), [(7, False), (8, True)])
+def test_zeros_are_skipped_only_where_rows_are_wide(monkeypatch, dtype, vectors, pays):
+    monkeypatch.setattr(sparse, "NARROWEST", 8)
+    x, columns = mostly_zeros((64, 64), dtype, 1), vectors * sparse.VECTOR // np.dtype(dtype).itemsize
+    assert skipping_zeros(x, False, numbers((64, columns), dtype, 2), np.zeros((1, columns), dtype))[1] == pays
 
 
 @VECTOR

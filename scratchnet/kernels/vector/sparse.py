@@ -25,8 +25,8 @@ WIDTH = 7
 NEAR = 128
 """Rows of B at a time; of so many vectors they are not much more than the first-level cache holds."""
 
-DENSEST = 0.5
-"""The largest share of numbers in A, not zero, for which skipping pays (chapter 16)."""
+DENSEST, NARROWEST = 0.35, 8
+"""Skipping pays if at most this share of A is not zero, and a row of C fills so many vectors (chapter 16)."""
 
 _add_rows = tile([(1, width) for width in range(1, WIDTH + 1)])
 
@@ -68,10 +68,12 @@ def _multiply_listed(A, B, start, C, first, last):
 
 
 def multiply_skipping(x: Array, transposed: bool, B: Array, start: Array, C: Array) -> bool:
-    """C = start + A B, where A is x, or xᵀ, if few enough of its numbers are not zero; returns whether they are.
+    """C = start + A B, where A is x, or xᵀ, if that pays; returns whether it does.
 
     x, B, C and start, (M, N) or (1, N), are in C order.
     """
+    if C.shape[1] * C.itemsize < NARROWEST * VECTOR:
+        return False
     few = x[:: max(1, len(x) // 4)]  # some rows are enough to reject what is dense throughout
     if np.count_nonzero(few != 0) > DENSEST * few.size:
         return False
