@@ -194,7 +194,8 @@ def test_skipping_zeros_gives_the_product_of_numpy_for_any_shape(transposed, dty
     A = x.T if transposed else x
     B, start = numbers((A.shape[1], M), dtype, seed + 1), numbers((len(A), M), dtype, seed + 2)
     C, done = skipping_zeros(x, transposed, B, start)
-    assert done == (np.count_nonzero(x) <= sparse.DENSEST * x.size)
+    few = x[:: max(1, len(x) // 8)]
+    assert done == (np.count_nonzero(few) <= sparse.DENSEST * few.size)
     if done:
         assert_product(C, start + A.astype(np.float64) @ B, A.shape[1])
 

@@ -74,11 +74,10 @@ def multiply_skipping(x: Array, transposed: bool, B: Array, start: Array, C: Arr
     """
     if C.shape[1] * C.itemsize < NARROWEST * VECTOR:
         return False
-    few = x[:: max(1, len(x) // 4)]  # some rows are enough to reject what is dense throughout
-    if np.count_nonzero(few != 0) > DENSEST * few.size:
+    sample = x[:: max(1, len(x) // 8)]  # of its rows
+    count = np.count_nonzero(sample != 0)
+    if count > DENSEST * sample.size or not all_finite(B):
         return False
-    count = np.count_nonzero(x != 0)
-    if count > DENSEST * x.size or not all_finite(B):
-        return False
-    _multiply_listed(len(C), x.size / 2 + count * C.shape[1] / 40, x.T if transposed else x, B, start, C)
+    work = x.size * (1 / 2 + count / max(1, sample.size) * C.shape[1] / 40)
+    _multiply_listed(len(C), work, x.T if transposed else x, B, start, C)
     return True
