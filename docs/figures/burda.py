@@ -70,8 +70,17 @@ def schedule(images: int) -> sn.schedules.Schedule:
 def train_here(model: sn.IWAE, x: Array) -> list[float]:
     """Train by `sn.fit`; the loss of each epoch."""
     adam = sn.Adam(schedule(len(x)), epsilon=EPSILON)
-    rng, often = np.random.default_rng(SEEDS["training"]), {"epochs": EPOCHS, "batch_size": BATCH}
-    return sn.fit(model, x, optimizer=adam, rng=rng, callbacks=[Binarise()], progress=False, **often)["loss"]
+    history = sn.fit(
+        model,
+        x,
+        optimizer=adam,
+        epochs=EPOCHS,
+        batch_size=BATCH,
+        rng=np.random.default_rng(SEEDS["training"]),
+        callbacks=[Binarise()],
+        progress=False,
+    )
+    return history["loss"]
 
 
 # ---- the same in PyTorch, which is imported where it is needed, so that the tables can be written without it
