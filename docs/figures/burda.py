@@ -1,4 +1,4 @@
-"""How much more codes per image improve a VAE, here and in PyTorch: chapter 15's last tables, in some twenty minutes.
+"""How much more codes per image improve a VAE, here and in PyTorch: chapter 15's last tables (16 minutes of CPU time).
 
     python docs/figures/burda.py
 
