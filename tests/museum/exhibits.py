@@ -28,7 +28,7 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             "dx = dy Wᵀ needs a matrix of shape (M, D), and `reshape` makes one out of W, with its numbers in the "
             "wrong places. A layer that is one wide, or the first layer of a network, works; deep ones learn slowly, "
             "since the last layer still gets its true gradient.",
-            "Classic: wherever an error about shapes was silenced with the first thing that fitted.",
+            "Classic: the first thing that silenced an error about shapes.",
             (Edit(formulas.matmul_nt, "W.T", "W.reshape(W.shape[::-1])"),),
         ),
         Exhibit(
@@ -51,7 +51,7 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             "The bias gradient averaged over the batch",
             "The loss has divided by N already, so the biases learn N times slower than the weights; the network "
             "still learns.",
-            "[kvfrans/notes #5](https://github.com/kvfrans/notes/issues/5), found by holding it against JAX.",
+            "[kvfrans/notes #5](https://github.com/kvfrans/notes/issues/5), found by comparing with JAX.",
             (Edit(formulas.add_column_sums, "dy.sum(axis=0)", "dy.mean(axis=0)"),),
         ),
         Exhibit(
@@ -61,7 +61,7 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             "step is N times too short. Adam hides it, since the size of its step does not depend on that of the "
             "gradient.",
             "[SkalskiP/ILearnDeepLearning.py #29](https://github.com/SkalskiP/ILearnDeepLearning.py/issues/29); "
-            "[d2l-ai/d2l-en #1000](https://github.com/d2l-ai/d2l-en/pull/1000), where the optimizer divided.",
+            "[d2l-ai/d2l-en #1000](https://github.com/d2l-ai/d2l-en/pull/1000).",
             (
                 Edit(formulas.add_matmul_tn, "x.T @ dy", "x.T @ dy / len(x)"),
                 Edit(formulas.add_column_sums, "dy.sum(axis=0)", "dy.sum(axis=0) / len(dy)"),
@@ -73,8 +73,7 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             "The slope of ReLU depends on the sign of x, not of dy: half of the signal goes where it should not, and "
             "half of it is lost. The deconvnet does this on purpose, for pictures of what a network sees; as a "
             "gradient it is wrong.",
-            "Classic; a neighbour, where ReLU's slope replaced dy altogether: [haifengl/smile "
-            "#528](https://github.com/haifengl/smile/issues/528).",
+            "Classic; a relative: [haifengl/smile #528](https://github.com/haifengl/smile/issues/528).",
             (Edit(formulas.relu_backward, "(y > 0)", "(dy > 0)"),),
         ),
         Exhibit(
@@ -121,7 +120,7 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             "A gradient set where it should be added to",
             "`dW = xᵀ dy` is what the formula says. If a layer is used twice, both uses contribute, and the second "
             "backward pass overwrites the first.",
-            "Classic; the design of most small libraries, which never share a layer.",
+            "Classic: most small libraries, which never share a layer.",
             (
                 Edit(formulas.add_matmul_tn, "dW += ", "dW[...] = "),
                 Edit(formulas.add_column_sums, "db += ", "db[...] = "),
@@ -144,9 +143,10 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             "Each layer updates its weights as soon as it has their gradient. Two backward passes through one layer "
             "no longer add up, no gradient can be checked without training, and dx comes from weights that the "
             "forward pass never used.",
-            "The design of [ML-From-Scratch, layers.py](https://github.com/eriklindernoren/ML-From-Scratch/blob/"
-            "0c1e547ea467cf977f40daed70b1696fbb200126/mlfromscratch/deep_learning/layers.py), which keeps the old W "
-            "for dx; here it is not kept.",
+            "The design of [ML-From-Scratch, "
+            "layers.py](https://github.com/eriklindernoren/ML-From-Scratch/"
+            "blob/0c1e547ea467cf977f40daed70b1696fbb200126/mlfromscratch/deep_learning/layers.py), which at least "
+            "keeps the old W for dx.",
             (
                 Edit(
                     Dense.forward,
@@ -173,8 +173,8 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             "With a stride as long as the kernel nothing overlaps. A test that cuts an image into patches and puts "
             "them together again misleads: `=` returns the image and `+=` does not.",
             "Asked for in [oreilly-japan/deep-learning-from-scratch "
-            "#27](https://github.com/oreilly-japan/deep-learning-from-scratch/issues/27), with that test; the book "
-            "was right.",
+            "#27](https://github.com/oreilly-japan/deep-learning-from-scratch/issues/27), with that test; `+=` was "
+            "right.",
             (Edit(formulas.conv2d_transpose, "patches[:, :, i, j] += ", "patches[:, :, i, j] = "),),
         ),
         Exhibit(
@@ -198,8 +198,7 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             "A kernel turned around where it should not be",
             "Written as a convolution, the backward pass turns the kernel by 180°; written as patches that are added "
             "where they came from, it does not. A symmetric kernel hides the mistake.",
-            "The question whether to turn it is asked about every such library: [ddbourgin/numpy-ml "
-            "#27](https://github.com/ddbourgin/numpy-ml/issues/27); [pytorch "
+            "Asked about in [ddbourgin/numpy-ml #27](https://github.com/ddbourgin/numpy-ml/issues/27); [pytorch "
             "#61100](https://github.com/pytorch/pytorch/issues/61100).",
             (Edit(formulas.conv2d_transpose, "W[:, :, i, j]", "W[:, :, -1 - i, -1 - j]"),),
         ),
@@ -208,8 +207,7 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             "A convolution where everybody has a correlation",
             "In mathematics a convolution turns the kernel around, in networks it does not. Since the weights are "
             "learnt, both train equally well, until somebody loads weights that another library has learnt.",
-            "Theano's `conv2d` turned kernels and TensorFlow's does not: Keras had a function to convert the weights "
-            "of a saved model, `convert_all_kernels_in_model`.",
+            "Theano's `conv2d` turned kernels, TensorFlow's does not; Keras had `convert_all_kernels_in_model`.",
             (
                 Edit(formulas.conv2d, "patches, W, optimize", "patches, W[:, :, ::-1, ::-1], optimize"),
                 Edit(formulas.conv2d_transpose, "W[:, :, i, j]", "W[:, :, -1 - i, -1 - j]"),
@@ -306,8 +304,7 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             "Squared error averaged over pixels beside a KL that is summed",
             "As a likelihood this is a Gaussian whose variance is D times too large. A pixel then is uncertain by "
             "more than black and white differ, and the model explains all of it as noise.",
-            "[orybkin/sigma-vae-tensorflow #2](https://github.com/orybkin/sigma-vae-tensorflow/issues/2), which keeps "
-            "it to teach with.",
+            "[orybkin/sigma-vae-tensorflow #2](https://github.com/orybkin/sigma-vae-tensorflow/issues/2).",
             (
                 Edit(
                     Gaussian.nll,
@@ -416,8 +413,7 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             "`mean` over the last axis instead of `sum`: a β of 1/L. Reconstructions get sharper, samples get worse, "
             "and the number is not the ELBO.",
             "[maxhodak/keras-molecules #59](https://github.com/maxhodak/keras-molecules/issues/59); "
-            "[mkusner/grammarVAE #2](https://github.com/mkusner/grammarVAE/issues/2), where the sum made results "
-            "worse.",
+            "[mkusner/grammarVAE #2](https://github.com/mkusner/grammarVAE/issues/2).",
             (
                 Edit(
                     gaussian.kl_standard_normal,
@@ -458,7 +454,7 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             "Fresh noise on the way back",
             "z was made with one ε, and the gradient of logσ² is taken with another. The two are independent, so on "
             "average σ learns from the KL alone.",
-            "Classic: wherever the noise is drawn inside the function, and not handed to it.",
+            "Classic: noise drawn inside the function.",
             (
                 Edit(
                     gaussian.sample_gaussian,
@@ -497,7 +493,7 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             "The sample added into μ",
             "`mu += sigma * eps` saves an array. The KL was taken before, so loss and gradient are right, unless "
             "somebody reads μ afterwards or the encoder ends in a layer whose backward pass needs its output.",
-            "Classic; of a kind with the one before in thinc.",
+            "Classic.",
             (
                 Edit(
                     formulas.sample_gaussian,
@@ -556,9 +552,9 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             "float32 rounds 0.999 by 10⁻⁸. That is little beside 0.999, but 1 − β₂ inherits it, and beside 0.001 it "
             "is a thousand times as much; at β₂ = 0.99999 the difference is off by 1 part in 700. The bias correction "
             "1 − β₂ᵗ, computed in double precision, then belongs to another β₂ than the running mean.",
-            "Here, in an early compiled loop. The law that all engines agree sees it there; the museum, whose bugs are "
-            "in the formulas, leaves that law out. With bfloat16, where 0.999 becomes 0.996: "
-            "[tenstorrent/tt-metal #55935](https://github.com/tenstorrent/tt-metal/issues/55935).",
+            "Here, in an early compiled loop, where the law that all engines agree sees it. With bfloat16, where "
+            "0.999 becomes 0.996: [tenstorrent/tt-metal "
+            "#55935](https://github.com/tenstorrent/tt-metal/issues/55935).",
             (
                 Edit(formulas.adam_step, "(1 - beta1) * (g - m[i])", "(1 - theta.dtype.type(beta1)) * (g - m[i])"),
                 Edit(
@@ -631,7 +627,8 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             "A bound evaluated at z = μ",
             "At test time the noise is switched off, as one does with dropout. The reconstruction gets better by some "
             "nats, 9 on MNIST, and the number is wrongly compared with ELBOs.",
-            "[pytorch/examples #419](https://github.com/pytorch/examples/pull/419), mended by the author of the VAE.",
+            "[pytorch/examples #419](https://github.com/pytorch/examples/pull/419), corrected by the author of the "
+            "VAE.",
             (Edit(evaluation.elbo, "noise_like(mu, rng)", "np.zeros_like(mu)"),),
             unseen=NOT_A_GRADIENT,
         ),
@@ -657,7 +654,7 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             "The check compares dx with the slope in x, forgets the parameters, and still prints that every gradient "
             "agrees. To show this takes a layer with a wrong dW, handed to the check on purpose, or a model's loss, "
             "which has no gradients but those of parameters.",
-            "Classic: a check that was written for activations and losses, which have no parameters.",
+            "Classic: a check written for activations and losses.",
             (Edit(Subject.held, "in self._slots}", "in ()}"),),
         ),
         Exhibit(
@@ -681,9 +678,8 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             "references compared with a number measured at import. If that number is off by one, memory in use counts "
             "as free, and two arrays share it. Planted is the result: memory is offered to the next array before its "
             "owner is gone. Only large arrays are kept, so small examples do not show it.",
-            "Here, an early version relied on such a count; now the end of the owner gives the memory back. With a "
-            "count that was off: [emfdavid/insitubatch #21](https://github.com/emfdavid/insitubatch/pull/21), where "
-            "every batch got the same memory.",
+            "An early version of this library relied on such a count. With a count that was off: "
+            "[emfdavid/insitubatch #21](https://github.com/emfdavid/insitubatch/pull/21).",
             (Edit(memory.empty, "weakref.finalize(owner, _keep, size, block).atexit = False", "_keep(size, block)"),),
             unseen=NOT_A_GRADIENT,
         ),
@@ -693,9 +689,8 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             "Tables are laid out for vectors of 64 bytes or of 32, and machine code is compiled for one of the two. "
             "If its files are named after the function alone, two machines that share a folder overwrite each "
             "other's, or run one's code on tables of the other's width.",
-            "Here, tables once followed the CPU at hand, and machine code the CPU that numba was told to compile for; "
-            "computing as on older CPUs showed it. What numba's own cache compares: "
-            "[numba #4211](https://github.com/numba/numba/pull/4211).",
+            "An early version of this library. What numba's own cache compares: [numba "
+            "#4211](https://github.com/numba/numba/pull/4211).",
             (Edit(compiling.dispatcher, 'f"{name}_{_STAMP}"', "name"),),
             unseen=NOT_A_GRADIENT,
         ),
