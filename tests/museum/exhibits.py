@@ -25,17 +25,16 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
         Exhibit(
             "transpose-by-reshape",
             "W reshaped where Wᵀ was meant",
-            "dx = dy Wᵀ needs a matrix of shape (M, D), and `reshape` makes one out of W without complaint. Its "
-            "numbers stand in the wrong places. A layer that is one wide, or the first layer of a network, works; "
-            "deep ones learn, slowly, since the last layer still gets its true gradient.",
-            "Classic: wherever an error about shapes was silenced with the first thing that fitted.",
+            "dx = dy Wᵀ needs a matrix of shape (M, D), and `reshape` makes one out of W, with its numbers in the "
+            "wrong places. A layer that is one wide, or the first layer of a network, works; deep ones learn slowly, "
+            "since the last layer still gets its true gradient.",
+            "Classic: the first thing that silenced an error about shapes.",
             (Edit(formulas.matmul_nt, "W.T", "W.reshape(W.shape[::-1])"),),
         ),
         Exhibit(
             "weight-gradient-from-the-output",
             "The weight gradient from y, not from x",
-            "A layer keeps one array for the way back, and it is the wrong one. As long as the layer is as wide as "
-            "its input nothing crashes, and square hidden layers are common.",
+            "As long as the layer is as wide as its input, nothing crashes, and square hidden layers are common.",
             "Classic: layers that cache their activation for a sigmoid and reuse it for dW.",
             (Edit(Dense.forward, "kernels.add_matmul_tn(self.dW, x, dy)", "kernels.add_matmul_tn(self.dW, y, dy)"),),
         ),
@@ -50,18 +49,19 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
         Exhibit(
             "bias-averaged",
             "The bias gradient averaged over the batch",
-            "The loss has divided by N already, so the biases learn N times slower than the weights. Nothing looks "
-            "broken: a network with slow biases still learns.",
-            "[kvfrans/notes #5](https://github.com/kvfrans/notes/issues/5), found by holding it against JAX.",
+            "The loss has divided by N already, so the biases learn N times slower than the weights; the network "
+            "still learns.",
+            "[kvfrans/notes #5](https://github.com/kvfrans/notes/issues/5), found by comparing with JAX.",
             (Edit(formulas.add_column_sums, "dy.sum(axis=0)", "dy.mean(axis=0)"),),
         ),
         Exhibit(
             "one-over-n-twice",
             "One over N in the loss and again in the layer",
-            "Textbooks write dW = (1/N) xᵀ dy for a dy that has no 1/N in it. Beside a loss that takes the mean, the "
-            "step is N times too short. Adam hides it, as it does not care for the size of a gradient.",
+            "Textbooks write dW = (1/N) xᵀ dy for a dy that has no 1/N in it. With a loss that takes the mean, the "
+            "step is N times too short. Adam hides it, since the size of its step does not depend on that of the "
+            "gradient.",
             "[SkalskiP/ILearnDeepLearning.py #29](https://github.com/SkalskiP/ILearnDeepLearning.py/issues/29); "
-            "[d2l-ai/d2l-en #1000](https://github.com/d2l-ai/d2l-en/pull/1000), where the optimizer divided.",
+            "[d2l-ai/d2l-en #1000](https://github.com/d2l-ai/d2l-en/pull/1000).",
             (
                 Edit(formulas.add_matmul_tn, "x.T @ dy", "x.T @ dy / len(x)"),
                 Edit(formulas.add_column_sums, "dy.sum(axis=0)", "dy.sum(axis=0) / len(dy)"),
@@ -70,11 +70,10 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
         Exhibit(
             "relu-masked-by-dy",
             "ReLU passes what is positive in dy",
-            "The slope of ReLU asks for the sign of x, and dy lies nearer at hand. Half of the signal goes where it "
-            "should not and half of it is lost. On pictures of what a network sees this was proposed on purpose, as "
-            "the deconvnet; as a gradient it is wrong.",
-            "Classic; a neighbour, where ReLU's slope replaced dy altogether: [haifengl/smile "
-            "#528](https://github.com/haifengl/smile/issues/528).",
+            "The slope of ReLU depends on the sign of x, not of dy: half of the signal goes where it should not, and "
+            "half of it is lost. The deconvnet does this on purpose, for pictures of what a network sees; as a "
+            "gradient it is wrong.",
+            "Classic; a relative: [haifengl/smile #528](https://github.com/haifengl/smile/issues/528).",
             (Edit(formulas.relu_backward, "(y > 0)", "(dy > 0)"),),
         ),
         Exhibit(
@@ -87,8 +86,8 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
         Exhibit(
             "sigmoid-that-overflows",
             "A sigmoid as the textbook writes it",
-            "1 / (1 + e⁻ˣ) overflows for x below −88 in float32. The value is right, 0, and a warning scrolls by; a "
-            "loss in terms of log y then is infinite.",
+            "1 / (1 + e⁻ˣ) overflows for x below −88 in float32. The value is right, 0, with a warning; a loss in "
+            "terms of log y then is infinite.",
             "Classic.",
             (
                 Edit(
@@ -103,9 +102,9 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
         Exhibit(
             "stale-cache",
             "The input kept on the layer",
-            "`self.x = x` in forward, `self.x` in backward. One forward and one backward at a time, all is well. When "
-            "a layer stands in two places, or two batches go forward before one goes back, the first way back finds "
-            "the second input.",
+            "`self.x = x` in forward, `self.x` in backward. This works for one forward and one backward at a time. "
+            "When a layer stands in two places, or two batches go forward before one goes back, the first backward "
+            "pass finds the second input.",
             "The usual design, as in [ML-From-Scratch, "
             "layers.py](https://github.com/eriklindernoren/ML-From-Scratch/blob/"
             "0c1e547ea467cf977f40daed70b1696fbb200126/mlfromscratch/deep_learning/layers.py).",
@@ -119,9 +118,9 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
         Exhibit(
             "gradients-overwritten",
             "A gradient set where it should be added to",
-            "`dW = xᵀ dy` is what the formula says. If a layer is used twice, both uses contribute, and the second to "
-            "go back wipes out the first.",
-            "Classic; the design of most small libraries, which never share a layer.",
+            "`dW = xᵀ dy` is what the formula says. If a layer is used twice, both uses contribute, and the second "
+            "backward pass overwrites the first.",
+            "Classic: most small libraries, which never share a layer.",
             (
                 Edit(formulas.add_matmul_tn, "dW += ", "dW[...] = "),
                 Edit(formulas.add_column_sums, "db += ", "db[...] = "),
@@ -130,8 +129,8 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
         Exhibit(
             "relu-in-place",
             "A later layer writes into an earlier one's memory",
-            "To save an array, ReLU writes its output over its input. But that input is the output of the layer "
-            "before, whose way back may still need it: after a tanh, the slope comes from what ReLU left there.",
+            "To save an array, ReLU writes its output over its input. But that is the output of the layer before, "
+            "whose backward pass may still need it: a tanh would compute its slope from what ReLU left there.",
             "[thinc, "
             "layers/add.py](https://github.com/explosion/thinc/blob/0703344409780e55a055c03ff590c44d35cc10d0/thinc/"
             "layers/add.py) adds to the first layer's output in place; warned of in [torch/nn "
@@ -141,12 +140,13 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
         Exhibit(
             "optimizer-inside-backward",
             "The layer takes its step on the way back",
-            "Each layer updates its weights as soon as it has their gradient. It saves a loop. Two ways back through "
-            "one layer no longer add up, no gradient can be checked without training, and dx comes from weights that "
-            "the forward pass never used, unless somebody thought of it.",
-            "The design of [ML-From-Scratch, layers.py](https://github.com/eriklindernoren/ML-From-Scratch/blob/"
-            "0c1e547ea467cf977f40daed70b1696fbb200126/mlfromscratch/deep_learning/layers.py), which keeps the old W "
-            "for dx; here it is not kept.",
+            "Each layer updates its weights as soon as it has their gradient. Two backward passes through one layer "
+            "no longer add up, no gradient can be checked without training, and dx comes from weights that the "
+            "forward pass never used.",
+            "The design of [ML-From-Scratch, "
+            "layers.py](https://github.com/eriklindernoren/ML-From-Scratch/"
+            "blob/0c1e547ea467cf977f40daed70b1696fbb200126/mlfromscratch/deep_learning/layers.py), which at least "
+            "keeps the old W for dx.",
             (
                 Edit(
                     Dense.forward,
@@ -158,8 +158,8 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
         Exhibit(
             "weights-unscaled",
             "Weights that do not shrink with the width",
-            "W drawn from ±1 whatever n_in is. A sum of 784 such terms has a deviation of 16, and tanh and sigmoid "
-            "are saturated before the first step.",
+            "W is drawn from ±1 for any n_in. A sum of 784 such terms has a deviation of 16, and tanh and sigmoid are "
+            "saturated before the first step.",
             "Classic.",
             (Edit(Dense.__init__, "1 / np.sqrt(n_in)", "1.0"),),
             unseen=NOT_A_GRADIENT,
@@ -169,20 +169,20 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
         Exhibit(
             "col2im-overwrites",
             "Patches that overwrite each other where they overlap",
-            "A pixel lies under several places of the kernel, and their gradients add up. `=` keeps the last of them. "
-            "With a stride as long as the kernel nothing overlaps and all is well. In the test that suggests itself, "
-            "cut an image into patches and put them together again, `=` returns the image and `+=` does not.",
+            "A pixel lies under several places of the kernel, and their gradients add up; `=` keeps the last of them. "
+            "With a stride as long as the kernel nothing overlaps. A test that cuts an image into patches and puts "
+            "them together again misleads: `=` returns the image and `+=` does not.",
             "Asked for in [oreilly-japan/deep-learning-from-scratch "
-            "#27](https://github.com/oreilly-japan/deep-learning-from-scratch/issues/27), with that test; the book "
-            "was right.",
+            "#27](https://github.com/oreilly-japan/deep-learning-from-scratch/issues/27), with that test; `+=` was "
+            "right.",
             (Edit(formulas.conv2d_transpose, "patches[:, :, i, j] += ", "patches[:, :, i, j] = "),),
         ),
         Exhibit(
             "padding-off-by-one",
             "The border cut off one row too early",
-            "What the padding put around the image has to come off again on the way back. One row and one column too "
-            "few at the front, and every pixel gets its neighbour's gradient. The shape is right, the sizes of the "
-            "numbers are right, and pictures are smooth, so it trains.",
+            "The backward pass must cut off the border that the padding added. With one row and one column too few at "
+            "the front, every pixel gets its neighbour's gradient. The shape is right and pictures are smooth, so it "
+            "trains.",
             "Edge cases of the padding in the gradient: [renmengye/np-conv2d "
             "#2](https://github.com/renmengye/np-conv2d/pull/2).",
             (
@@ -196,22 +196,18 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
         Exhibit(
             "kernel-flipped-on-the-way-back",
             "A kernel turned around where it should not be",
-            "Written as a convolution, the way back turns the kernel by 180°. Written as patches that are added where "
-            "they came from, it does not. Somebody who has read about the one and writes the other turns it. Of a "
-            "symmetric kernel nothing is seen.",
-            "The question whether to turn it is asked about every such library: [ddbourgin/numpy-ml "
-            "#27](https://github.com/ddbourgin/numpy-ml/issues/27); [pytorch "
+            "Written as a convolution, the backward pass turns the kernel by 180°; written as patches that are added "
+            "where they came from, it does not. A symmetric kernel hides the mistake.",
+            "Asked about in [ddbourgin/numpy-ml #27](https://github.com/ddbourgin/numpy-ml/issues/27); [pytorch "
             "#61100](https://github.com/pytorch/pytorch/issues/61100).",
             (Edit(formulas.conv2d_transpose, "W[:, :, i, j]", "W[:, :, -1 - i, -1 - j]"),),
         ),
         Exhibit(
             "convolution-as-in-mathematics",
             "A convolution where everybody has a correlation",
-            "In mathematics a convolution turns the kernel around, in networks it does not. As the weights are learnt, "
-            "both train equally well, and the gradients are true. Then somebody loads weights that another library has "
-            "learnt.",
-            "Theano's `conv2d` turned kernels and TensorFlow's does not: Keras had a function to convert the weights "
-            "of a saved model, `convert_all_kernels_in_model`.",
+            "In mathematics a convolution turns the kernel around, in networks it does not. Since the weights are "
+            "learnt, both train equally well, until somebody loads weights that another library has learnt.",
+            "Theano's `conv2d` turned kernels, TensorFlow's does not; Keras had `convert_all_kernels_in_model`.",
             (
                 Edit(formulas.conv2d, "patches, W, optimize", "patches, W[:, :, ::-1, ::-1], optimize"),
                 Edit(formulas.conv2d_transpose, "W[:, :, i, j]", "W[:, :, -1 - i, -1 - j]"),
@@ -224,8 +220,8 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
         Exhibit(
             "stride-ignored-on-the-way-back",
             "The stride is in forward and not in backward",
-            "Forward the kernel stands at s p. On the way back its gradient is added at p. With the default stride "
-            "of 1 it is right, and so is every test that leaves it there.",
+            "In the forward pass the kernel stands at s p; in the backward pass its gradient is added at p. With the "
+            "default stride of 1 this is right.",
             "[Kulbear/deep-learning-coursera #34](https://github.com/Kulbear/deep-learning-coursera/pull/34); "
             "[enggen/Deep-Learning-Coursera #7](https://github.com/enggen/Deep-Learning-Coursera/issues/7).",
             (
@@ -239,8 +235,8 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
         Exhibit(
             "every-tie-gets-the-gradient",
             "Max-pooling that pays every tie",
-            "`x == max` marks the largest number of a window, or all of them. After a ReLU whole windows are zero, and "
-            "on digits most are: there the gradient is handed out once for each pixel, four times in one of 2 × 2.",
+            "`x == max` marks the largest number of a window, or all of them. After a ReLU most windows of digits are "
+            "zero: there each pixel gets the whole gradient, four times in a window of 2 × 2.",
             "[Theano #5248](https://github.com/Theano/Theano/issues/5248), which names MNIST.",
             (
                 Edit(
@@ -256,8 +252,8 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
         Exhibit(
             "bce-value-and-derivative-disagree",
             "A cross-entropy that is a mean, with the derivative of a sum",
-            "The value is divided by N and the derivative is not. Printed losses look as they should, and the "
-            "learning rate secretly grows with the batch.",
+            "The value is divided by N and the derivative is not. Printed losses look right, and the learning rate in "
+            "effect grows with the batch.",
             "[neuralnetlib, "
             "losses.py](https://github.com/marcpinet/neuralnetlib/blob/0265ce07600cd7f641d6a076806a419e20c8fb07/"
             "neuralnetlib/losses.py), BinaryCrossentropy.",
@@ -273,7 +269,7 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             "sigmoid-twice",
             "Probabilities fed to a loss of logits",
             "The model ends in a sigmoid and the loss applies another. What should reach from 0 to 1 now reaches from "
-            "½ to 0.73: no pixel can be black. Value and derivative agree, the loss falls, and then it stops falling.",
+            "½ to 0.73: no pixel can be black. The loss falls, and then it stops falling.",
             "[NVIDIA-Merlin/models #1175](https://github.com/NVIDIA-Merlin/models/pull/1175); [yudi-mars/daisyRec "
             "#15](https://github.com/yudi-mars/daisyRec/pull/15).",
             (
@@ -291,8 +287,8 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
         Exhibit(
             "mean-bce-with-summed-kl",
             "Cross-entropy averaged over pixels beside a KL that is summed",
-            "One reduction takes the mean over 784 pixels, the other the sum over latents. That is a β-VAE with β = "
-            "784, which nobody chose: the codes collapse onto the prior and every image is the mean image.",
+            "The mean over 784 pixels and the sum over latents make a β-VAE with β = 784: the codes collapse onto the "
+            "prior and every image is the mean image.",
             "[pytorch/examples #226](https://github.com/pytorch/examples/pull/226), after which the example learnt.",
             (
                 Edit(
@@ -306,11 +302,9 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
         Exhibit(
             "mean-mse-with-summed-kl",
             "Squared error averaged over pixels beside a KL that is summed",
-            "The same with squared error. As a likelihood it is a Gaussian whose variance is D times too large: the "
-            "model is told that a pixel is uncertain by more than black and white differ, and explains it all as "
-            "noise.",
-            "[orybkin/sigma-vae-tensorflow #2](https://github.com/orybkin/sigma-vae-tensorflow/issues/2), which keeps "
-            "it to teach with.",
+            "As a likelihood this is a Gaussian whose variance is D times too large. A pixel then is uncertain by "
+            "more than black and white differ, and the model explains all of it as noise.",
+            "[orybkin/sigma-vae-tensorflow #2](https://github.com/orybkin/sigma-vae-tensorflow/issues/2).",
             (
                 Edit(
                     Gaussian.nll,
@@ -324,7 +318,7 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             "gaussian-without-its-constant",
             "A Gaussian likelihood without its constant",
             "The constant has no gradient, so training is the same to the last bit. But the number is no likelihood: "
-            "it cannot be compared between two values of σ, or with anybody else's, and may beat every published one.",
+            "it cannot be compared between two values of σ, or with anybody else's.",
             "Classic: squared error called a log-likelihood.",
             (Edit(Gaussian._constant, "0.5 * x.shape[1] * np.log(2 * np.pi * self.sigma**2).item()", "0.0"),),
             unseen=CONSISTENT,
@@ -332,8 +326,8 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
         Exhibit(
             "noisy-target",
             "A denoiser that is asked for the noise",
-            "The loss compares the reconstruction with the corrupted image. The network learns to copy, noise and "
-            "all, and its loss looks fine.",
+            "The loss compares the reconstruction with the corrupted image, so the network learns to copy the noise "
+            "too, and its loss looks fine.",
             "[pkmital/tensorflow_tutorials #21](https://github.com/pkmital/tensorflow_tutorials/issues/21); "
             "[handson-unsupervised-learning #6](https://github.com/aapatel09/handson-unsupervised-learning/issues/6).",
             (Edit(Autoencoder.loss, "self.reconstruction_loss(y, x)", "self.reconstruction_loss(y, seen)"),),
@@ -344,8 +338,7 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
         Exhibit(
             "kl-without-half",
             "One half dropped from the KL, value and derivatives",
-            "Nothing disagrees, so nothing complains. The model is a β-VAE with β = 2, its samples are blurrier and "
-            "the number it prints is no bound on anything published.",
+            "The model is a β-VAE with β = 2: its samples are blurrier, and the number it prints is not the ELBO.",
             "Classic.",
             (
                 Edit(
@@ -359,8 +352,8 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
         Exhibit(
             "kl-derivative-without-half",
             "One half dropped from a derivative alone",
-            "∂KL/∂logσ² is ½ (σ² − 1), and the ½ is easily lost: as a derivative in σ² or in log σ it looks "
-            "different. The deviations are pulled to 1 twice as hard as the loss says.",
+            "∂KL/∂logσ² is ½ (σ² − 1); as a derivative in σ² or in log σ it looks different, so the ½ is easily lost. "
+            "The deviations are pulled to 1 twice as hard as the loss says.",
             "Classic.",
             (Edit(formulas.kl_standard_normal, "mu.copy(), 0.5 * variance_less_one", "mu.copy(), variance_less_one"),),
         ),
@@ -368,8 +361,8 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             "log-sigma-for-log-variance",
             "log σ where the log of the variance belongs",
             "σ² + μ² − log σ − ½ looks like twice the KL. Its minimum in σ lies at 1/√2, not at 1, and with the KL's "
-            "own constant it is below zero, where no KL is. The codes gather around a prior narrower than the one "
-            "that samples are drawn from, so these come out √2 too wide.",
+            "own constant it is negative there. The codes gather around a prior narrower than the one that samples "
+            "are drawn from, so these come out √2 too wide.",
             "A [much copied tutorial](https://github.com/avandekleut/avandekleut.github.io/blob/"
             "b403e6afc425f9c5fcf006e878c7b9d9ea6ed51e/_posts/2020-05-14-vae.md); corrected in "
             "[SupaeroDataScience/deep-learning #6](https://github.com/SupaeroDataScience/deep-learning/pull/6).",
@@ -386,8 +379,8 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
         Exhibit(
             "kl-with-the-wrong-sign",
             "A divergence that is rewarded",
-            "The ELBO has a minus before the KL and the loss is minus the ELBO; one of the two minuses is forgotten. "
-            "The loss falls faster than it should, without a floor.",
+            "The ELBO has a minus before the KL, and the loss is minus the ELBO; one of the two is forgotten. The "
+            "loss falls faster than it should, without a floor.",
             "The sign within the KL: [FluxML/model-zoo #147](https://github.com/FluxML/model-zoo/pull/147). Asked "
             "about in [pytorch/examples #824](https://github.com/pytorch/examples/issues/824), where it was right.",
             (
@@ -400,8 +393,8 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
         Exhibit(
             "kl-over-the-nominal-batch",
             "The KL divided by the batch size that was asked for",
-            "`KLD /= args.batch_size` is right for every batch but the last, which is short. Its images count less, "
-            "and a test set evaluated in one batch of another size has another KL.",
+            "`KLD /= args.batch_size` is right for every batch but a short last one, whose images count less. A test "
+            "set evaluated in one batch of another size has another KL.",
             "[pytorch/examples #290](https://github.com/pytorch/examples/issues/290) quotes the line, which divided "
             "by `batch_size * 784`.",
             (
@@ -417,11 +410,10 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
         Exhibit(
             "kl-averaged-over-latents",
             "The KL averaged over the latent dimensions",
-            "`mean` over the last axis instead of `sum`: a β of 1/L. Reconstructions get sharper, which is why it "
-            "stays; samples get worse, and the ELBO is none.",
+            "`mean` over the last axis instead of `sum`: a β of 1/L. Reconstructions get sharper, samples get worse, "
+            "and the number is not the ELBO.",
             "[maxhodak/keras-molecules #59](https://github.com/maxhodak/keras-molecules/issues/59); "
-            "[mkusner/grammarVAE #2](https://github.com/mkusner/grammarVAE/issues/2), where the sum made results "
-            "worse.",
+            "[mkusner/grammarVAE #2](https://github.com/mkusner/grammarVAE/issues/2).",
             (
                 Edit(
                     gaussian.kl_standard_normal,
@@ -435,9 +427,8 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
         Exhibit(
             "one-path-lost",
             "The gradient of one path overwrites the other's",
-            "μ reaches the loss along two paths, through the sample and through the KL, and their gradients add. `=` "
-            "where `+=` was meant leaves the KL alone with μ: every mean goes to 0, and the decoder waits for codes "
-            "that never come.",
+            "μ reaches the loss along two paths, through the sample and through the KL, and their gradients add. With "
+            "`=` for `+=` only the KL's gradient reaches μ, and every mean goes to 0.",
             "Classic.",
             (Edit(VAE.loss, "dmu += self.beta * dmu_of_kl", "dmu = self.beta * dmu_of_kl"),),
         ),
@@ -446,9 +437,8 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
         Exhibit(
             "exp-logvar-for-sigma",
             "e^logvar taken for σ",
-            "The sampler reads logvar as log σ and the KL reads it as log σ². Forward and backward agree, on the "
-            "wrong model: what the KL calls a deviation of 2 the decoder sees as 4. It trains, and its samples are "
-            "off.",
+            "The sampler reads logvar as log σ and the KL reads it as log σ²: what the KL calls a deviation of 2 the "
+            "decoder sees as 4. It trains, and its samples are off.",
             "[numpy-ml, "
             "vae.py](https://github.com/ddbourgin/numpy-ml/blob/4aacd9203db19ee97fc10a53847f2ea8273133e3/numpy_ml/"
             "neural_nets/models/vae.py), forward and backward; the Keras example before [keras "
@@ -462,9 +452,9 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
         Exhibit(
             "noise-drawn-twice",
             "Fresh noise on the way back",
-            "z was made with one ε, and the gradient of logσ² is taken with another. On average over many draws the "
-            "two have nothing to do with each other, so σ learns from the KL alone.",
-            "Classic: wherever the noise is drawn inside the function, and not handed to it.",
+            "z was made with one ε, and the gradient of logσ² is taken with another. The two are independent, so on "
+            "average σ learns from the KL alone.",
+            "Classic: noise drawn inside the function.",
             (
                 Edit(
                     gaussian.sample_gaussian,
@@ -476,8 +466,8 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
         Exhibit(
             "mean-into-the-decoder",
             "The decoder gets μ, not z",
-            "The sample is drawn, and its name is not used. What is left is an autoencoder with a penalty. "
-            "Reconstructions are excellent, and samples from the prior are noise.",
+            "The sample is drawn and not used: an autoencoder with a penalty. Reconstructions are excellent, and "
+            "samples from the prior are noise.",
             "[neuralnetlib, "
             "models.py](https://github.com/marcpinet/neuralnetlib/blob/019cfef57d7951cf7cddfc34b665e805e05840d7/"
             "neuralnetlib/models.py), where the decoder is given the encoder's whole output.",
@@ -490,9 +480,9 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
         Exhibit(
             "uniform-noise",
             "rand for randn",
-            "ε uniform in [0, 1) instead of normal: always positive, mean ½, deviation 0.29. The encoder learns to "
-            "subtract the mean, and everything trains. Draws from the prior then are more than three times as wide as "
-            "the noise that the decoder has seen.",
+            "ε is uniform in [0, 1) instead of normal: always positive, mean ½, deviation 0.29. The encoder learns to "
+            "subtract the mean. Draws from the prior then are more than three times as wide as the noise that the "
+            "decoder has seen.",
             "[zhuangdizhu/FedGen #10](https://github.com/zhuangdizhu/FedGen/issues/10); "
             "[dferendo/RecommendationSystem #3](https://github.com/dferendo/RecommendationSystem/issues/3).",
             (Edit(gaussian.noise_like, "rng.standard_normal(mu.shape)", "rng.random(mu.shape)"),),
@@ -501,10 +491,9 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
         Exhibit(
             "sample-written-over-the-mean",
             "The sample added into μ",
-            "`mu += sigma * eps` saves an array. The KL was taken before, so the loss is right and so is the "
-            "gradient, until somebody looks at μ afterwards, or the encoder ends in a layer that needs its output on "
-            "the way back.",
-            "Classic; of a kind with the one before in thinc.",
+            "`mu += sigma * eps` saves an array. The KL was taken before, so loss and gradient are right, unless "
+            "somebody reads μ afterwards or the encoder ends in a layer whose backward pass needs its output.",
+            "Classic.",
             (
                 Edit(
                     formulas.sample_gaussian,
@@ -516,8 +505,8 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
         Exhibit(
             "softplus-for-sigmoid",
             "Images drawn through a softplus",
-            "log(1 + e^y) is what a Bernoulli likelihood is made of, and the sigmoid is its slope. Taken for a "
-            "probability it exceeds 1 for every bright pixel. The loss never sees it: only the pictures are wrong.",
+            "log(1 + e^y) is a term of the Bernoulli likelihood, and the sigmoid is its slope. Taken for a "
+            "probability, it exceeds 1 for every bright pixel. Only the pictures are wrong, not the loss.",
             "[jax, examples/mnist_vae.py](https://github.com/jax-ml/jax/blob/062caa4ff5051383acc987e1e4a7f40cad35b2dc/"
             "examples/mnist_vae.py), `image_sample`.",
             (Edit(Bernoulli.images, "kernels.sigmoid(y)", "np.logaddexp(0, y)"),),
@@ -529,7 +518,7 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             "adam-without-bias-correction",
             "Adam without its bias correction",
             "m and v start at zero and are too small at first, v more so: the first step is (1 − β₁)/√(1 − β₂) = 3.2 "
-            "times too long, and the next ones are longer. With a warm-up nobody notices.",
+            "times too long, and the next ones are longer. A warm-up hides it.",
             "[google-research/bert, "
             "optimization.py](https://github.com/google-research/bert/blob/master/optimization.py); [ml-explore/mlx "
             "#1640](https://github.com/ml-explore/mlx/pull/1640).",
@@ -545,8 +534,8 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
         Exhibit(
             "epsilon-inside-the-root",
             "Adam's ε inside the root",
-            "√(v + ε) with ε = 10⁻⁸ is at least 10⁻⁴, ten thousand times the ε of the paper. Gradients smaller than "
-            "that stop being scaled up, and parameters with small gradients stop learning.",
+            "√(v + ε) with ε = 10⁻⁸ is at least 10⁻⁴, ten thousand times the ε of the paper. Parameters whose "
+            "gradients are smaller than that stop learning.",
             "[CyberZHG/keras-radam #29](https://github.com/CyberZHG/keras-radam/issues/29).",
             (
                 Edit(
@@ -563,9 +552,9 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             "float32 rounds 0.999 by 10⁻⁸. That is little beside 0.999, but 1 − β₂ inherits it, and beside 0.001 it "
             "is a thousand times as much; at β₂ = 0.99999 the difference is off by 1 part in 700. The bias correction "
             "1 − β₂ᵗ, computed in double precision, then belongs to another β₂ than the running mean.",
-            "Here, in an early compiled loop. The law that all engines agree sees it there; the museum, whose bugs are "
-            "in the formulas, leaves that law out. With bfloat16, where 0.999 becomes 0.996: "
-            "[tenstorrent/tt-metal #55935](https://github.com/tenstorrent/tt-metal/issues/55935).",
+            "Here, in an early compiled loop, where the law that all engines agree sees it. With bfloat16, where "
+            "0.999 becomes 0.996: [tenstorrent/tt-metal "
+            "#55935](https://github.com/tenstorrent/tt-metal/issues/55935).",
             (
                 Edit(formulas.adam_step, "(1 - beta1) * (g - m[i])", "(1 - theta.dtype.type(beta1)) * (g - m[i])"),
                 Edit(
@@ -579,9 +568,9 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
         Exhibit(
             "momentum-as-a-mean",
             "Momentum as a running mean",
-            "v ← μ v + (1 − μ) dθ averages the gradients, so its steps are 1 − μ times as long. A learning rate from "
-            "one form means another thing in the other: in a parabola of curvature a the limit is no longer "
-            "2 (1 + μ) / a, but that divided by 1 − μ. Nothing diverges; at μ = 0.9 training is ten times as slow.",
+            "v ← μ v + (1 − μ) dθ averages the gradients, so its steps are 1 − μ times as long, and the same learning "
+            "rate means another thing: at μ = 0.9 training is ten times as slow. In a parabola of curvature a the "
+            "limit is no longer 2 (1 + μ) / a, but that divided by 1 − μ.",
             "A default of [torch/optim #163](https://github.com/torch/optim/issues/163); "
             "[HIPS/autograd #289](https://github.com/HIPS/autograd/issues/289); changed in "
             "[ml-explore/mlx #87](https://github.com/ml-explore/mlx/pull/87).",
@@ -601,7 +590,7 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
         Exhibit(
             "gradients-never-zeroed",
             "No zero_grad between steps",
-            "Each step follows the sum of all gradients so far: momentum that never fades. Small problems even "
+            "Each step follows the sum of all gradients so far, a momentum that never fades. Small problems even "
             "converge, in circles.",
             "[huggingface/transformers #340](https://github.com/huggingface/transformers/issues/340); "
             "[wenet-e2e/wekws #73](https://github.com/wenet-e2e/wekws/pull/73).",
@@ -611,8 +600,8 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
         Exhibit(
             "last-batch-dropped",
             "The last short batch is never seen",
-            "`n // batch_size` batches to an epoch. With a shuffle other images are left out each time, and little is "
-            "lost; without one, or in an evaluation, the same images are never seen.",
+            "`n // batch_size` batches to an epoch. With a shuffle other images are left out each time; without one, "
+            "or in an evaluation, the same images are never seen.",
             "[ml-explore/mlx-examples #843](https://github.com/ml-explore/mlx-examples/issues/843).",
             (
                 Edit(run.batches, "range(0, len(order), ", "range(0, len(order) - run.batch_size + 1, "),
@@ -623,9 +612,9 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
         Exhibit(
             "statistics-learn-while-validating",
             "Statistics that learn while validating",
-            "A layer with running statistics, such as batch normalisation, updates them while it is in training mode, "
-            "and nobody switches that off for the validation images. They leak into the model, each validation "
-            "changes what the next one measures, and the validation loss comes out better than it is.",
+            "A layer with running statistics, such as batch normalisation, updates them in training mode, and nobody "
+            "switches that off for the validation images. They leak into the model, and the validation loss comes out "
+            "better than it is.",
             "[princeton-vl/pytorch_stacked_hourglass #44]"
             "(https://github.com/princeton-vl/pytorch_stacked_hourglass/issues/44), in training mode for both.",
             (Edit(inspect.unwrap(run.Run.learning), "self._set_training(training)", "self._set_training(True)"),),
@@ -637,8 +626,9 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             "elbo-at-the-mean",
             "A bound evaluated at z = μ",
             "At test time the noise is switched off, as one does with dropout. The reconstruction gets better by some "
-            "nats, 9 on MNIST, and the number is compared with ELBOs, which it is not.",
-            "[pytorch/examples #419](https://github.com/pytorch/examples/pull/419), mended by the author of the VAE.",
+            "nats, 9 on MNIST, and the number is wrongly compared with ELBOs.",
+            "[pytorch/examples #419](https://github.com/pytorch/examples/pull/419), corrected by the author of the "
+            "VAE.",
             (Edit(evaluation.elbo, "noise_like(mu, rng)", "np.zeros_like(mu)"),),
             unseen=NOT_A_GRADIENT,
         ),
@@ -646,7 +636,7 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             "mean-of-the-logs",
             "The mean of log w for the log of mean w",
             "The importance-weighted bound L_k is the logarithm of a mean. With the two exchanged it is the ELBO, k "
-            "times as expensive: a bound still, but one that does not improve with k.",
+            "times as expensive: a bound that does not improve with k.",
             "[OpenSourceEconomics/respy #288](https://github.com/OpenSourceEconomics/respy/pull/288); suspected in "
             "[arahuja/generative-tf #1](https://github.com/arahuja/generative-tf/issues/1).",
             (
@@ -661,19 +651,18 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
         Exhibit(
             "check-of-dx-alone",
             "A gradient check that looks at dx alone",
-            "The check measures the slope in x and compares it with dx. It forgets the parameters, and still prints "
-            "that every gradient agrees. A layer with a wrong dW passes, in every project that trusts the check. "
-            "Right layers cannot show this. A wrong one does, handed to the check on purpose; so does a model's loss, "
+            "The check compares dx with the slope in x, forgets the parameters, and still prints that every gradient "
+            "agrees. To show this takes a layer with a wrong dW, handed to the check on purpose, or a model's loss, "
             "which has no gradients but those of parameters.",
-            "Classic: a check that was written for activations and losses, which have no parameters.",
+            "Classic: a check written for activations and losses.",
             (Edit(Subject.held, "in self._slots}", "in ()}"),),
         ),
         Exhibit(
             "file-overwritten-in-place",
             "A file overwritten in place",
-            "Opening a file to write empties it. From then until the last byte is written the old model is gone and "
-            "the new one is not there: a full disk, a killed process or a second writer leaves half a file. The cure "
-            "is to write under another name and to rename the file once it is whole.",
+            "Opening a file to write empties it. Until the last byte is written, a full disk, a killed process or a "
+            "second writer leaves half a file. The cure is to write under another name and to rename the file once it "
+            "is whole.",
             "[harvard-edge/cs249r_book #2068](https://github.com/harvard-edge/cs249r_book/pull/2068); "
             "[revbayes #930](https://github.com/revbayes/revbayes/issues/930).",
             (
@@ -685,13 +674,12 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
         Exhibit(
             "memory-given-out-while-in-use",
             "Memory given out again while it is in use",
-            "To reuse the memory of a freed array one has to know that it is free. A count of references, compared "
-            "with a number that was measured at import, is such a sign. If the measurement was off by one, memory in "
-            "use counts as free, and two arrays share it. Planted is what follows: memory is offered to the next "
-            "array before its owner is gone. Small examples never meet it, since only large arrays are kept.",
-            "Here, an early version relied on such a count; now the end of the owner gives the memory back. With a "
-            "count that was off: [emfdavid/insitubatch #21](https://github.com/emfdavid/insitubatch/pull/21), where "
-            "every batch got the same memory.",
+            "To reuse the memory of a freed array one has to know that it is free, for example from a count of "
+            "references compared with a number measured at import. If that number is off by one, memory in use counts "
+            "as free, and two arrays share it. Planted is the result: memory is offered to the next array before its "
+            "owner is gone. Only large arrays are kept, so small examples do not show it.",
+            "An early version of this library relied on such a count. With a count that was off: "
+            "[emfdavid/insitubatch #21](https://github.com/emfdavid/insitubatch/pull/21).",
             (Edit(memory.empty, "weakref.finalize(owner, _keep, size, block).atexit = False", "_keep(size, block)"),),
             unseen=NOT_A_GRADIENT,
         ),
@@ -699,11 +687,10 @@ ROOMS: dict[str, tuple[Exhibit, ...]] = {
             "cache-without-the-vector-width",
             "Machine code for vectors of another width",
             "Tables are laid out for vectors of 64 bytes or of 32, and machine code is compiled for one of the two. "
-            "If files of machine code are named after the function alone, two machines that share a folder "
-            "overwrite each other's, or run one's code on tables of the other's width.",
-            "Here, tables once followed the CPU at hand, and machine code the CPU that numba was told to compile for; "
-            "computing as on older CPUs showed it. What numba's own cache compares: "
-            "[numba #4211](https://github.com/numba/numba/pull/4211).",
+            "If its files are named after the function alone, two machines that share a folder overwrite each "
+            "other's, or run one's code on tables of the other's width.",
+            "An early version of this library. What numba's own cache compares: [numba "
+            "#4211](https://github.com/numba/numba/pull/4211).",
             (Edit(compiling.dispatcher, 'f"{name}_{_STAMP}"', "name"),),
             unseen=NOT_A_GRADIENT,
         ),

@@ -82,8 +82,6 @@ def _exhibits(matrix: Matrix) -> str:
         for exhibit in exhibits:
             caught = [kind for kind in KINDS if matrix[exhibit.name].get(kind)]
             verdict = f"Caught by: {', '.join(caught) or 'nothing'}."
-            if exhibit.unseen:
-                verdict += f" A gradient check passes it: {exhibit.unseen}."
             parts += [f"### {exhibit.title}", exhibit.story, f"Source: {exhibit.source}", verdict]
             parts.append(f"```diff\n{diff(exhibit)}\n```")
     return "\n\n".join(parts)
