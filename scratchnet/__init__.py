@@ -36,7 +36,7 @@ from scratchnet.training.storage import load, save
 if TYPE_CHECKING:
     from scratchnet import testing
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"
 
 __all__ = ["Dense", "Layer", "Parameters", "ReLU", "Sequential", "Sigmoid", "Tanh"]
 __all__ += ["Conv2D", "ConvTranspose2D", "Flatten", "MaxPool2D", "Reshape"]

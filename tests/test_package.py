@@ -18,6 +18,7 @@ import scratchnet as sn
 from scratchnet.kernels import formulas
 
 PACKAGE = Path(sn.__file__).parent
+ROOT = Path(__file__).parents[1]
 
 
 def run(script: str, *arguments: str, **environment: str) -> str:
@@ -222,6 +223,12 @@ def test_every_public_name_is_shown_by_an_example(name):
 
 def test_the_version_is_a_version():
     assert all(part.isdigit() for part in sn.__version__.split("."))
+
+
+def test_the_citation_and_the_changelog_name_this_version():
+    assert f"\nversion: {sn.__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert next(line for line in changelog.splitlines() if line[:4] == "## 1").startswith(f"## {sn.__version__} ")
 
 
 def test_the_package_is_typed():

@@ -1,5 +1,6 @@
 """Models on disk: what is written comes back to the last bit, and what does not fit changes nothing."""
 
+import base64
 import gc
 import io
 import os
@@ -101,6 +102,25 @@ def test_a_parameter_of_any_name_is_saved(path, name):
 def test_the_name_is_taken_as_it_is(tmp_path):
     sn.save(tmp_path / "model.of.mine", make())
     assert [file.name for file in tmp_path.iterdir()] == ["model.of.mine"]
+
+
+OF_VERSION_1_0 = """
+UEsDBC0AAAAAAAAAIQDmc1v+//////////8HABQAMC5XLm5weQEAEACIAAAAAAAAAIgAAAAAAAAAk05VTVBZAQB2AHsnZGVzY3InOiAnPGY0Jy
+wgJ2ZvcnRyYW5fb3JkZXInOiBGYWxzZSwgJ3NoYXBlJzogKDIsIDEpLCB9ICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAg
+ICAgICAgICAgICAgICAgICAgIAoAAMA/AAAAwFBLAwQtAAAAAAAAACEAxwZQBP//////////BwAUADAuYi5ucHkBABAAhAAAAAAAAACEAAAAAA
+AAAJNOVU1QWQEAdgB7J2Rlc2NyJzogJzxmNCcsICdmb3J0cmFuX29yZGVyJzogRmFsc2UsICdzaGFwZSc6ICgxLCksIH0gICAgICAgICAgICAg
+ICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAKAACAPlBLAQItAy0AAAAAAAAAIQDmc1v+iAAAAIgAAAAHAA
+AAAAAAAAAAAACAAQAAAAAwLlcubnB5UEsBAi0DLQAAAAAAAAAhAMcGUASEAAAAhAAAAAcAAAAAAAAAAAAAAIABwQAAADAuYi5ucHlQSwUGAAAA
+AAIAAgBqAAAAfgEAAAAA
+"""
+
+
+def test_a_file_of_version_1_0_is_loaded(path):
+    path.write_bytes(base64.b64decode(OF_VERSION_1_0))
+    dense = sn.Dense(2, 1, rng=np.random.default_rng(0))
+    sn.load(path, sn.Sequential(dense))
+    assert dense.W.tolist() == [[1.5], [-2.0]]
+    assert dense.b.tolist() == [0.25]
 
 
 def test_a_path_may_be_a_string(path):
