@@ -1,4 +1,4 @@
-"""The autoencoder as a codec: which code gives the best digits at how many bits per pixel? Four minutes on two cores.
+"""The autoencoder as a codec: which code gives the best digits at how many bits per pixel? Three minutes on two cores.
 
 Codes of PCA, of dense and of convolutional networks are rounded to multiples of a step. A rounded number costs what an
 arithmetic coder would take that knows how often it came in training: −log₂ of its share, each number of the code by
@@ -32,7 +32,7 @@ sent with 10,000 images), and the tables of frequencies. Between two choices of 
 
 def main() -> None:
     """Train the networks, measure every codec at every step, draw, and say which is best at which rate."""
-    arguments = options("compressing", __doc__, epochs=8, batch_size=100).parse_args()
+    arguments = options("compressing", __doc__, epochs=6, batch_size=100).parse_args()
     demo = Run("compressing", arguments)
     x, _ = demo.images("train")
     x_test, _ = demo.images("test")

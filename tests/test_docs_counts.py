@@ -32,7 +32,7 @@ def counts() -> dict[str, int]:
         "links": sum(len(re.findall(r"\]\([^)\s]+\)", text)) for text in texts),
         "formulas on lines of their own": sum(len(_DISPLAY.findall(text)) for text in texts),
         "formulas within lines": sum(len(_INLINE.findall(_DISPLAY.sub("", text))) for text in texts),
-        "words, without code and formulas": sum(len(text.split()) for text in prose),
+        "words, without code and formulas": sum(any(map(str.isalnum, word)) for text in prose for word in text.split()),
     }
 
 
