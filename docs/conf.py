@@ -49,4 +49,4 @@ html_use_index = False
 html_domain_indices = False
 html_show_search_summary = False  # summaries are fetched, and a page on disk may not fetch
 html_theme_options = {"top_of_page_buttons": []}
-pygments_style, pygments_dark_style = "tango", "github-dark"
+pygments_style, pygments_dark_style = "default", "github-dark"  # each colour has a contrast of 4.5 or more

@@ -20,6 +20,7 @@ from tests.demo_runs import PATIENCE, ROOT, few_digits, interrupted, run
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 LIB = ROOT / "demos" / "lib"
+KEPT = ROOT / "docs" / "figures" / "explorer.html"
 BETAS = {"beta_0": 0.0, "beta_0.1": 0.1, "beta_1": 1.0, "beta_4": 4.0, "beta_16": 16.0, "beta_1000000": 1e6}
 PLACES = [
     (0.0, 0.0),
@@ -163,6 +164,35 @@ def test_the_template_is_a_page_of_its_own_beside_its_style_and_script():
     text = (LIB / "explorer.html").read_text(encoding="utf-8")
     assert 'href="explorer.css"' in text
     assert 'src="explorer.js"' in text
+
+
+def _data(page: Path) -> str:
+    """The networks and codes in a page, as JSON."""
+    return page.read_text(encoding="utf-8").split('<script id="data" type="application/json">')[1].split("</script>")[0]
+
+
+@pytest.mark.parametrize("kind", ["css", "js"])
+def test_the_page_in_the_docs_has_the_style_and_the_script_of_the_demo(kind):
+    part = (LIB / f"explorer.{kind}").read_text(encoding="utf-8").strip()
+    assert f"\n{part}\n" in KEPT.read_text(encoding="utf-8")
+
+
+def test_the_page_in_the_docs_differs_from_the_template_by_its_parts_alone(demo):
+    assert demo.explorer.page(json.loads(_data(KEPT))) == KEPT.read_text(encoding="utf-8")
+
+
+def test_the_page_in_the_docs_shows_the_numbers_kept_beside_it():
+    results = json.loads((KEPT.parent / "explore_latent.json").read_text(encoding="utf-8"))["results"]
+    for model in json.loads(_data(KEPT))["models"]:
+        name = "autoencoder" if model["beta"] is None else f"beta {model['beta']:.7g}"
+        error = results[f"{name}: test reconstruction"]["value"]
+        assert model["facts"].startswith(f"test reconstruction {error:.2f} nats/image")
+
+
+def test_the_page_in_the_docs_links_to_nothing_and_has_less_than_three_megabytes():
+    text = KEPT.read_text(encoding="utf-8")
+    assert "http" not in text
+    assert len(text.encode()) < 3_000_000
 
 
 @pytest.mark.slow

@@ -203,9 +203,8 @@ def test_from_the_list_of_chapters_the_next_pages_lead_through_all_of_them(folde
     assert read[1:] == [*(_built(chapter, folder) for chapter in CHAPTERS), folder / "bug-museum.html"]
 
 
-@pytest.mark.skipif(not (ROOT / "docs" / "figures" / "explorer.html").exists(), reason="there is no explorer")
 def test_chapter_10_shows_the_explorer(folder, pages):
-    assert "iframe" in pages[folder / "10-latent-gaps.html"].tags
+    assert pages[folder / "10-latent-gaps.html"].tags.count("iframe") == 1
 
 
 # ---- notebooks

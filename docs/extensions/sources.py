@@ -59,15 +59,11 @@ def lead(app: Sphinx, doctree: nodes.document) -> None:
         link.replace_self(found)
         if path.suffix == ".html":
             embed(app, found, path, found.astext())
-    for picture in list(doctree.findall(nodes.image)):
-        page = ((DOCS / docname).parent / picture["uri"]).with_suffix(".html")
-        if page.exists():
-            embed(app, picture, page, picture["alt"])
     add_origins(app, doctree, docname)
 
 
 def embed(app: Sphinx, node: nodes.Element, path: Path, title: str) -> None:
-    """Show a page, such as docs/figures/explorer.html, under the paragraph with its link or its picture."""
+    """Show a page, such as docs/figures/explorer.html, under the paragraph with its link."""
     paragraph, docname = node.parent, app.env.docname
     frame = f'<iframe class="embedded" src="{way(docname, path)}" title="{escape(title)}"></iframe>'
     paragraph.parent.insert(paragraph.parent.index(paragraph) + 1, nodes.raw("", frame, format="html"))

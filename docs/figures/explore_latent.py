@@ -1,6 +1,7 @@
-"""Run the demo of the page to touch; keep a picture of it and its numbers for chapter 10 (two minutes)."""
+"""Run the demo of the page to touch; keep it, a picture of it and its numbers for chapter 10 (two minutes)."""
 
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,7 +19,7 @@ COLOURS = 256
 
 
 def main() -> None:
-    """Write explorer.png and explore_latent.json."""
+    """Write explorer.html, explorer.png and explore_latent.json."""
     out = Path("runs") / "explore_latent_for_the_docs"
     demo = HERE.parent.parent / "demos" / "explore_latent.py"
     subprocess.run([sys.executable, str(demo), "--seed", str(SEED), "--out", str(out)], check=True)
@@ -35,6 +36,7 @@ def keep(out: Path) -> None:
         subprocess.run([*command, f"--screenshot={picture}", page + VIEW], check=True)
         with Image.open(picture) as figure:
             figure.convert("RGB").quantize(COLOURS).save(HERE / "explorer.png", optimize=True)
+    shutil.copyfile(out / "explorer.html", HERE / "explorer.html")
     metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
     found = {"seed": SEED, "results": metrics["results"]}
     with write_whole(HERE / "explore_latent.json") as file:
