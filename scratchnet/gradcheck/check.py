@@ -64,14 +64,27 @@ class GradientReport:
     """What was not checked, or not to the usual number of digits."""
 
     def plot(self) -> "Figure":
-        """The V-curve: how the error depends on the step."""
-        from scratchnet.plots import v_curve  # here, so that a check does not load matplotlib
+        """The V-curve: the error of each gradient by the step h it was measured with; a dotted line marks the usual."""
+        from scratchnet.plots import INK, SOFT, lines  # here, so that a check does not load matplotlib
 
+        analytic = any(one.exact_error is not None for one in self.arrays)
         title = f"{self.name}: a step too long errs by curvature, one too short by rounding"
-        if any(one.exact_error is not None for one in self.arrays):
-            title += "; a complex step does not round"
-        curves = {d(one.name): (one.steps, one.errors, one.exact_errors) for one in self.arrays}
-        return v_curve(curves, title, step=STEP)
+        title += "; a complex step does not round" * analytic
+        half = np.finfo(np.float64).eps / 2  # an error of 0 is drawn at half the last digit
+        curves = {d(one.name): (one.steps, np.maximum(one.errors, half)) for one in self.arrays}
+        figure = lines(curves, title, x_label="step h", y_label="error relative to the slope", log=True)
+        (axes,) = figure.axes
+        for line, one in zip(list(axes.lines), self.arrays, strict=True):
+            line.set(marker="o", markersize=3, linewidth=1.4)
+            axes.plot(one.steps, np.maximum(one.exact_errors, half), "--", linewidth=1, color=line.get_color())
+        if analytic:
+            axes.plot([], "--", linewidth=1, color=INK, label="complex step")
+        axes.axvline(STEP, color=SOFT, linewidth=0.8, linestyle=":")
+        axes.text(
+            STEP, 1.01, "the step used", transform=axes.get_xaxis_transform(), fontsize=8, color=SOFT, ha="center"
+        )
+        axes.legend(frameon=False, fontsize=8)
+        return figure
 
     def __repr__(self) -> str:
         rows = [("gradient", "shape", "checked along", "central difference", "complex step")]
