@@ -294,10 +294,6 @@ def _mismatch(here: dict[str, Evidence], elsewhere: dict[str, Evidence], rng: np
 
 def _worst_index(e: Evidence, rng: np.random.Generator) -> tuple[int, ...]:
     """Where the gradient is wrong by most; in a large array found by halving, along random directions."""
-    if not np.isfinite(e.gradient).all():
-        return _index(np.argmin(np.isfinite(e.gradient)), e.x.shape)
-    if not e.random:
-        return _index(np.argmax(e.excess), e.x.shape)
 
     def difference_within(part: Array) -> float:
         direction = np.zeros(e.x.shape)
@@ -306,13 +302,13 @@ def _worst_index(e: Evidence, rng: np.random.Generator) -> tuple[int, ...]:
         return abs((e.gradient * direction).sum().item() - slope) * np.sqrt(part.size)
 
     part = np.arange(e.x.size)
+    if not np.isfinite(e.gradient).all():
+        part = part[[np.argmin(np.isfinite(e.gradient))]]
+    elif not e.random:
+        part = part[[np.argmax(e.excess)]]
     while len(part) > 1:
         part = max(np.array_split(part, 2), key=difference_within)
-    return _index(part.item(), e.x.shape)
-
-
-def _index(flat: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(int(i) for i in np.unravel_index(flat, shape))
+    return tuple(int(i) for i in np.unravel_index(part.item(), e.x.shape))
 
 
 def _array_report(evidence: list[Evidence], rng: np.random.Generator) -> ArrayReport:
