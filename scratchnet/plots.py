@@ -30,6 +30,7 @@ COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")  # O
 DIGITS = ListedColormap(
     ["#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#b07aa1", "#9c755f", "#ff9da7", "#636363", "#edc948", "#17becf"]
 )
+_Curves = Mapping[str, tuple[ArrayLike, ArrayLike]]
 
 
 class _NotebookFigure(Figure):
@@ -130,13 +131,7 @@ def history_curves(history: History, title: str) -> Figure:
 
 
 def lines(
-    curves: Mapping[str, tuple[ArrayLike, ArrayLike]],
-    title: str,
-    *,
-    x_label: str,
-    y_label: str,
-    dots: Collection[str] = (),
-    log: bool = False,
+    curves: _Curves, title: str, *, x_label: str, y_label: str, dots: Collection[str] = (), log: bool = False
 ) -> Figure:
     """Curves by name, each its x and y; those in `dots` are drawn as points. With `log`, both axes are logarithmic."""
     _check_names("plots.lines", "curves", curves)

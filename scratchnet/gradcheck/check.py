@@ -170,10 +170,9 @@ def check_gradients(
         dy = outcome.random_dy(rng)
         names = _names(f, subject, outcome, dy)
         _check_calls(subject, dy)
-        counts = {name: directions if subject.start[name].size > coordinates else 0 for name in names}
-        random = {
-            name: [random_direction(subject.start[name].shape, rng) for _ in range(counts[name])] for name in names
-        }
+        random = {name: [] for name in names}
+        for name in (name for name in names if subject.start[name].size > coordinates):
+            random[name] = [random_direction(subject.start[name].shape, rng) for _ in range(directions)]
 
         def at(point: Point, dy: Array) -> dict[str, Evidence]:
             return Scene(subject, point, dy, random, tolerance).evidence
@@ -218,11 +217,11 @@ def _names(f: Any, subject: Subject, outcome: Outcome, dy: Array) -> list[str]:
 
 def _notes(subject: Subject, scene: Scene) -> list[str]:
     """What a report says that its table does not show."""
-    unchecked = [name for name in subject.inputs if name not in scene.evidence]
-    why = {
-        name: "of which backward returns no gradient" if name in subject.start else "no floats" for name in unchecked
-    }
-    notes = [f"Not checked: {name}, {why[name]}." for name in unchecked]
+    notes = [
+        f"Not checked: {name}, {'of which backward returns no gradient' if name in subject.start else 'no floats'}."
+        for name in subject.inputs
+        if name not in scene.evidence
+    ]
     if not subject.held() and not isinstance(subject.owner, Layer):
         notes.append(f"Not checked: parameters. None of {subject.name} are known; pass parameters=… if it trains any.")
     if scene.relative_noise > NOISY:
