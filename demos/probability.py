@@ -9,7 +9,7 @@ import numpy as np
 
 import scratchnet as sn
 from lib.common import Number, Run, agreement, plain_options, run, tables
-from lib.figures import estimates, marked_minima, shaded_tails
+from lib.figures import bars, estimates, marked_minima, shaded_tails
 from scratchnet import plots
 from scratchnet.arrays import Array
 from scratchnet.probability import bayes, binomial, conditional, entropy, expectation, kl, total_probability
@@ -58,13 +58,13 @@ def calculate(demo: Run) -> dict[str, Number]:
     fair, loaded = np.transpose(beliefs)
     title = f"Each six triples the odds of the loaded die: from {loaded[0]:.2f} to {loaded[-1]:.2f} in four rolls"
     labels = {"ticks": list("01234"), "x_label": "sixes in a row", "y_label": "probability of the die"}
-    demo.figure("bayes.png", plots.bars({"loaded": loaded, "fair": fair}, title, **labels))
+    demo.figure("bayes.png", bars({"loaded": loaded, "fair": fair}, title, **labels))
     there, back = kl(P, Q), kl(Q, P)
     terms = {"P log(P/Q)": P * np.log(P / Q), "Q log(Q/P)": Q * np.log(Q / P)}
     title = f"Terms may be negative, their sums are not: D(P‖Q) = {there:.4f}, D(Q‖P) = {back:.4f} nats"
     ticks = [f"{k}\nP = {P[k]:.2f}, Q = {Q[k]:.2f}" for k in range(3)]
     labels = {"ticks": ticks, "x_label": "successes in two tosses", "y_label": "nats", "digits": 3}
-    demo.figure("kl_terms.png", plots.bars(terms, title, **labels))
+    demo.figure("kl_terms.png", bars(terms, title, **labels))
     return {  # the sums of D in one logarithm
         "H(fair die)": Number(entropy(FAIR), "nats", digits=5, exact=math.log(6)),
         "H(loaded die)": Number(entropy(LOADED), "nats", digits=5, exact=math.log(20) / 2),

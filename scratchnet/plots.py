@@ -7,9 +7,8 @@ Each function returns a matplotlib Figure, which a notebook shows, and changes n
 import io
 import math
 import textwrap
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from os import PathLike
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
-from numpy.typing import ArrayLike, DTypeLike
+from numpy.typing import ArrayLike
 
 from scratchnet import checks
 from scratchnet.arrays import Array
@@ -31,7 +30,7 @@ COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")  # O
 DIGITS = ListedColormap(
     ["#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#b07aa1", "#9c755f", "#ff9da7", "#636363", "#edc948", "#17becf"]
 )
-_Curves = Mapping[str, tuple[ArrayLike, ...]]
+_Curves = Mapping[str, tuple[ArrayLike, ArrayLike]]
 
 
 class _NotebookFigure(Figure):
@@ -135,7 +134,12 @@ def lines(
     curves: _Curves, title: str, *, x_label: str, y_label: str, dots: Collection[str] = (), log: bool = False
 ) -> Figure:
     """Curves by name, each its x and y; those in `dots` are drawn as points. With `log`, both axes are logarithmic."""
-    _check_curves("plots.lines", "curves", curves, 2)
+    _check_names("plots.lines", "curves", curves)
+    for name, rows in curves.items():
+        if not isinstance(rows, tuple | list) or len(rows) != 2:
+            raise TypeError(f"plots.lines expects a tuple of 2 arrays for {name}, got {checks.named(rows)}.")
+        x = checks.check_real("plots.lines", name, rows[0], "N")
+        checks.check_real("plots.lines", name, rows[1], len(x))
     _check_texts("plots.lines", "dots", dots)
     checks.check_type("plots.lines", "log", log, bool | np.bool, "True or False")
     figure, (axes,) = panels(title)
@@ -148,78 +152,6 @@ def lines(
     if not log and all(np.asarray(x).dtype.kind in "iu" for x, _ in curves.values()):  # such as epochs
         axes.locator_params("x", integer=True, min_n_ticks=1)
     axes.legend(frameon=False, fontsize=9)
-    return figure
-
-
-def v_curve(gradients: _Curves, title: str, *, step: float) -> Figure:
-    """The error of each gradient against the step h that it was measured with, both axes logarithmic.
-
-    `gradients` holds, by name, the steps (S,) and the errors (S,) of the central difference and of the complex step,
-    NaN where there is none. A dotted line marks `step`, the one that was used.
-    """
-    step = checks.check_number("plots.v_curve", "step", step, 0, open_low=True)
-    _check_curves("plots.v_curve", "gradients", gradients, 3)
-    half = np.finfo(np.float64).eps / 2  # an error of 0 is drawn at half the last digit
-    curves = {name: (steps, np.maximum(errors, half)) for name, (steps, errors, _) in gradients.items()}
-    figure = lines(curves, title, x_label="step h", y_label="error relative to the slope", log=True)
-    (axes,) = figure.axes
-    for line, (steps, _, exact) in zip(list(axes.lines), gradients.values(), strict=True):
-        line.set(marker="o", markersize=3, linewidth=1.4)
-        axes.plot(steps, np.maximum(exact, half), "--", linewidth=1, color=line.get_color())
-    if any(np.isfinite(exact).any() for _, _, exact in gradients.values()):
-        axes.plot([], "--", linewidth=1, color=INK, label="complex step")
-    axes.axvline(step, color=SOFT, linewidth=0.8, linestyle=":")
-    axes.text(step, 1.01, "the step used", transform=axes.get_xaxis_transform(), fontsize=8, color=SOFT, ha="center")
-    axes.legend(frameon=False, fontsize=8)
-    return figure
-
-
-def bars(
-    groups: Mapping[str, Array], title: str, *, ticks: Sequence[str], x_label: str, y_label: str, digits: int = 2
-) -> Figure:
-    """Bars side by side: at each of the T ticks one from each group (T,), labelled with its value."""
-    _check_names("plots.bars", "groups", groups)
-    _check_texts("plots.bars", "ticks", ticks)
-    digits = checks.check_count("plots.bars", "digits", digits, 0, most=17)
-    if len(groups) > len(COLORS):
-        raise ShapeError(f"plots.bars expects at most {len(COLORS)} groups, a colour for each, got {len(groups)}.")
-    figure, (axes,) = panels(title, width=max(6.4, 0.3 * len(ticks) * len(groups) + 1.5), height=3.4)
-    width = 0.8 / len(groups)
-    for i, (name, heights) in enumerate(groups.items()):
-        checks.check_finite("plots.bars", name, checks.check_real("plots.bars", name, heights, len(ticks)))
-        at = np.arange(len(ticks)) + (i - (len(groups) - 1) / 2) * width
-        drawn = axes.bar(at, heights, width, color=COLORS[i], label=name)
-        axes.bar_label(drawn, [f"{height:.{digits}f}" for height in heights], fontsize=8, color=INK, padding=1)
-    axes.axhline(0, color=INK, linewidth=0.8)
-    axes.set(xlabel=x_label, ylabel=y_label, xticks=range(len(ticks)), xticklabels=ticks, ymargin=0.12)
-    if len(groups) > 1:
-        axes.legend(frameon=False, fontsize=9)
-    return figure
-
-
-def latent_plane(decode: Callable[..., Array], title: str, *, side: int = 20, dtype: DTypeLike = np.float32) -> Figure:
-    """What a two-dimensional latent space decodes to, at `side` × `side` quantiles of the prior N(0, I).
-
-    Each image represents an equal share of the prior. z₁ grows to the right, z₂ upwards.
-    """
-    side = checks.check_count("plots.latent_plane", "side", side, most=1000)
-    checks.check_type("plots.latent_plane", "decode", decode, Callable, "a function")
-    dtype = checks.check_float_type("plots.latent_plane", dtype)
-    quantiles = np.array([NormalDist().inv_cdf((i + 0.5) / side) for i in range(side)], dtype)
-    z = np.stack(np.meshgrid(quantiles, quantiles[::-1]), axis=-1).reshape(-1, 2)
-    return image_grid(decode(z), title, columns=side)
-
-
-def latent_scatter(z: Array, labels: Array, title: str) -> Figure:
-    """Points z (N, 2) of a two-dimensional latent space, coloured by label 0 to 9."""
-    checks.check_points("plots.latent_scatter", "z", z, 2)
-    labels = checks.check_real("plots.latent_scatter", "labels", labels, len(z))
-    figure, (axes,) = panels(title, height=5.2)
-    points = axes.scatter(*z.T, c=labels, s=4, linewidths=0, cmap=DIGITS, vmin=-0.5, vmax=9.5)
-    axes.set(xlabel="z₁", ylabel="z₂", aspect="equal")
-    bar = figure.colorbar(points, ax=axes, label="digit", ticks=range(10))
-    bar.outline.set_visible(False)  # type: ignore[operator]  (matplotlib declares it as a string)
-    points.set_alpha(0.7)  # only now, so that the colour bar is opaque
     return figure
 
 
@@ -264,13 +196,3 @@ def _check_names(where: str, name: str, mapping: Any) -> None:
     _check_texts(where, f"the names of {name}", mapping.keys())
     if not mapping:
         raise ShapeError(f"{where} expects at least one entry in {name}, got none.")
-
-
-def _check_curves(where: str, name: str, curves: _Curves, arrays: int) -> None:
-    _check_names(where, name, curves)
-    for one, rows in curves.items():
-        if not isinstance(rows, tuple | list) or len(rows) != arrays:
-            raise TypeError(f"{where} expects a tuple of {arrays} arrays for {one}, got {checks.named(rows)}.")
-        x = checks.check_real(where, one, rows[0], "N")
-        for row in rows[1:]:
-            checks.check_real(where, one, row, len(x))

@@ -7,6 +7,7 @@ from matplotlib.patches import Rectangle
 from demos.lib.figures import (
     Bars,
     bar_panels,
+    bars,
     code_circles,
     error_courses,
     error_curves,
@@ -15,6 +16,7 @@ from demos.lib.figures import (
     images_and_courses,
     latent_bars,
     latent_maps,
+    latent_scatter,
     latent_scatters,
     marked_minima,
     named_lines,
@@ -24,11 +26,23 @@ from scratchnet import plots
 BLACK, WHITE = np.ones((1, 4)), np.zeros((1, 4))
 
 
+def test_bars_stand_beside_each_other_at_their_tick_with_their_values():
+    groups = {"p": np.array([0.25, 0.75]), "q": np.array([-0.5, 0.5])}
+    figure = bars(groups, "t", ticks=["no", "yes"], x_label="x", y_label="y", digits=1)
+    boxes = [bar.get_bbox() for bar in figure.axes[0].patches if isinstance(bar, Rectangle)]
+    assert [box.y1 if box.y1 else box.y0 for box in boxes] == [0.25, 0.75, -0.5, 0.5]
+    np.testing.assert_allclose([(box.x0 + box.x1) / 2 for box in boxes], [-0.2, 0.8, 0.2, 1.2])
+    assert [text.get_text() for text in figure.axes[0].texts] == ["0.2", "0.8", "-0.5", "0.5"]
+    legend = figure.axes[0].get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["p", "q"]
+
+
 def test_latent_bars_fall_and_show_idle_dimensions_in_grey():
     figure = latent_bars(np.array([0.0, 2.0]), np.array([False, True]), "t")
-    bars = figure.axes[0].patches
-    assert [bar.get_bbox().height for bar in bars if isinstance(bar, Rectangle)] == [2.0, 0.0]
-    assert bars[0].get_facecolor() != bars[1].get_facecolor()
+    drawn = figure.axes[0].patches
+    assert [bar.get_bbox().height for bar in drawn if isinstance(bar, Rectangle)] == [2.0, 0.0]
+    assert drawn[0].get_facecolor() != drawn[1].get_facecolor()
     assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["1", "0"]
 
 
@@ -38,6 +52,12 @@ def test_error_curves_draw_each_method_over_the_sizes():
     assert lines == [("network", [4.0, 2.0, 1.0]), ("PCA", [8.0, 6.0, 5.0])]
     assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["1", "2", "8"]
     assert figure.axes[0].get_ylabel() == "squares"
+
+
+def test_latent_scatter_draws_each_code_once():
+    z = np.array([[0.0, 1.0], [2.0, 3.0]])
+    points = latent_scatter(z, np.array([3, 8]), "t").axes[0].collections[0]
+    np.testing.assert_array_equal(np.asarray(points.get_offsets()), z)
 
 
 def test_latent_maps_colour_the_same_codes_by_each_quantity():

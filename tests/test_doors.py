@@ -75,8 +75,6 @@ def test_plots_take_whole_numbers_of_any_type(whole):
     plots.image_grid(X, "title", columns=whole(2), shape=(whole(2), whole(4)))
     plots.mosaic(X[:, :4], columns=whole(2))
     plots.panels("title", ["a", "b"], columns=whole(2))
-    plots.bars({"a": np.ones(1)}, "title", ticks=["a"], x_label="", y_label="", digits=whole(1))
-    plots.latent_plane(lambda z: np.zeros((len(z), 4), z.dtype), "title", side=whole(20))
 
 
 # ---- numbers
@@ -144,8 +142,6 @@ TAKE_COUNTS: dict[str, Callable[[Any], Any]] = {
     "image_grid columns": lambda n: plots.image_grid(X[:, :4], "title", columns=n),
     "image_grid shape": lambda n: plots.image_grid(X, "title", shape=(n, 1)),
     "panels columns": lambda n: plots.panels("title", columns=n),
-    "latent_plane side": lambda n: plots.latent_plane(lambda z: z, "title", side=n),
-    "bars digits": lambda n: plots.bars({"a": np.ones(1)}, "", ticks=["a"], x_label="", y_label="", digits=n),
 }
 
 
@@ -162,7 +158,6 @@ TAKE_NUMBERS: dict[str, Callable[[Any], Any]] = {
     "SaltAndPepper": sn.corruption.SaltAndPepper,
     "binomial p": lambda number: sn.probability.binomial(3, number),
     "check_gradients tolerance": lambda number: sn.check_gradients(sn.Tanh(), X, rng=rng(), tolerance=number),
-    "v_curve step": lambda number: plots.v_curve({"a": ([1.0], [1.0], [1.0])}, "title", step=number),
 }
 NO_FLOATS = [10**400, -(10**400), 10**5000, Fraction(10**400), Fraction(-(10**400), 3), np.longdouble("inf"), np.nan]
 
@@ -207,9 +202,8 @@ def test_the_largest_stride_gives_the_first_window_alone():
         lambda dtype: sn.Dense(1, 1, rng=rng(), dtype=dtype),
         lambda dtype: sn.Conv2D(1, 1, 1, rng=rng(), dtype=dtype),
         lambda dtype: sn.ConvTranspose2D(1, 1, 1, rng=rng(), dtype=dtype),
-        lambda dtype: plots.latent_plane(lambda z: z, "title", dtype=dtype),
     ],
-    ids=["Dense", "Conv2D", "ConvTranspose2D", "latent_plane"],
+    ids=["Dense", "Conv2D", "ConvTranspose2D"],
 )
 def test_none_is_no_type_though_numpy_takes_it_for_float64(make):
     with pytest.raises(TypeError, match=r"expects a floating-point dtype such as np\.float32, got None\."):
@@ -239,7 +233,6 @@ TAKE_ARRAYS: dict[str, Callable[[Any], Any]] = {
     "cross_entropy's q": lambda x: sn.probability.cross_entropy(P, x),
     "kl's p": lambda x: sn.probability.kl(x, P),
     "kl's q": lambda x: sn.probability.kl(P, x),
-    "bars": lambda x: plots.bars({"a": x}, "title", ticks=["a", "b"], x_label="", y_label=""),
     "lines": lambda x: plots.lines({"a": (P, x)}, "title", x_label="", y_label=""),
 }
 
@@ -280,8 +273,6 @@ def test_a_masked_table_is_refused_too(take):
 
 BAD = [np.nan, np.inf, -np.inf]
 DRAW: dict[str, Callable[[float], Any]] = {
-    "bars": lambda bad: plots.bars({"a": [1.0, bad]}, "title", ticks=["a", "b"], x_label="", y_label=""),
-    "latent_scatter": lambda bad: plots.latent_scatter(np.array([[1.0, bad]]), np.array([1]), "title"),
     "image_grid": lambda bad: plots.image_grid(np.array([[1.0, bad, 0.0, 0.0]]), "title"),
 }
 

@@ -283,19 +283,9 @@ TABLE: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "plots.image_rows, a row": (lambda row: plots.image_rows({"a": row}, "t"), {"row": X}),
     "plots.history_curves": (plots.history_curves, {"history": history, "title": "t"}),
     "plots.watched": (plots.watched, {"watch": watch, "title": "t"}),
-    "plots.latent_plane": (
-        plots.latent_plane,
-        {"decode": lambda: vae().decode, "title": "t", "side": 2, "dtype": np.float32},
-    ),
-    "plots.latent_scatter": (plots.latent_scatter, {"z": Z, "labels": np.arange(3), "title": "t"}),
-    "plots.v_curve": (plots.v_curve, {"gradients": {"a": (X[0], X[0], X[0])}, "title": "t", "step": 1e-5}),
     "plots.lines": (
         plots.lines,
         {"curves": CURVES, "title": "t", "x_label": "x", "y_label": "y", "dots": ["a"], "log": False},
-    ),
-    "plots.bars": (
-        plots.bars,
-        {"groups": {"a": X[0]}, "title": "t", "ticks": list("abcd"), "x_label": "x", "y_label": "y", "digits": 2},
     ),
     "plots.save_figure": (
         plots.save_figure,

@@ -1,10 +1,11 @@
 """Figures: what is drawn is what was given."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
 import scratchnet as sn
 from scratchnet import plots
@@ -74,31 +75,6 @@ def test_history_curves_do_without_validation():
     assert len(figure.axes[0].lines) == 1
 
 
-def test_latent_scatter_draws_each_code_once():
-    z = np.array([[0.0, 1.0], [2.0, 3.0]])
-    points = plots.latent_scatter(z, np.array([3, 8]), "t").axes[0].collections[0]
-    np.testing.assert_array_equal(np.asarray(points.get_offsets()), z)
-
-
-def test_latent_scatter_refuses_codes_that_are_not_points_of_a_plane():
-    with pytest.raises(sn.ShapeError, match="expects z of shape \\(N, 2\\)"):
-        plots.latent_scatter(np.zeros((3, 5)), np.zeros(3), "t")
-
-
-def test_the_latent_plane_is_decoded_at_equal_shares_of_the_prior():
-    seen = []
-
-    def decode(z: np.ndarray) -> np.ndarray:
-        seen.append(z)
-        return np.zeros((len(z), 4), z.dtype)
-
-    plots.latent_plane(decode, "t", side=2)
-    quartile = 0.67449  # the standard normal's: one quarter lies below −0.67449
-    np.testing.assert_allclose(
-        seen[0], [[-quartile, quartile], [quartile, quartile], [-quartile, -quartile], [quartile, -quartile]], rtol=1e-4
-    )
-
-
 def test_lines_over_whole_numbers_have_whole_ticks():
     whole, broken = (
         plots.lines({"curve": (x, np.zeros(4))}, "t", x_label="epoch", y_label="nats").axes[0]
@@ -123,16 +99,6 @@ def test_lines_have_logarithmic_axes_only_where_asked():
     curves = {"curve": (np.array([1.0, 10.0]), np.array([1.0, 0.1]))}
     scales = [plots.lines(curves, "t", x_label="n", y_label="y", log=log).axes[0].get_xscale() for log in (False, True)]
     assert scales == ["linear", "log"]
-
-
-def test_bars_stand_beside_each_other_at_their_tick_with_their_values():
-    groups = {"p": np.array([0.25, 0.75]), "q": np.array([-0.5, 0.5])}
-    figure = plots.bars(groups, "t", ticks=["no", "yes"], x_label="x", y_label="y", digits=1)
-    boxes = [bar.get_bbox() for bar in figure.axes[0].patches if isinstance(bar, Rectangle)]
-    assert [box.y1 if box.y1 else box.y0 for box in boxes] == [0.25, 0.75, -0.5, 0.5]
-    np.testing.assert_allclose([(box.x0 + box.x1) / 2 for box in boxes], [-0.2, 0.8, 0.2, 1.2])
-    assert [text.get_text() for text in figure.axes[0].texts] == ["0.2", "0.8", "-0.5", "0.5"]
-    assert names_in_legend(figure) == ["p", "q"]
 
 
 def test_a_long_title_is_broken_rather_than_cut():
@@ -172,10 +138,10 @@ def test_a_v_curve_has_a_line_for_each_gradient_and_each_method(rng):
 
 
 def test_a_v_curve_shows_what_is_exact_at_half_the_last_digit():
-    steps, errors, none = np.array([1e-1, 1e-2, 1e-3]), np.array([0.0, 1e-300, 1e-5]), np.full(3, np.nan)
-    figure = plots.v_curve({"dx": (steps, errors, none)}, "title", step=1e-2)
-    half = np.finfo(np.float64).eps / 2
-    assert curves(figure, 3)[0].tolist() == [half, half, 1e-5]
+    report = sn.check_gradients(sn.ReLU(), np.array([[-1.0, 2.0]]), rng=np.random.default_rng(0))
+    errors, half = np.array([0.0, 1e-300, 1e-5]), np.finfo(np.float64).eps / 2
+    one = replace(report.arrays[0], steps=np.array([1e-1, 1e-2, 1e-3]), errors=errors, exact_errors=errors)
+    assert curves(replace(report, arrays=[one]).plot(), 3)[0].tolist() == [half, half, 1e-5]
 
 
 def test_a_v_curve_of_what_is_not_analytic_has_no_complex_step():

@@ -1863,34 +1863,16 @@ ARGUMENTS = [
         id="history_curves: no epoch",
     ),
     pytest.param(
-        lambda: plots.latent_plane(None, "t"),
+        lambda: plots.lines({"a": (X[0], X[0], X[0])}, "t", x_label="x", y_label="y"),
         TypeError,
-        r"plots\.latent_plane expects decode to be a function, got None",
-        id="latent_plane: no decoder",
-    ),
-    pytest.param(
-        lambda: plots.latent_scatter(Z, np.arange(4), "t"),
-        sn.ShapeError,
-        r"plots\.latent_scatter expects labels of shape \(3,\), got \(4,\)",
-        id="latent_scatter: too many labels",
-    ),
-    pytest.param(
-        lambda: plots.v_curve({"a": (X[0], X[0])}, "t", step=1.0),
-        TypeError,
-        r"plots\.v_curve expects a tuple of 3 arrays for a, got tuple",
-        id="v_curve: two arrays",
+        r"plots\.lines expects a tuple of 2 arrays for a, got tuple",
+        id="lines: three arrays",
     ),
     pytest.param(
         lambda: plots.lines({"a": (X[0], Z[0])}, "t", x_label="x", y_label="y"),
         sn.ShapeError,
         r"plots\.lines expects a of shape \(4,\), got \(2,\)",
         id="lines: x and y that differ",
-    ),
-    pytest.param(
-        lambda: plots.bars({str(i): X[0] for i in range(7)}, "t", ticks=list("abcd"), x_label="x", y_label="y"),
-        sn.ShapeError,
-        r"plots\.bars expects at most 6 groups, a colour for each, got 7",
-        id="bars: more groups than colours",
     ),
     pytest.param(
         lambda: plots.save_figure("f.png", "figure"),

@@ -71,13 +71,41 @@ def error_curves(sizes: Sequence[int], errors: Mapping[str, Sequence[float]], ti
     return figure
 
 
+def bars(
+    groups: Mapping[str, Array], title: str, *, ticks: Sequence[str], x_label: str, y_label: str, digits: int = 2
+) -> Figure:
+    """Bars side by side: at each of the T ticks one from each group (T,), labelled with its value."""
+    figure, (axes,) = plots.panels(title, width=max(6.4, 0.3 * len(ticks) * len(groups) + 1.5), height=3.4)
+    width = 0.8 / len(groups)
+    for i, (name, heights) in enumerate(groups.items()):
+        at = np.arange(len(ticks)) + (i - (len(groups) - 1) / 2) * width
+        drawn = axes.bar(at, heights, width, color=COLORS[i], label=name)
+        axes.bar_label(drawn, [f"{height:.{digits}f}" for height in heights], fontsize=8, color=INK, padding=1)
+    axes.axhline(0, color=INK, linewidth=0.8)
+    axes.set(xlabel=x_label, ylabel=y_label, xticks=range(len(ticks)), xticklabels=ticks, ymargin=0.12)
+    if len(groups) > 1:
+        axes.legend(frameon=False, fontsize=9)
+    return figure
+
+
 def latent_bars(kl: Array, active: Array, title: str) -> Figure:
     """The KL (L,) of each latent dimension in falling order; dimensions that are not active are grey."""
     order = np.argsort(kl)[::-1]
     labels = {"x_label": "latent dimension, in falling order", "y_label": "KL (nats/image)"}
-    figure = plots.bars({"kl": kl[order]}, title, ticks=[str(i) for i in order], digits=1, **labels)
+    figure = bars({"kl": kl[order]}, title, ticks=[str(i) for i in order], digits=1, **labels)
     for bar, is_active in zip(figure.axes[0].patches, active[order], strict=True):
         bar.set_facecolor(COLORS[0] if is_active else SOFT)
+    return figure
+
+
+def latent_scatter(z: Array, labels: Array, title: str) -> Figure:
+    """Points z (N, 2) of a two-dimensional latent space, coloured by label 0 to 9."""
+    figure, (axes,) = plots.panels(title, height=5.2)
+    points = axes.scatter(*z.T, c=labels, s=4, linewidths=0, **DIGIT)
+    axes.set(xlabel="z₁", ylabel="z₂", aspect="equal")
+    bar = figure.colorbar(points, ax=axes, label="digit", ticks=range(10))
+    bar.outline.set_visible(False)  # type: ignore[operator]  (matplotlib declares it as a string)
+    points.set_alpha(0.7)  # only now, so that the colour bar is opaque
     return figure
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 import scratchnet as sn
 from lib.common import Run, chunks, in_parts, nearest, squared_distances
-from lib.figures import images_and_histograms, latent_bars, loss_courses, one_posterior
+from lib.figures import images_and_histograms, latent_bars, latent_scatter, loss_courses, one_posterior
 from scratchnet import plots
 from scratchnet.core.gaussian import noise_like, sample_gaussian
 from scratchnet.evaluation import active_units, kl_per_latent
@@ -76,18 +76,18 @@ def curves(demo: Run, history: sn.History) -> None:
 
 
 def plane(demo: Run, vae: sn.VAE, mu, labels) -> None:
-    """What the plane of two numbers decodes to, and where the test images lie in it."""
+    """What the plane of two numbers decodes to at equal shares of the prior, and where the test images lie in it."""
     quantiles = np.array([NormalDist().inv_cdf((i + 0.5) / SIDE) for i in range(SIDE)], vae.dtype)
-    z = np.stack(np.meshgrid(quantiles, quantiles), axis=-1).reshape(-1, 2)  # the places of plots.latent_plane
+    z = np.stack(np.meshgrid(quantiles, quantiles[::-1]), axis=-1).reshape(-1, 2)  # z₁ to the right, z₂ upwards
     images = vae.decode(z).reshape(SIDE, SIDE, -1)
     step = np.sqrt(((images[:, 1:] - images[:, :-1]) ** 2).sum(axis=2)).mean()
     flat = images.reshape(SIDE * SIDE, -1)
     apart = np.sqrt(np.maximum(squared_distances(flat, flat), 0)).mean()
     title = f"Digits pass into one another: from place to place an image changes by {step:.1f}, "
     title += f"between any two places by {apart:.1f}"
-    demo.figure("plane.png", plots.latent_plane(vae.decode, title, side=SIDE, dtype=vae.dtype))
+    demo.figure("plane.png", plots.image_grid(flat, title, columns=SIDE))
     digits = np.unique(labels)
     centers = np.stack([mu[labels == digit].mean(axis=0) for digit in digits])
     hits = np.mean(digits[squared_distances(mu, centers).argmin(axis=1)] == labels)
     title = f"No labels in training, yet {hits:.0%} of test means lie nearest their digit's centre"
-    demo.figure("means.png", plots.latent_scatter(mu, labels, title))
+    demo.figure("means.png", latent_scatter(mu, labels, title))

@@ -64,14 +64,27 @@ class GradientReport:
     """What was not checked, or not to the usual number of digits."""
 
     def plot(self) -> "Figure":
-        """The V-curve: how the error depends on the step."""
-        from scratchnet.plots import v_curve  # here, so that a check does not load matplotlib
+        """The V-curve: the error of each gradient by the step h it was measured with; a dotted line marks the usual."""
+        from scratchnet.plots import INK, SOFT, lines  # here, so that a check does not load matplotlib
 
+        analytic = any(one.exact_error is not None for one in self.arrays)
         title = f"{self.name}: a step too long errs by curvature, one too short by rounding"
-        if any(one.exact_error is not None for one in self.arrays):
-            title += "; a complex step does not round"
-        curves = {d(one.name): (one.steps, one.errors, one.exact_errors) for one in self.arrays}
-        return v_curve(curves, title, step=STEP)
+        title += "; a complex step does not round" * analytic
+        half = np.finfo(np.float64).eps / 2  # an error of 0 is drawn at half the last digit
+        curves = {d(one.name): (one.steps, np.maximum(one.errors, half)) for one in self.arrays}
+        figure = lines(curves, title, x_label="step h", y_label="error relative to the slope", log=True)
+        (axes,) = figure.axes
+        for line, one in zip(list(axes.lines), self.arrays, strict=True):
+            line.set(marker="o", markersize=3, linewidth=1.4)
+            axes.plot(one.steps, np.maximum(one.exact_errors, half), "--", linewidth=1, color=line.get_color())
+        if analytic:
+            axes.plot([], "--", linewidth=1, color=INK, label="complex step")
+        axes.axvline(STEP, color=SOFT, linewidth=0.8, linestyle=":")
+        axes.text(
+            STEP, 1.01, "the step used", transform=axes.get_xaxis_transform(), fontsize=8, color=SOFT, ha="center"
+        )
+        axes.legend(frameon=False, fontsize=8)
+        return figure
 
     def __repr__(self) -> str:
         rows = [("gradient", "shape", "checked along", "central difference", "complex step")]
@@ -157,10 +170,9 @@ def check_gradients(
         dy = outcome.random_dy(rng)
         names = _names(f, subject, outcome, dy)
         _check_calls(subject, dy)
-        counts = {name: directions if subject.start[name].size > coordinates else 0 for name in names}
-        random = {
-            name: [random_direction(subject.start[name].shape, rng) for _ in range(counts[name])] for name in names
-        }
+        random = {name: [] for name in names}
+        for name in (name for name in names if subject.start[name].size > coordinates):
+            random[name] = [random_direction(subject.start[name].shape, rng) for _ in range(directions)]
 
         def at(point: Point, dy: Array) -> dict[str, Evidence]:
             return Scene(subject, point, dy, random, tolerance).evidence
@@ -205,11 +217,11 @@ def _names(f: Any, subject: Subject, outcome: Outcome, dy: Array) -> list[str]:
 
 def _notes(subject: Subject, scene: Scene) -> list[str]:
     """What a report says that its table does not show."""
-    unchecked = [name for name in subject.inputs if name not in scene.evidence]
-    why = {
-        name: "of which backward returns no gradient" if name in subject.start else "no floats" for name in unchecked
-    }
-    notes = [f"Not checked: {name}, {why[name]}." for name in unchecked]
+    notes = [
+        f"Not checked: {name}, {'of which backward returns no gradient' if name in subject.start else 'no floats'}."
+        for name in subject.inputs
+        if name not in scene.evidence
+    ]
     if not subject.held() and not isinstance(subject.owner, Layer):
         notes.append(f"Not checked: parameters. None of {subject.name} are known; pass parameters=… if it trains any.")
     if scene.relative_noise > NOISY:
@@ -281,10 +293,6 @@ def _mismatch(here: dict[str, Evidence], elsewhere: dict[str, Evidence], rng: np
 
 def _worst_index(e: Evidence, rng: np.random.Generator) -> tuple[int, ...]:
     """Where the gradient is wrong by most; in a large array found by halving, along random directions."""
-    if not np.isfinite(e.gradient).all():
-        return _index(np.argmin(np.isfinite(e.gradient)), e.x.shape)
-    if not e.random:
-        return _index(np.argmax(e.excess), e.x.shape)
 
     def difference_within(part: Array) -> float:
         direction = np.zeros(e.x.shape)
@@ -293,13 +301,13 @@ def _worst_index(e: Evidence, rng: np.random.Generator) -> tuple[int, ...]:
         return abs((e.gradient * direction).sum().item() - slope) * np.sqrt(part.size)
 
     part = np.arange(e.x.size)
+    if not np.isfinite(e.gradient).all():
+        part = part[[np.argmin(np.isfinite(e.gradient))]]
+    elif not e.random:
+        part = part[[np.argmax(e.excess)]]
     while len(part) > 1:
         part = max(np.array_split(part, 2), key=difference_within)
-    return _index(part.item(), e.x.shape)
-
-
-def _index(flat: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(int(i) for i in np.unravel_index(flat, shape))
+    return tuple(int(i) for i in np.unravel_index(part.item(), e.x.shape))
 
 
 def _array_report(evidence: list[Evidence], rng: np.random.Generator) -> ArrayReport:

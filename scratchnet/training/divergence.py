@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -106,28 +107,23 @@ def _first_in_backward(run: Any) -> str | None:
     """The layer that first turned finite derivatives into others, with new noise; None if none does so again."""
     found: list[str] = []
 
-    def watch(path: str, layer: Layer) -> None:
-        forward = layer.forward
+    def watched(path: str, layer: Layer, forward: Any, x: Any) -> Any:
+        y, backward = forward(x)
 
-        def watched(x: Any) -> Any:
-            y, backward = forward(x)
+        def watched_backward(dy: Any, **options: Any) -> Any:
+            if not _is_finite(dy):
+                found.append(f"what comes to {path}, {layer!r}")
+            dx = backward(dy, **options)
+            if not all(_is_finite(d) for d in (dx, *(getattr(layer, f"d{W}") for W in layer.parameter_names))):
+                found.append(f"{path}, {layer!r}")
+            return dx
 
-            def watched_backward(dy: Any, **options: Any) -> Any:
-                if not _is_finite(dy):
-                    found.append(f"what comes to {path}, {layer!r}")
-                dx = backward(dy, **options)
-                if not all(_is_finite(d) for d in (dx, *(getattr(layer, f"d{W}") for W in layer.parameter_names))):
-                    found.append(f"{path}, {layer!r}")
-                return dx
-
-            return y, watched_backward
-
-        layer.forward = watched  # type: ignore[method-assign]
+        return y, watched_backward
 
     leaves = [(path, layer) for path, layer in parts_of(run.parameters.layers) if not layer.children()]
     run.parameters.zero_grad()
     for path, layer in leaves:
-        watch(path, layer)
+        layer.forward = partial(watched, path, layer, layer.forward)  # type: ignore[method-assign]
     try:
         run.model.loss(run.batch, run.rng).backward()
     finally:

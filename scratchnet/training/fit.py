@@ -9,16 +9,12 @@ import numpy as np
 from scratchnet.checks import check_count, check_number, check_path, check_rng, check_type
 from scratchnet.core.optim import Optimizer
 from scratchnet.training.checkpoint import Checkpoint
-from scratchnet.training.refusals import check_callbacks, check_data, check_model, no_longer_takes, with_the_others
+from scratchnet.training.refusals import check_callbacks, check_data, check_model, with_the_others
 from scratchnet.training.run import Callback, Data, History, Run
 from scratchnet.training.supervision import Bar, FiniteNumbers, Interrupts, Recorder, Records
 
 
 @with_the_others
-@no_longer_takes(
-    after_epoch="write a callback with an after_epoch(self, run), in which run.record is the epoch's record",
-    x="it takes data, an array or a tuple of arrays",
-)
 def fit(
     model: Any,
     data: Data,

@@ -14,19 +14,11 @@ from scratchnet.training.run import Callback, arrays_of, check_examples, process
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def no_longer_takes(**gone: str) -> Callable[[Function], Function]:
-    """For a function that once had these arguments: what to write in place of each."""
-
-    def decorate(function: Function) -> Function:
-        @functools.wraps(function)
-        def checked(*arguments: Any, **options: Any) -> Any:
-            for name in gone.keys() & options:
-                raise TypeError(f"{function.__name__} no longer takes {name}: {gone[name]}.")
-            return function(*arguments, **options)
-
-        return checked  # type: ignore[return-value]
-
-    return decorate
+_GONE = {
+    "after_epoch": "write a callback with an after_epoch(self, run), in which run.record is the epoch's record",
+    "x": "it takes data, an array or a tuple of arrays",
+}
+"""What to write in place of arguments that `fit` once had."""
 
 
 def with_the_others(function: Function) -> Function:
@@ -34,6 +26,8 @@ def with_the_others(function: Function) -> Function:
 
     @functools.wraps(function)
     def together(model: Any, *arguments: Any, **options: Any) -> Any:
+        for name in _GONE.keys() & options:
+            raise TypeError(f"fit no longer takes {name}: {_GONE[name]}.")
         with processes_of(model):
             return function(model, *arguments, **options)
 
