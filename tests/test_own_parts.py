@@ -83,6 +83,14 @@ def test_training_is_true_for_the_loss_and_the_backward_of_a_step_and_nowhere_el
     assert not any(calls.seen)
 
 
+def test_training_that_was_left_on_is_off_before_the_training():
+    layer = Watches()
+    layer.training = True
+    calls = Calls(lambda run: layer.training)
+    Training(sn.Autoencoder(sn.Sequential(dense(4, 4, 1), layer), dense(4, 4, 2))).fit(calls, epochs=1)
+    assert calls.at("before_training") == [False]
+
+
 def test_training_is_false_while_a_loss_that_has_no_value_is_traced():
     class Overflows(Watches):
         def forward(self, x):
