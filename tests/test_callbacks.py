@@ -128,6 +128,12 @@ def test_epochs_count_from_one_and_steps_are_the_optimizers():
         assert calls.at("before_step") == [(1, 1, step) for step in steps]
 
 
+def test_before_the_training_the_epoch_is_the_first():
+    calls = Calls(lambda run: run.epoch)
+    Training().fit(calls, epochs=2)
+    assert calls.at("before_training") == [1]
+
+
 def test_a_callback_sees_the_run():
     calls = Calls(lambda run: run)
     training = Training()

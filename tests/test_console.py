@@ -158,6 +158,16 @@ def test_a_bar_is_drawn_again_after_a_line(capsys):
     assert "epoch 1/1" in again.err
 
 
+def test_a_bar_that_is_done_leaves_no_line(capsys):
+    console.bar("epoch 1/1", 10, unit="images").close()
+    assert "\n" not in capsys.readouterr().err
+
+
+def test_what_else_a_stream_has_is_that_of_the_stream():
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="koi8-r")
+    assert console._Console(stream).encoding == "koi8-r"
+
+
 def test_flush_reaches_the_stream():
     stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     shown = console._Console(stream)
