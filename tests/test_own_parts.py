@@ -379,6 +379,29 @@ def test_a_loss_gets_the_same_rows_of_each_array_of_any_type():
     assert sum(len(batch[0]) for batch in model.batches) == 20
 
 
+def test_objects_in_the_data_are_refused_where_a_run_is_saved(path):
+    x, scores, names = scored()
+    with pytest.raises(TypeError, match="expects arrays of numbers or letters, got objects in the data"):
+        Training(Scores()).fit(data=(x, scores, names.astype(object)), checkpoint=path)
+
+
+def test_a_loss_that_is_none_is_refused_by_the_name_of_its_model():
+    class Bare(Scores):
+        def loss(self, batch, rng):
+            return super().loss(batch, rng).value
+
+    with pytest.raises(TypeError, match=r"^fit expects Bare\.loss to return a Loss\(…\), got "):
+        Training(Bare()).fit(data=scored())
+
+
+def test_validation_has_as_many_arrays_as_the_data():
+    x, scores, names = scored()
+    said = r"^fit expects validation to be a tuple of 3 arrays, as the data is, got "
+    for validation, came in (((x, scores), r"a tuple of 2 arrays\.$"), (x, r"one array\.$")):
+        with pytest.raises(TypeError, match=said + came):
+            Training(Scores()).fit(data=(x, scores, names), validation=validation)
+
+
 def test_what_comes_with_x_may_have_any_axes():
     class Weighted(Scores):
         def loss(self, batch, rng):
