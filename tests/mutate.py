@@ -102,9 +102,8 @@ def mutants(source: str) -> list[Mutant]:
                 other = ast.UnaryOp(ast.Not(), place)
             text = ast.unparse(ast.fix_missing_locations(other))
             became = text if isinstance(other, ast.stmt) else f"({text})"
-            mutant = Mutant(
-                range(statement[node].lineno, place.end_lineno + 1), start, end, data[start:end].decode(), became
-            )
+            first = min(statement[node].lineno, place.lineno)  # a decorator stands above its statement
+            mutant = Mutant(range(first, place.end_lineno + 1), start, end, data[start:end].decode(), became)
             try:
                 ast.parse(planted(source, mutant))
             except SyntaxError:  # inside an f-string, for example

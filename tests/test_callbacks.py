@@ -128,6 +128,12 @@ def test_epochs_count_from_one_and_steps_are_the_optimizers():
         assert calls.at("before_step") == [(1, 1, step) for step in steps]
 
 
+def test_before_the_training_the_epoch_is_the_first():
+    calls = Calls(lambda run: run.epoch)
+    Training().fit(calls, epochs=2)
+    assert calls.at("before_training") == [1]
+
+
 def test_a_callback_sees_the_run():
     calls = Calls(lambda run: run)
     training = Training()
@@ -229,6 +235,11 @@ def test_without_a_reason_the_history_gives_the_callbacks_class():
 def test_the_first_reason_counts():
     first, second = (Calls(after_step=lambda run, reason=reason: run.stop(reason)) for reason in ("one", "two"))
     assert Training().fit(first, second).stopped == "one"
+
+
+def test_a_reason_that_is_no_text_is_refused():
+    with pytest.raises(TypeError, match=r"^run\.stop expects reason to be a text, got 3\.$"):
+        Training().fit(Calls(after_step=lambda run: run.stop(3)))
 
 
 def test_a_training_that_runs_to_its_end_was_not_stopped():
@@ -496,6 +507,15 @@ def test_what_could_not_come_back_as_it_was_is_refused_before_the_first_step(pat
         training.fit(Keeps(value), checkpoint=path)
     assert training.optimizer.steps == 0
     assert list(path.parent.iterdir()) == []
+
+
+def test_of_a_dict_it_is_said_that_its_keys_are_refused(path):
+    with pytest.raises(TypeError, match=r"got a dict with other keys\.$"):
+        Training().fit(Keeps({1: 2}), checkpoint=path)
+
+
+def test_a_callback_that_keeps_nothing_has_an_empty_state():
+    assert sn.Callback().state_dict() == {}
 
 
 def test_a_state_is_a_dict(path):

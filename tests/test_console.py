@@ -137,6 +137,45 @@ def test_training_leaves_no_thread_behind(progress, capsys):
     assert set(threading.enumerate()) <= before
 
 
+def test_a_bar_has_no_thread_of_its_own(capsys):
+    before = set(threading.enumerate())
+    bar = console.bar("epoch 1/1", 10, unit="images")
+    during = set(threading.enumerate())
+    bar.close()
+    assert during <= before
+
+
+# ---- a line beside a bar
+
+
+def test_a_bar_is_drawn_again_after_a_line(capsys):
+    bar = console.bar("epoch 1/1", 10, unit="images")
+    capsys.readouterr()
+    console.write("a line")
+    again = capsys.readouterr()
+    bar.close()
+    assert again.out == "a line\n"
+    assert "epoch 1/1" in again.err
+
+
+def test_a_bar_that_is_done_leaves_no_line(capsys):
+    console.bar("epoch 1/1", 10, unit="images").close()
+    assert "\n" not in capsys.readouterr().err
+
+
+def test_what_else_a_stream_has_is_that_of_the_stream():
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="koi8-r")
+    assert console._Console(stream).encoding == "koi8-r"
+
+
+def test_flush_reaches_the_stream():
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    shown = console._Console(stream)
+    shown.write("a line")
+    shown.flush()
+    assert stream.buffer.getvalue() == b"a line"  # type: ignore[attr-defined]
+
+
 # ---- letters
 
 

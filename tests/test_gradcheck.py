@@ -852,6 +852,18 @@ def test_the_other_wrong_gradients_are_named_too():
     assert {f"d{error.array}", *str(error).rsplit("Wrong too: ")[-1].rstrip(".").split(", ")} == {"dx", "dW", "db"}
 
 
+def test_where_no_cause_is_found_the_worst_gradient_is_named():
+    def mistaken(layer, x, y, dy):
+        dx = plain(layer, x, y, dy)
+        layer.dW += 0.01 * np.cos(x).T @ dy
+        layer.db += 10 * (np.cos(y) * dy).sum(axis=0)
+        return dx
+
+    error = refusal(Affine(3, 2, mistaken), normal(5, 3))
+    assert error.cause == ""
+    assert error.array == "b"
+
+
 def test_a_gradient_that_is_not_finite_is_refused():
     def forward(x):
         return x**2, lambda dy: np.where(x > 1, np.nan, 2 * x * dy)

@@ -1,5 +1,7 @@
 """Each loss worked by hand, its units, and its behaviour where formulas break."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -114,6 +116,27 @@ def test_the_entropy_of_grey_pixels_is_the_floor_of_bce(case):
     logits, x = case.rows(-10, 10), case.rows(0.01, 0.99)
     floor, _ = sn.bce(x, x)
     assert sn.bce_with_logits(logits, x)[0] >= floor - 1e-12
+
+
+# ---- likelihoods
+
+
+def test_the_bernoulli_cost_of_each_image_worked_by_hand():
+    # logits log 3 and 0 are p = 3/4 and 1/2:  −log ¾ − log ½ = log(8/3),  and −log ¼ − log ½ = log 8
+    cost = sn.Bernoulli().nll_per_image(np.array([[np.log(3), 0.0], [np.log(3), 0.0]]), np.array([[1.0, 0.0], [0, 0]]))
+    np.testing.assert_allclose(cost, [math.log(8 / 3), math.log(8)], rtol=1e-14)
+
+
+def test_the_gaussian_cost_of_each_image_worked_by_hand():
+    # σ = ½:  ½ (1² + 2²) / ¼ + 2 · ½ log(2π · ¼) = 10 + log(π/2),  and where x is y the constant alone
+    cost = sn.Gaussian(0.5).nll_per_image(np.array([[3.0, 1.0], [2.0, 0.0]]), np.array([[2.0, 3.0], [2.0, 0.0]]))
+    np.testing.assert_allclose(cost, [10 + math.log(math.pi / 2), math.log(math.pi / 2)], rtol=1e-14)
+
+
+@pytest.mark.parametrize("likelihood", [sn.Bernoulli(), sn.Gaussian(0.3)], ids=repr)
+def test_the_cost_of_a_batch_is_the_mean_over_its_images(likelihood, rng):
+    y, x = rng.standard_normal((3, 4)), rng.random((3, 4))
+    np.testing.assert_allclose(likelihood.nll(y, x)[0], likelihood.nll_per_image(y, x).mean(), rtol=1e-14)
 
 
 # ---- all losses

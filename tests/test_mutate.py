@@ -61,6 +61,11 @@ def test_types_are_no_code_and_stay():
     assert mutants("def f(x: int | None = None) -> 'float | None': ...\n") == []
 
 
+def test_a_mistake_in_a_decorator_has_the_decorators_line():
+    (one,) = mutants("@kept(always=True)\ndef f(): ...\n")
+    assert str(one) == "line 1: True  →  (False)"
+
+
 def the(words: str) -> Mutant:
     """The mutant of SHAPES whose report ends in these words."""
     (one,) = (mutant for mutant in mutants(SHAPES) if str(mutant).endswith(words))

@@ -83,6 +83,14 @@ def test_training_is_true_for_the_loss_and_the_backward_of_a_step_and_nowhere_el
     assert not any(calls.seen)
 
 
+def test_training_that_was_left_on_is_off_before_the_training():
+    layer = Watches()
+    layer.training = True
+    calls = Calls(lambda run: layer.training)
+    Training(sn.Autoencoder(sn.Sequential(dense(4, 4, 1), layer), dense(4, 4, 2))).fit(calls, epochs=1)
+    assert calls.at("before_training") == [False]
+
+
 def test_training_is_false_while_a_loss_that_has_no_value_is_traced():
     class Overflows(Watches):
         def forward(self, x):
@@ -369,6 +377,29 @@ def test_a_loss_gets_the_same_rows_of_each_array_of_any_type():
         for x, score, name in zip(*batch, strict=True):
             assert (x.tobytes(), score, str(name)) in rows
     assert sum(len(batch[0]) for batch in model.batches) == 20
+
+
+def test_objects_in_the_data_are_refused_where_a_run_is_saved(path):
+    x, scores, names = scored()
+    with pytest.raises(TypeError, match="expects arrays of numbers or letters, got objects in the data"):
+        Training(Scores()).fit(data=(x, scores, names.astype(object)), checkpoint=path)
+
+
+def test_a_loss_that_is_none_is_refused_by_the_name_of_its_model():
+    class Bare(Scores):
+        def loss(self, batch, rng):
+            return super().loss(batch, rng).value
+
+    with pytest.raises(TypeError, match=r"^fit expects Bare\.loss to return a Loss\(…\), got "):
+        Training(Bare()).fit(data=scored())
+
+
+def test_validation_has_as_many_arrays_as_the_data():
+    x, scores, names = scored()
+    said = r"^fit expects validation to be a tuple of 3 arrays, as the data is, got "
+    for validation, came in (((x, scores), r"a tuple of 2 arrays\.$"), (x, r"one array\.$")):
+        with pytest.raises(TypeError, match=said + came):
+            Training(Scores()).fit(data=(x, scores, names), validation=validation)
 
 
 def test_what_comes_with_x_may_have_any_axes():

@@ -150,3 +150,15 @@ def test_a_v_curve_of_what_is_not_analytic_has_no_complex_step():
 
     report = sn.check_gradients(modulus, np.array([1.0, -2.0]), rng=np.random.default_rng(0))
     assert names_in_legend(report.plot()) == ["dx"]
+
+
+def test_the_title_of_a_v_curve_speaks_of_a_complex_step_where_there_is_one(rng):
+    def modulus(x):
+        return np.abs(x), lambda dy: dy * np.sign(x)
+
+    said = []
+    for f in (modulus, sn.Tanh()):
+        figure = sn.check_gradients(f, np.array([[1.0, -2.0]]), rng=rng).plot()
+        title = " ".join(text.get_text() for text in figure.texts)
+        said.append("a complex step does not round" in " ".join(title.split()))
+    assert said == [False, True]

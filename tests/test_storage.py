@@ -19,7 +19,7 @@ import pytest
 
 import scratchnet as sn
 from scratchnet import plots
-from scratchnet.training.storage import clear_aside, write_arrays, write_whole
+from scratchnet.training.storage import clear_aside, opened, read_array, write_arrays, write_whole
 
 
 def make(hidden: int = 3, dtype: type = np.float32, seed: int = 0) -> sn.Autoencoder:
@@ -274,6 +274,32 @@ def test_an_array_that_is_not_as_long_as_it_says_is_named(path, numbers):
     path.write_bytes(promising(path, (4,), bytes(4 * numbers)))
     with pytest.raises(sn.DataError, match=r"decoder\.b is cut off or goes on after its end"):
         sn.load(path, make())
+
+
+@pytest.mark.parametrize(
+    ("what", "why"),
+    [
+        ("members that are no arrays", "its list of arrays is longer than the arrays"),
+        ("a newer version of the format", r"decoder\.b is in another version of NumPy's format"),
+    ],
+)
+def test_a_file_that_is_laid_out_otherwise_is_refused_by_what_is_different(path, what, why):
+    path.write_bytes(UNFIT[what](path))
+    with pytest.raises(sn.DataError, match=why):
+        sn.load(path, make())
+
+
+def test_an_array_may_have_a_bound_on_its_bytes(path):
+    np.savez(path, a=np.zeros(100))
+    with opened(path, "model") as archive:
+        assert read_array(archive, "a", most=1000).shape == (100,)
+    with pytest.raises(sn.DataError, match=r"a is longer than the 900 bytes that it may have"), opened(path, "") as one:
+        read_array(one, "a", most=900)
+
+
+def test_what_has_nothing_to_save_is_refused(path):
+    with pytest.raises(ValueError, match=r"^save expects a model or a layer that has parameters or states, got ReLU"):
+        sn.save(path, sn.ReLU())
 
 
 def test_a_missing_file_is_refused(path):

@@ -809,6 +809,13 @@ def test_an_array_that_is_not_the_one_that_was_saved_is_refused(path, optimizer,
     assert np.array_equal(run.model.parameters.theta, theta)
 
 
+def test_a_checkpoint_of_another_version_is_refused(path):
+    Run().fit(path, epochs=1)
+    rewrite(path, lambda state: state | {"format": 0})
+    with pytest.raises(sn.DataError, match="was written by another version of scratchnet: begin the run anew"):
+        Run().fit(path)
+
+
 def test_a_checkpoint_that_says_nothing_of_the_memory_that_was_saved_is_refused(path):
     Run().fit(path, epochs=1)
     rewrite(path, lambda state: {name: part for name, part in state.items() if name != "arrays"})
