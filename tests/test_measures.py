@@ -32,15 +32,19 @@ def evenings_read() -> list[Path]:
     return [ROOT / link for link in re.findall(r"\]\((scratchnet/[\w/]+\.py)\)", section)]
 
 
+NUMBER_OF_LINES = r"about \*\*[\d,]+(\s+)lines\*\*"
+
+
 def with_numbers_of_lines(text: str) -> str:
     """README with the numbers of lines as they are, to the nearest hundred: of the evening's read, then of all."""
     sizes = iter([lines_of(evenings_read()), lines_of(sorted(PACKAGE.rglob("*.py")))])
-    return re.sub(r"about \*\*[\d,]+ lines\*\*", lambda _: f"about **{round(next(sizes), -2):,} lines**", text)
+    return re.sub(NUMBER_OF_LINES, lambda found: f"about **{round(next(sizes), -2):,}{found[1]}lines**", text)
 
 
 @pytest.mark.skipif(not (PACKAGE / "kernels" / "vector").exists(), reason="a folder is left out")
 def test_the_numbers_of_lines_in_the_readme_are_right():
     text = README.read_text(encoding="utf-8")
+    assert len(re.findall(NUMBER_OF_LINES, text)) == 2
     assert text == with_numbers_of_lines(text), "run: python tests/test_measures.py --write"
 
 
@@ -53,7 +57,7 @@ def test_the_evenings_read_is_read_in_an_evening():
 
 
 def test_the_library_does_not_grow():
-    assert lines_of(sorted(PACKAGE.rglob("*.py"))) <= 9200  # a ceiling to lower with every room that gets smaller
+    assert lines_of(sorted(PACKAGE.rglob("*.py"))) <= 8800  # a ceiling to lower with every room that gets smaller
 
 
 def test_a_file_of_the_evenings_read_needs_none_that_comes_after_it():
