@@ -490,6 +490,7 @@ def test_a_mapped_array_trains_as_the_array_does_and_is_not_written_to(in_file, 
 
 def test_a_bad_value_in_a_file_is_found_also_if_the_other_arrays_are_in_memory(tmp_path):
     x, scores, names = scored()
+    x = x.copy()
     x[7] = np.nan
     np.save(tmp_path / "x.npy", x)
     with pytest.raises(sn.DataError, match=r"^fit expects x to be finite, got"):
