@@ -488,6 +488,15 @@ def test_a_mapped_array_trains_as_the_array_does_and_is_not_written_to(in_file, 
     assert (tmp_path / "x.npy").read_bytes() == before
 
 
+def test_a_bad_value_in_a_file_is_found_also_if_the_other_arrays_are_in_memory(tmp_path):
+    x, scores, names = scored()
+    x = x.copy()
+    x[7] = np.nan
+    np.save(tmp_path / "x.npy", x)
+    with pytest.raises(sn.DataError, match=r"^fit expects x to be finite, got"):
+        Training(Scores()).fit(data=(np.load(tmp_path / "x.npy", mmap_mode="r"), scores, names))
+
+
 @pytest.mark.parametrize("value", [np.nan, 2.0])
 @pytest.mark.parametrize("what", ["data", "validation"])
 def test_a_bad_value_in_a_file_is_a_data_error_when_its_batch_comes(tmp_path, value, what):

@@ -809,6 +809,21 @@ def test_an_array_that_is_not_the_one_that_was_saved_is_refused(path, optimizer,
     assert np.array_equal(run.model.parameters.theta, theta)
 
 
+@pytest.mark.parametrize("bracket", ["[", "{"])
+def test_a_text_that_is_nested_too_deeply_is_refused_before_it_is_read(path, bracket):
+    Run().fit(path, epochs=1)
+    deep = np.full(2 * sys.getrecursionlimit() + 101, ord(bracket), np.uint8)
+    rewrite_arrays(path, lambda found: {"state": deep})
+    with pytest.raises(sn.DataError, match="is damaged: it is nested too deeply"):
+        Run().fit(path)
+
+
+@pytest.mark.parametrize("part", [[], {}], ids=["lists", "dicts"])
+def test_many_brackets_beside_each_other_are_not_nested(part):
+    parts = [part] * (5 * sys.getrecursionlimit())
+    assert checkpoint._parsed(_as_array(parts)) == parts
+
+
 def test_a_checkpoint_of_another_version_is_refused(path):
     Run().fit(path, epochs=1)
     rewrite(path, lambda state: state | {"format": 0})
