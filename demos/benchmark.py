@@ -22,6 +22,7 @@ from lib.benchmark_networks import compare_networks
 from lib.common import Number, Run, options, run
 from lib.figures import Bars, bar_panels
 from lib.peers import LATENT, PEERS, Here, Peer, Products, beginning
+from lib.scaling import measure_scaling, scaling_figure, scaling_results
 from lib.workers import Worker, in_turn, times_as_fast
 
 CLOSE = 2e-5  # of the loss, or of the gradient's length: what float32 may round away
@@ -30,8 +31,12 @@ ALIKE = 0.05  # by how much a peer's loss may differ from another's after the sa
 
 def main() -> None:
     """Verify, time, draw, and say which engine to choose."""
-    arguments = options("benchmark", __doc__, epochs=5, batch_size=128, resumes=False).parse_args()
+    parser = options("benchmark", __doc__, epochs=5, batch_size=128, resumes=False)
+    parser.add_argument("--scaling", action="store_true", help="how a step grows with batch, width, depth and threads")
+    arguments = parser.parse_args()
     demo = Run("benchmark", arguments)
+    if arguments.scaling:
+        return show_scaling(demo)
     x, _ = demo.images("train")
     N, rng = arguments.batch_size, np.random.default_rng(arguments.seed)
     if len(x) < N:
@@ -59,9 +64,7 @@ def main() -> None:
         results[f"epoch, {name}, minimum"] = Number(least, "s", digits=3)
         results[f"{fastest} against {name}"] = Number(times[name], "× as fast")
     engine = PEERS[fastest].engine
-    print(
-        f'\nChoose sn.kernels.use("{engine}") here for this model, or SCRATCHNET_KERNELS={engine} in the environment.'
-    )
+    print(f'\nChoose sn.kernels.use("{engine}") here for this model, or set SCRATCHNET_KERNELS={engine}.')
     panels.append(Bars(f"{steps} steps of the VAE", seconds, "seconds, median", marked=ours))
     others = [name for name in seconds if name not in ours]
     title = f"{fastest} takes {steps} steps of the VAE in {seconds[fastest]:.2f} s"
@@ -70,6 +73,14 @@ def main() -> None:
         title += f", {times[best]:.2f} times as fast as {best}"
     demo.figure("benchmark.png", bar_panels(panels, title))
     demo.finish(results, sn.History(interrupted=interrupted))
+
+
+def show_scaling(demo: Run) -> None:
+    """Draw how the time and the memory of a training step grow."""
+    with tempfile.TemporaryDirectory() as name:
+        times, memory, interrupted = measure_scaling(Path(name), demo.arguments.epochs, demo.arguments.quick)
+    demo.figure("scaling.png", scaling_figure(times, memory))
+    demo.finish(scaling_results(times, memory), sn.History(interrupted=interrupted))
 
 
 def compare_epochs(
@@ -93,9 +104,8 @@ def compare_epochs(
                     wrong = float(np.linalg.norm(np.load(folder / found["file"]) - dtheta) / np.linalg.norm(dtheta))
                     verify(name, "loss", abs(found["loss"] / loss - 1), CLOSE)
                     verify(name, "gradient", wrong, CLOSE)
-                    print(
-                        f"  {name:24} within {abs(found['loss'] / loss - 1):.0e} and {wrong:.0e}, after {ready:.1f} s"
-                    )
+                    off = abs(found["loss"] / loss - 1)
+                    print(f"  {name:24} within {off:.0e} and {wrong:.0e}, after {ready:.1f} s")
                     results[f"start to gradient, {name}"] = Number(ready, "s")
                 worker.ask("epoch")  # in which it compiles
             except ChildProcessError as error:
@@ -107,9 +117,8 @@ def compare_epochs(
         for name, after in losses.items():
             verify(name, "loss after training", abs(after / statistics.median(losses.values()) - 1), ALIKE)
             results[f"loss after training, {name}"] = Number(after, "nats/image")
-        print(
-            f"  after {len(answers) + 1} epochs each has a loss of {statistics.median(losses.values()):.0f} nats/image"
-        )
+        middle = statistics.median(losses.values())
+        print(f"  after {len(answers) + 1} epochs each has a loss of {middle:.0f} nats/image")
         first = next(iter(workers))
         results[f"peak memory, {first}"] = Number(workers[first].ask("megabytes"), "MB")
         images = (folder / "images.npy").stat().st_size / 1e6

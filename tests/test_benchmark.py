@@ -281,3 +281,32 @@ def test_ctrl_c_keeps_the_rounds_that_were_reached(tmp_path):
     assert process.returncode == 0
     assert 1 <= int(re.findall(r"of (\d+) rounds", text)[0]) < 1000
     assert json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))["interrupted"] is True
+
+
+# ---- how a step grows
+
+
+@pytest.fixture(scope="module")
+def scaled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a quick run with --scaling."""
+    out = tmp_path_factory.mktemp("scaling")
+    run("--scaling", "--out", str(out))
+    return out
+
+
+def test_scaling_draws_how_a_step_grows(scaled):
+    assert (scaled / "scaling.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("variable", ["batch", "width", "depth", "threads"])
+def test_scaling_measures_the_time_by_each_variable(scaled, variable):
+    found = results_of(scaled)
+    assert found[f"time by {variable}, scratchnet"]["unit"] == "exponent"
+    assert all(number["value"] > 0 for name, number in found.items() if name.startswith(f"time, {variable}"))
+
+
+def test_the_exponent_of_a_planted_power_law_is_found(monkeypatch):
+    monkeypatch.syspath_prepend(str(DEMOS))
+    exponent = importlib.import_module("lib.scaling").exponent
+    assert exponent({1: 3.0, 2: 12.0, 8: 192.0}) == pytest.approx(2)
+    assert exponent({4: 3.0}) == 0

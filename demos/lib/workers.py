@@ -79,6 +79,13 @@ def times_as_fast(answers: list[dict[str, float]], one: str, other: str) -> floa
     return statistics.median(seconds[other] / seconds[one] for seconds in answers)
 
 
+def peak_megabytes() -> float:
+    """The most memory that this process has held so far."""
+    import resource  # not on Windows
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+
+
 def peer_requests(name: str, given: dict[str, Any], folder: Path) -> Requests:
     """Of one who trains: its loss and gradient on the given batch, seconds an epoch, peak memory."""
     from lib.peers import PEERS
@@ -99,12 +106,7 @@ def peer_requests(name: str, given: dict[str, Any], folder: Path) -> Requests:
         peer.epoch(images[0])
         return time.perf_counter() - start
 
-    def megabytes() -> float:
-        import resource  # not on Windows
-
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
-
-    return {"gradient": gradient, "epoch": epoch, "loss": lambda: peer.gradient(x, eps)[0], "megabytes": megabytes}
+    return {"gradient": gradient, "epoch": epoch, "loss": lambda: peer.gradient(x, eps)[0], "megabytes": peak_megabytes}
 
 
 def main() -> None:
@@ -117,9 +119,12 @@ def main() -> None:
             given = dict(file)
         from lib.image_peers import NETWORKS, network_requests
         from lib.kernel_calls import kernel_requests
+        from lib.scaling import scaling_requests
 
         if name == "kernels":
             requests = kernel_requests(given)
+        elif name.startswith("scaling"):
+            requests = scaling_requests(name)
         elif name.partition(",")[0] in NETWORKS:
             requests = network_requests(name, given, folder)
         else:

@@ -1,0 +1,168 @@
+"""The part of `benchmark.py --scaling`: how the time and the memory of a training step grow, beside PyTorch.
+
+The network is an autoencoder: D pixels, `depth` hidden layers of `width` numbers with ReLUs, D pixels; squared error,
+Adam. One of batch, width, depth and threads varies at a time. A curve's exponent is the slope of the straight line that
+fits its logarithms: 1 where twice as much takes twice as long.
+"""
+
+import importlib.util
+import itertools
+import os
+import statistics
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
+
+from lib.common import Number
+from lib.figures import name_lines
+from lib.peers import BEST
+from lib.workers import ONE_THREAD, Worker, in_turn, peak_megabytes
+from scratchnet import plots
+from scratchnet.plots import COLORS
+
+PIXELS, LEARNING_RATE = 784, 1e-3
+SECONDS = 0.1  # of steps in each measurement
+PAUSE = 0.2  # seconds before it, in which the other program's threads fall asleep
+CORES = os.cpu_count() or 1
+USUAL = {"batch": 128, "width": 512, "depth": 2, "threads": CORES}
+SIZES = {"batch": (16, 64, 256, 1024), "width": (64, 128, 256, 512, 1024), "depth": (1, 2, 4, 8)}
+QUICK_USUAL = {"batch": 16, "width": 32, "depth": 1, "threads": 1}
+QUICK_SIZES = {"batch": (8, 32), "width": (16, 64), "depth": (1, 2)}
+PROGRAMS = {"scratchnet": "numpy", "PyTorch": "torch"}  # and the package that each needs
+Curves = dict[str, dict[str, dict[int, float]]]  # by variable, program and size
+
+
+def measure_scaling(folder: Path, rounds: int, quick: bool) -> tuple[Curves, Curves, bool]:
+    """Milliseconds a step and megabytes, as medians of rounds in turn; whether Ctrl-C ended it early."""
+    np.savez(folder / "given.npz")
+    usual, sizes = (QUICK_USUAL, QUICK_SIZES) if quick else (USUAL, SIZES)
+    sizes = sizes | {"threads": tuple(sorted({2**i for i in range(CORES.bit_length())} | {CORES}))}
+    programs = [name for name, package in PROGRAMS.items() if importlib.util.find_spec(package)]
+    times: Curves = {variable: {program: {} for program in programs} for variable in sizes}
+    memory: Curves = {variable: {program: {} for program in programs} for variable in sizes if variable != "threads"}
+    print(f"{'':24}{'ms a training step':>24}{'MB':>24}\n{'':24}" + 2 * "".join(f"{name:>12}" for name in programs))
+    for variable, several in sizes.items():
+        for size in several:
+            setting = usual | {variable: size}
+            with ExitStack() as stack:
+                threads = dict.fromkeys(ONE_THREAD, str(setting["threads"])) | {"SCRATCHNET_KERNELS": BEST}
+                names = {
+                    program: f"scaling, {program}, " + ", ".join(map(str, setting.values())) for program in programs
+                }
+                workers = {name: stack.enter_context(Worker(names[name], folder, threads)) for name in programs}
+                for worker in workers.values():
+                    worker.ask("step")  # in which it compiles
+                answers, interrupted = in_turn(workers, "step", rounds)
+                for program, worker in workers.items():
+                    times[variable][program][size] = 1e3 * statistics.median(answer[program] for answer in answers)
+                    if variable in memory:
+                        memory[variable][program][size] = worker.ask("megabytes")
+            shown = [
+                f"{curves[program][size]:12.3g}"
+                for curves in (times[variable], memory.get(variable, {}))
+                for program in curves
+            ]
+            print(f"{variable:12}{size:8}    " + "".join(shown), flush=True)
+            if interrupted:
+                return times, memory, True
+    return times, memory, False
+
+
+def exponent(curve: dict[int, float]) -> float:
+    """p in y ∝ xᵖ, by least squares in the logarithms; 0 for a single size."""
+    x, y = np.log([*curve]), np.log([*curve.values()])
+    return float(np.polyfit(x, y, 1)[0]) if len(curve) > 1 else 0.0
+
+
+def scaling_figure(times: Curves, memory: Curves) -> Figure:
+    """A panel for the time by each variable, and one for the memory; straight lines are powers."""
+    factors = {variable: 2 ** exponent(curves["scratchnet"]) for variable, curves in times.items()}
+    title = "A step takes {batch:.1f} times as long for twice the batch, {width:.1f} for twice the width".format(
+        **factors
+    )
+    panels = [("time", "ms a step", variable, curves) for variable, curves in times.items()]
+    panels += [("memory", "MB", variable, curves) for variable, curves in memory.items()]
+    names = [f"{what} ∝ {variable}$^{{{exponent(curves['scratchnet']):.2f}}}$" for what, _, variable, curves in panels]
+    figure, all_axes = plots.panels(title, names, width=12, height=2.8, columns=4)
+    for axes, (_, unit, variable, curves) in zip(all_axes, panels, strict=True):
+        for color, (program, curve) in zip(COLORS, curves.items(), strict=False):
+            axes.loglog([*curve], [*curve.values()], "o-", color=color, label=program, markersize=4, linewidth=1.8)
+        axes.set_xticks([*curves["scratchnet"]], [str(size) for size in curves["scratchnet"]])
+        axes.minorticks_off()
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.set(xlabel=variable, ylabel=unit)
+        name_lines(axes)
+    return figure
+
+
+def scaling_results(times: Curves, memory: Curves) -> dict[str, Number]:
+    """All that was measured, and the exponents."""
+    found = {}
+    for what, unit, measured in (("time", "ms/step", times), ("memory", "MB", memory)):
+        for variable, programs in measured.items():
+            for program, curve in programs.items():
+                found[f"{what} by {variable}, {program}"] = Number(exponent(curve), "exponent", digits=2)
+                for size, value in curve.items():
+                    found[f"{what}, {variable} {size}, {program}"] = Number(value, unit, digits=3)
+    return found
+
+
+def scaling_requests(name: str) -> dict[str, Any]:
+    """Of a worker with this name: seconds a training step, and how much its peak memory has grown by the network."""
+    program, *setting = name.split(", ")[1:]
+    batch, width, depth, threads = map(int, setting)
+    x = np.random.default_rng(0).random((batch, PIXELS), dtype=np.float32)
+    widths = [PIXELS, *[width] * depth]
+    make = {"scratchnet": _here, "PyTorch": _in_pytorch}[program]
+    make(x, [PIXELS, 1], threads)()  # so that the memory is that of the network, and not of the library
+    before = peak_megabytes()
+    step = make(x, widths, threads)
+
+    def seconds() -> float:
+        time.sleep(PAUSE)
+        start, count = time.perf_counter(), 0
+        while time.perf_counter() - start < SECONDS or count < 3:
+            step()
+            count += 1
+        return (time.perf_counter() - start) / count
+
+    return {"step": seconds, "megabytes": lambda: max(peak_megabytes() - before, 0.1)}
+
+
+def _here(x: np.ndarray, widths: list[int], threads: int):
+    import scratchnet as sn
+
+    rng = np.random.default_rng(0)
+    hidden = [part for D, M in itertools.pairwise(widths) for part in (sn.Dense(D, M, rng=rng), sn.ReLU())]
+    model = sn.Autoencoder(sn.Sequential(*hidden), sn.Sequential(sn.Dense(widths[-1], PIXELS, rng=rng)))
+    adam, parameters = sn.Adam(LEARNING_RATE), model.parameters
+
+    def step() -> None:
+        loss = model.loss(x, rng)
+        parameters.zero_grad()
+        loss.backward()
+        adam.step(parameters.theta, parameters.dtheta)
+
+    return step
+
+
+def _in_pytorch(x: np.ndarray, widths: list[int], threads: int):
+    import torch
+
+    torch.set_num_threads(threads)
+    hidden = [part for D, M in itertools.pairwise(widths) for part in (torch.nn.Linear(D, M), torch.nn.ReLU())]
+    model, images = torch.nn.Sequential(*hidden, torch.nn.Linear(widths[-1], PIXELS)), torch.from_numpy(x)
+    adam = torch.optim.Adam(model.parameters(), LEARNING_RATE, fused=True)
+
+    def step() -> None:
+        adam.zero_grad()
+        (((model(images) - images) ** 2).sum() / len(images)).backward()
+        adam.step()
+
+    return step
