@@ -310,3 +310,10 @@ def test_the_exponent_of_a_planted_power_law_is_found(monkeypatch):
     exponent = importlib.import_module("lib.scaling").exponent
     assert exponent({1: 3.0, 2: 12.0, 8: 192.0}) == pytest.approx(2)
     assert exponent({4: 3.0}) == 0
+
+
+def test_what_was_measured_before_ctrl_c_is_drawn(monkeypatch):
+    monkeypatch.syspath_prepend(str(DEMOS))
+    scaling = importlib.import_module("lib.scaling")
+    figure = scaling.scaling_figure({"batch": {"scratchnet": {16: 1.0}}}, {})
+    assert len(figure.axes) == 1

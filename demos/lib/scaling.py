@@ -43,34 +43,33 @@ def measure_scaling(folder: Path, rounds: int, quick: bool) -> tuple[Curves, Cur
     usual, sizes = (QUICK_USUAL, QUICK_SIZES) if quick else (USUAL, SIZES)
     sizes = sizes | {"threads": tuple(sorted({2**i for i in range(CORES.bit_length())} | {CORES}))}
     programs = [name for name, package in PROGRAMS.items() if importlib.util.find_spec(package)]
-    times: Curves = {variable: {program: {} for program in programs} for variable in sizes}
-    memory: Curves = {variable: {program: {} for program in programs} for variable in sizes if variable != "threads"}
+    times: Curves = {}
+    memory: Curves = {}
     print(f"{'':24}{'ms a training step':>24}{'MB':>24}\n{'':24}" + 2 * "".join(f"{name:>12}" for name in programs))
-    for variable, several in sizes.items():
-        for size in several:
-            setting = usual | {variable: size}
-            with ExitStack() as stack:
-                threads = dict.fromkeys(ONE_THREAD, str(setting["threads"])) | {"SCRATCHNET_KERNELS": BEST}
-                names = {
-                    program: f"scaling, {program}, " + ", ".join(map(str, setting.values())) for program in programs
-                }
-                workers = {name: stack.enter_context(Worker(names[name], folder, threads)) for name in programs}
-                for worker in workers.values():
-                    worker.ask("step")  # in which it compiles
-                answers, interrupted = in_turn(workers, "step", rounds)
-                for program, worker in workers.items():
-                    times[variable][program][size] = 1e3 * statistics.median(answer[program] for answer in answers)
-                    if variable in memory:
-                        memory[variable][program][size] = worker.ask("megabytes")
-            shown = [
-                f"{curves[program][size]:12.3g}"
-                for curves in (times[variable], memory.get(variable, {}))
-                for program in curves
-            ]
-            print(f"{variable:12}{size:8}    " + "".join(shown), flush=True)
-            if interrupted:
-                return times, memory, True
+    for variable, size in ((variable, size) for variable, several in sizes.items() for size in several):
+        milliseconds, megabytes, interrupted = measure(programs, usual | {variable: size}, folder, rounds)
+        print(f"{variable:12}{size:8}    " + "".join(f"{each:12.3g}" for each in milliseconds + megabytes), flush=True)
+        for program, time_, room in zip(programs, milliseconds, megabytes, strict=True):
+            times.setdefault(variable, {}).setdefault(program, {})[size] = time_
+            if variable != "threads":
+                memory.setdefault(variable, {}).setdefault(program, {})[size] = room
+        if interrupted:
+            return times, memory, True
     return times, memory, False
+
+
+def measure(programs: list[str], setting: dict[str, int], folder: Path, rounds: int):
+    """Each program's milliseconds a step and its megabytes, with this setting; whether Ctrl-C ended it early."""
+    environment = dict.fromkeys(ONE_THREAD, str(setting["threads"])) | {"SCRATCHNET_KERNELS": BEST}
+    with ExitStack() as stack:
+        workers = {}
+        for program in programs:
+            name = ", ".join(map(str, ["scaling", program, *setting.values()]))
+            workers[program] = stack.enter_context(Worker(name, folder, environment))
+            workers[program].ask("step")  # in which it compiles
+        answers, interrupted = in_turn(workers, "step", rounds)
+        milliseconds = [1e3 * statistics.median(answer[program] for answer in answers) for program in programs]
+        return milliseconds, [worker.ask("megabytes") for worker in workers.values()], interrupted
 
 
 def exponent(curve: dict[int, float]) -> float:
