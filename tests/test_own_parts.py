@@ -387,7 +387,7 @@ def test_objects_in_the_data_are_refused_where_a_run_is_saved(path):
 
 def test_a_loss_that_is_none_is_refused_by_the_name_of_its_model():
     class Bare(Scores):
-        def loss(self, batch, rng):
+        def loss(self, batch, rng) -> Any:
             return super().loss(batch, rng).value
 
     with pytest.raises(TypeError, match=r"^fit expects Bare\.loss to return a Loss\(…\), got "):
