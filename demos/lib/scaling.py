@@ -80,9 +80,10 @@ def exponent(curve: dict[int, float]) -> float:
 
 def scaling_figure(times: Curves, memory: Curves) -> Figure:
     """A panel for the time by each variable, and one for the memory; straight lines are powers."""
-    factors = {variable: 2 ** exponent(curves["scratchnet"]) for variable, curves in times.items()}
-    title = "A step takes {batch:.1f} times as long for twice the batch, {width:.1f} for twice the width".format(
-        **factors
+    title = "A step takes " + ", ".join(
+        f"{2 ** exponent(times[variable]['scratchnet']):.1f} times as long for twice the {variable}"
+        for variable in ("batch", "width")
+        if variable in times
     )
     panels = [("time", "ms a step", variable, curves) for variable, curves in times.items()]
     panels += [("memory", "MB", variable, curves) for variable, curves in memory.items()]
