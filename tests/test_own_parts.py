@@ -4,6 +4,9 @@
 # pyright: reportAttributeAccessIssue=false
 
 import math
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -519,6 +522,41 @@ def test_a_run_on_a_file_goes_on_also_if_the_file_was_copied(path, in_file, tmp_
     np.save(tmp_path / "other.npy", X + 0.001)
     with pytest.raises(sn.DataError, match="holds another run: x is "):
         Training().fit(data=np.load(tmp_path / "other.npy", mmap_mode="r"), checkpoint=path)
+
+
+LARGE_FILE = """
+import numpy as np, scratchnet as sn
+
+class Stop(sn.Callback):
+    def after_step(self, run):
+        self.most = max(getattr(self, "most", 0), anonymous())
+        if run.step == 1000:
+            run.stop()
+
+def anonymous():
+    status = open("/proc/self/status").read()
+    return int(status.split("RssAnon:")[1].split()[0]) / 1e3  # MB: without pages that are the file's
+
+rows = 20 * 10**9 // (4 * 784)
+open("x.bin", "wb").truncate(rows * 4 * 784)  # a hole: it takes no room on the disk
+x = np.memmap("x.bin", np.float32, "r", shape=(rows, 784))
+rng = np.random.default_rng(0)
+ae = sn.Autoencoder(sn.Dense(784, 16, rng=rng), sn.Dense(16, 784, rng=rng))
+stop = Stop()
+sn.fit(ae, x, optimizer=sn.Adam(1e-3), epochs=1, batch_size=32, rng=rng, progress=False, callbacks=[stop])
+print(stop.most)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not say how much memory is whose")
+def test_a_thousand_steps_on_a_file_of_20_gigabytes_take_less_than_500_megabytes_of_memory(tmp_path):
+    environment = os.environ | {"PYTHONPATH": str(Path(sn.__file__).parent.parent)}
+    done = subprocess.run(
+        [sys.executable, "-c", LARGE_FILE], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    (tmp_path / "x.bin").unlink()
+    assert float(done.stdout) < 500
 
 
 # ---- all of it at once

@@ -143,11 +143,12 @@ def _here(x: np.ndarray, widths: list[int], threads: int):
     model = sn.Autoencoder(sn.Sequential(*hidden), sn.Sequential(sn.Dense(widths[-1], PIXELS, rng=rng)))
     adam, parameters = sn.Adam(LEARNING_RATE), model.parameters
 
-    def step() -> None:
+    def step() -> float:
         loss = model.loss(x, rng)
         parameters.zero_grad()
         loss.backward()
         adam.step(parameters.theta, parameters.dtheta)
+        return loss.value
 
     return step
 
@@ -160,9 +161,11 @@ def _in_pytorch(x: np.ndarray, widths: list[int], threads: int):
     model, images = torch.nn.Sequential(*hidden, torch.nn.Linear(widths[-1], PIXELS)), torch.from_numpy(x)
     adam = torch.optim.Adam(model.parameters(), LEARNING_RATE, fused=True)
 
-    def step() -> None:
+    def step() -> float:
         adam.zero_grad()
-        (((model(images) - images) ** 2).sum() / len(images)).backward()
+        loss = ((model(images) - images) ** 2).sum() / len(images)
+        loss.backward()
         adam.step()
+        return loss.item()
 
     return step
