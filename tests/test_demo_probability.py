@@ -75,7 +75,7 @@ def test_the_fit_that_covers_both_humps_has_the_mean_and_the_deviation_of_the_ta
 
 def test_the_slopes_that_fit_a_gaussian_to_two_humps_are_right(monkeypatch, rng):
     monkeypatch.syspath_prepend(ROOT / "demos")
-    reverse_kl = runpy.run_path(str(ROOT / "demos" / "probability.py"))["reverse_kl"]
+    reverse_kl = runpy.run_path(str(ROOT / "demos" / "lib" / "humps.py"))["reverse_kl"]
     for mu, logvar in ((-2.5, 0.3), (0.4, -1.0), (3.0, 0.0)):
         sn.check_gradients(reverse_kl, np.array([[mu]]), np.array([[logvar]]), rng=rng)
 

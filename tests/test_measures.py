@@ -60,6 +60,11 @@ def test_the_library_does_not_grow():
     assert lines_of(sorted(PACKAGE.rglob("*.py"))) <= 8800  # a ceiling to lower with every room that gets smaller
 
 
+@pytest.mark.parametrize("demo", sorted((ROOT / "demos").glob("*.py")), ids=lambda file: file.name)
+def test_a_demo_is_read_in_one_go(demo):
+    assert lines_of([demo]) <= 150
+
+
 def test_a_file_of_the_evenings_read_needs_none_that_comes_after_it():
     read = [name_of(file) for file in evenings_read()]
     for i, module in enumerate(read):

@@ -4,6 +4,7 @@ from argparse import Namespace
 
 import numpy as np
 
+from lib.autoencoder_tables import haze
 from lib.common import PIXEL, Run
 from lib.figures import draw_signed, error_courses
 from scratchnet import plots
@@ -40,10 +41,9 @@ def parts(demo: Run, found: dict[str, np.ndarray]) -> None:
 
 def losses(demo: Run, x_test: np.ndarray, mse: np.ndarray, bce: np.ndarray) -> None:
     """The same images from the two losses, and where they differ."""
-    black = x_test == 0
-    haze = {"squared error": mse[black].mean(), "cross-entropy": bce[black].mean()}
-    less, more = sorted(haze, key=lambda name: haze[name])
-    title = f"Hardly to be told apart; but {less} leaves {1 - haze[less] / haze[more]:.0%} less haze on black pixels"
+    left = {"squared error": haze(mse, x_test), "cross-entropy": haze(bce, x_test)}
+    less, more = sorted(left, key=lambda name: left[name])
+    title = f"Hardly to be told apart; but {less} leaves {1 - left[less] / left[more]:.0%} less haze on black pixels"
     rows = {"test image": x_test, "squared error": mse, "cross-entropy": bce, "their difference": 0.5 + bce - mse}
     demo.figure("losses.png", plots.image_rows({name: images[:SHOWN] for name, images in rows.items()}, title))
 

@@ -76,6 +76,11 @@ def whole_number(text: str) -> int:
     return int(text)
 
 
+def changed_options(parser: argparse.ArgumentParser, arguments: argparse.Namespace, *names: str) -> list[str]:
+    """Which of these options have another value than their default."""
+    return [name for name in names if getattr(arguments, name) != parser.get_default(name)]
+
+
 @dataclass(frozen=True)
 class Number:
     """A result with its unit; its standard error, what was published, what a formula gives, if there is such."""
@@ -109,6 +114,11 @@ def tables(groups: dict[str, dict[str, Number]]) -> str:
     return "\n\n".join(f"{sentence}\n{table(numbers)}" for sentence, numbers in groups.items() if numbers)
 
 
+def ungrouped(groups: dict[str, dict[str, Number]]) -> dict[str, Number]:
+    """The numbers of all tables by name."""
+    return {name: number for numbers in groups.values() for name, number in numbers.items()}
+
+
 def columns(results: dict[str, Number], names: Sequence[str], sentence: str) -> str:
     """A sentence, and below it a column for each of the names: of the results those called "NAME: QUANTITY"."""
     found = {name: name.split(": ", 1) for name in results if ": " in name}
@@ -140,14 +150,21 @@ def verdict(number: Number, spread: float, changed: list[str], *, lower: bool = 
     return f"{better} the published {number.published} by {apart}, more than seeds differ."
 
 
-def reached(number: Number, spread: float, changed: list[str], *, epochs: int, published: int, option: str) -> str:
+def reached(number: Number, spread: float, changed: list[str], *, epochs: int, published: int) -> str:
     """As `verdict` for an error, where the published training had `published` epochs, and this one perhaps fewer."""
     if epochs >= published or changed or number.published is None:
         return verdict(number, spread, changed + ["epochs"] * (epochs > published), lower=True)
     apart = f"{number.value:.{number.digits}f} {number.unit} after {epochs} of {published} epochs"
     if number.value <= number.published + spread:
         return f"Good: {apart}, and the published {number.published} is reached, to what seeds differ by."
-    return f"Not there yet: {apart}; the published {number.published} took all of them ({option})."
+    return f"Not there yet: {apart}; the published {number.published} took all of them (--epochs {published})."
+
+
+def say_if_interrupted(history: sn.History, epochs: int) -> None:
+    """Print in which of the epochs the training was interrupted, if it was."""
+    if history.interrupted:
+        epoch = min(len(history.epochs) + 1, epochs)
+        print(f"Interrupted in epoch {epoch}: what follows is what was reached.")
 
 
 def squared_error(images: np.ndarray, x: np.ndarray) -> float:
@@ -202,6 +219,16 @@ def principal_components(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     mean = x.mean(axis=0)
     _, components = np.linalg.eigh((x - mean).T @ (x - mean))
     return mean, components[:, ::-1]
+
+
+def projected(x: np.ndarray, mean: np.ndarray, V: np.ndarray) -> np.ndarray:
+    """What the orthonormal columns of V (D, L), about the mean, keep of x (N, D)."""
+    return (x - mean) @ V @ V.T + mean
+
+
+def first_of_each(labels: np.ndarray) -> np.ndarray:
+    """The index of the first image of each digit."""
+    return np.array([np.flatnonzero(labels == digit)[0] for digit in np.unique(labels)])
 
 
 def perceptron(*widths: int, rng: np.random.Generator) -> sn.Sequential:
