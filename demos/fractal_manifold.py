@@ -21,6 +21,7 @@ from lib.common import (
     principal_components,
     projected,
     run,
+    say_if_changed,
     squared_distances,
     squared_error,
     table,
@@ -86,10 +87,7 @@ def main() -> None:
     shares = [results[f"{part} from 2 codes"].value for part in ("Re c", "Im c")]
     draw(demo, models[2], z, z_test, x_test, c_test, rebuilt, by_pca, errors, shares)
     print(f"\n{table(results)}\n\n{conclusion(errors)}")
-    if changed := changed_options(parser, arguments, *SETTINGS):
-        print(
-            f"These are not the demo's settings (changed: {', '.join(changed)}): the plane may not have unfolded yet."
-        )
+    say_if_changed(changed_options(parser, arguments, *SETTINGS), so=": the plane may not have unfolded yet")
     demo.finish(results, history)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import scratchnet as sn
 from lib import gap_figures
 from lib.codes import Space, percent
-from lib.common import Run, changed_options, columns, options, perceptron, run, watched, whole_number
+from lib.common import Run, changed_options, columns, options, perceptron, run, say_if_changed, watched, whole_number
 from lib.judge import Judge
 from lib.walks import pairs_of_digits
 
@@ -109,8 +109,7 @@ def main() -> None:
     print("\n".join(f"  {name}: {number.value:.1f} %" for name, number in results.items() if ":" not in name))
     if VAE in spaces:
         print(f"\n{conclusion({name: number.value for name, number in results.items()})}")
-    if changed := changed_options(parser, arguments, *SETTINGS):
-        print(f"These are not the demo's settings (changed: {', '.join(changed)}).")
+    say_if_changed(changed_options(parser, arguments, *SETTINGS))
     demo.finish(results, history)
 
 

@@ -160,6 +160,12 @@ def reached(number: Number, spread: float, changed: list[str], *, epochs: int, p
     return f"Not there yet: {apart}; the published {number.published} took all of them (--epochs {published})."
 
 
+def say_if_changed(changed: list[str], so: str = "") -> None:
+    """Print which of a demo's settings were changed, if any, and what follows."""
+    if changed:
+        print(f"These are not the demo's settings (changed: {', '.join(changed)}){so}.")
+
+
 def say_if_interrupted(history: sn.History, epochs: int) -> None:
     """Print in which of the epochs the training was interrupted, if it was."""
     if history.interrupted:
