@@ -13,24 +13,10 @@ import scratchnet as sn
 from lib import autoencoder_figures as figures
 from lib.autoencoder_networks import BCE, MSE, PARTS, PCA, SMALL, Task, tasks
 from lib.autoencoder_tables import IMAGE, grouped
-from lib.common import (
-    PIXEL,
-    Line,
-    Number,
-    Run,
-    changed_options,
-    options,
-    principal_components,
-    projected,
-    reached,
-    run,
-    squared_error,
-    tables,
-    ungrouped,
-    watched,
-    whole_number,
-)
+from lib.common import Line, Run, changed_options, options, run, watched, whole_number
 from lib.factors import factorise, shares
+from lib.measures import principal_components, projected, squared_error
+from lib.results import PIXEL, Number, reached, tables, ungrouped
 
 UDACITY, UDACITY_EPOCHS = round(0.2356 / 20, 4), 20  # PIXEL, the last epoch's mean; printed times the batch of 20
 SPREAD = 0.0004  # squared error/pixel, how far one seed's result may lie from another's

@@ -13,20 +13,11 @@ import numpy as np
 
 import scratchnet as sn
 from lib.codec import best_choices, by_components, by_network, measured, psnr, quality_at, zlib_rate
-from lib.common import (
-    Number,
-    Run,
-    conv_decoder,
-    conv_encoder,
-    options,
-    perceptron,
-    run,
-    squared_error,
-    started_for_relu,
-    table,
-    watched,
-)
+from lib.common import Run, options, run, watched
 from lib.compressing_figures import at_rate, conclusion, draw
+from lib.measures import squared_error
+from lib.networks import conv_decoder, conv_encoder, perceptron, started_for_relu
+from lib.results import Number, table
 from scratchnet.training.storage import write_whole
 
 SIZES, QUICK_SIZES = (8, 16, 32, 64), (8,)  # numbers in a network's code

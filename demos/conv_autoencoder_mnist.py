@@ -12,27 +12,11 @@ Published losses are means over pixels; `sn.mse` sums them. Adam's steps stay th
 import numpy as np
 
 import scratchnet as sn
-from lib.common import (
-    PIXEL,
-    Line,
-    Number,
-    Run,
-    changed_options,
-    epoch_line,
-    in_parts,
-    options,
-    principal_components,
-    projected,
-    reached,
-    run,
-    say_if_interrupted,
-    squared_error,
-    tables,
-    ungrouped,
-    watched,
-)
+from lib.common import Line, Run, changed_options, options, run, say_if_interrupted, watched
 from lib.conv_figures import draw, draw_new
 from lib.conv_networks import NETWORKS
+from lib.measures import in_parts, principal_components, projected, squared_error
+from lib.results import PIXEL, Number, epoch_line, reached, tables, ungrouped
 
 QUICK_TRAIN = 1_000
 

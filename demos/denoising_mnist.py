@@ -16,24 +16,13 @@ import numpy as np
 
 import scratchnet as sn
 from lib.codec import psnr
-from lib.common import (
-    PIXEL,
-    Line,
-    Number,
-    Run,
-    changed_options,
-    epoch_line,
-    in_parts,
-    options,
-    reached,
-    run,
-    squared_error,
-    watched,
-)
+from lib.common import Line, Run, changed_options, options, run, watched
 from lib.corruptions import KINDS
 from lib.denoising_figures import SEEN, by_level, conclusion, draw, draw_enlarged
 from lib.denoising_networks import CONV, DENSE, build
 from lib.enlarging import bicubic
+from lib.measures import in_parts, squared_error
+from lib.results import PIXEL, Number, epoch_line, reached
 
 QUICK_TRAIN = 500
 PUBLISHED_EPOCHS = 20

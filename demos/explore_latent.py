@@ -12,19 +12,10 @@ import numpy as np
 
 import scratchnet as sn
 from lib import explorer
-from lib.common import (
-    Number,
-    Run,
-    changed_options,
-    in_parts,
-    options,
-    perceptron,
-    run,
-    say_if_changed,
-    table,
-    watched,
-    whole_number,
-)
+from lib.common import Run, changed_options, options, run, say_if_changed, watched, whole_number
+from lib.measures import in_parts
+from lib.networks import perceptron
+from lib.results import Number, table
 from scratchnet.training.storage import write_whole
 
 BETAS = (0.0, 0.1, 1.0, 4.0, 16.0, 1e6)

@@ -13,23 +13,19 @@ import scratchnet as sn
 from lib.common import (
     QUICK_TEST,
     QUICK_TRAIN,
-    Number,
     Run,
     changed_options,
     options,
-    perceptron,
-    principal_components,
-    projected,
     run,
     say_if_changed,
-    squared_distances,
-    squared_error,
-    table,
     watched,
     whole_number,
 )
 from lib.figures import error_curves, latent_maps
 from lib.fractals import julia
+from lib.measures import principal_components, projected, squared_distances, squared_error
+from lib.networks import perceptron
+from lib.results import Number, table
 from scratchnet import plots
 
 PICTURES, TEST_PICTURES = 20_000, 2_000

@@ -13,8 +13,10 @@ import numpy as np
 import scratchnet as sn
 from lib import gap_figures
 from lib.codes import Space, percent
-from lib.common import Run, changed_options, columns, options, perceptron, run, say_if_changed, watched, whole_number
+from lib.common import Run, changed_options, options, run, say_if_changed, watched, whole_number
 from lib.judge import Judge
+from lib.networks import perceptron
+from lib.results import columns
 from lib.walks import pairs_of_digits
 
 NETWORKS = {  # numbers in a code, and β of the VAEs

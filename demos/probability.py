@@ -8,9 +8,10 @@ import math
 import numpy as np
 
 import scratchnet as sn
-from lib.common import Number, Run, agreement, plain_options, run, tables
+from lib.common import Run, plain_options, run
 from lib.figures import bars, estimates, marked_minima, shaded_tails
 from lib.humps import SEEN, Z, log_gaussian, reverse_kl, two_humps
+from lib.results import Number, agreement, tables
 from scratchnet import plots
 from scratchnet.arrays import Array
 from scratchnet.probability import bayes, binomial, conditional, entropy, expectation, kl, total_probability

@@ -11,24 +11,10 @@ import numpy as np
 
 import scratchnet as sn
 from lib import vae_figures as figures
-from lib.common import (
-    Line,
-    Run,
-    changed_options,
-    chunks,
-    conv_decoder,
-    conv_encoder,
-    in_parts,
-    options,
-    perceptron,
-    run,
-    say_if_interrupted,
-    tables,
-    ungrouped,
-    verdict,
-    watched,
-    whole_number,
-)
+from lib.common import Line, Run, changed_options, options, run, say_if_interrupted, watched, whole_number
+from lib.measures import chunks, in_parts
+from lib.networks import conv_decoder, conv_encoder, perceptron
+from lib.results import tables, ungrouped, verdict
 from lib.vae_tables import AT_A_POINT, FOUND, TRAINING, at_a_point, measured
 from lib.walks import beside_fade
 from scratchnet.kernels import memory

@@ -138,9 +138,9 @@ def test_a_quick_run_is_compared_with_nothing(quick_udacity):
 )
 def test_a_shorter_run_is_told_from_the_published_one(monkeypatch, value, epochs, said):
     monkeypatch.syspath_prepend(ROOT / "demos")
-    common = runpy.run_path(str(ROOT / "demos" / "lib" / "common.py"))
-    number = common["Number"](value, "u", published=0.0083, digits=4)
-    assert common["reached"](number, 6e-4, [], epochs=epochs, published=30).startswith(said)
+    results = runpy.run_path(str(ROOT / "demos" / "lib" / "results.py"))
+    number = results["Number"](value, "u", published=0.0083, digits=4)
+    assert results["reached"](number, 6e-4, [], epochs=epochs, published=30).startswith(said)
 
 
 def test_it_is_said_whose_start_it_is(quick_udacity):
@@ -207,8 +207,8 @@ def test_the_background_asks_for_more_of_every_code_at_udacitys_start(networks, 
 )
 def test_an_error_is_better_if_it_is_lower(monkeypatch, value, said):
     monkeypatch.syspath_prepend(ROOT / "demos")
-    common = runpy.run_path(str(ROOT / "demos" / "lib" / "common.py"))
-    assert common["verdict"](common["Number"](value, "u", published=0.0083, digits=4), 5e-4, [], lower=True) == said
+    results = runpy.run_path(str(ROOT / "demos" / "lib" / "results.py"))
+    assert results["verdict"](results["Number"](value, "u", published=0.0083, digits=4), 5e-4, [], lower=True) == said
 
 
 @pytest.mark.slow

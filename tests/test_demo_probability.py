@@ -95,7 +95,7 @@ def test_the_probability_demo_still_finds_what_the_docs_say(probability):
 
 def test_a_simulation_that_misses_its_formula_is_called_not_good(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "demos")
-    common = runpy.run_path(str(ROOT / "demos" / "lib" / "common.py"))
-    results = {"a": common["Number"](1.0, "", 0.1, exact=1.1), "b": common["Number"](1.0, "", 0.1, exact=2.0)}
-    said = common["agreement"](results)
+    module = runpy.run_path(str(ROOT / "demos" / "lib" / "results.py"))
+    results = {"a": module["Number"](1.0, "", 0.1, exact=1.1), "b": module["Number"](1.0, "", 0.1, exact=2.0)}
+    said = module["agreement"](results)
     assert said == "Not good: b is 10.0 standard errors from its formula, more than chance explains."

@@ -161,8 +161,8 @@ def quick_conv(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 def test_the_convolutional_vae_has_as_many_numbers_as_the_published_one(monkeypatch, rng):
     monkeypatch.syspath_prepend(ROOT / "demos")
-    common = runpy.run_path(str(ROOT / "demos" / "lib" / "common.py"))
-    encoder, decoder = common["conv_encoder"](784, 64, 2 * 2, rng=rng), common["conv_decoder"](2, 64, 784, rng=rng)
+    networks = runpy.run_path(str(ROOT / "demos" / "lib" / "networks.py"))
+    encoder, decoder = networks["conv_encoder"](784, 64, 2 * 2, rng=rng), networks["conv_decoder"](2, 64, 784, rng=rng)
     assert len(sn.VAE(encoder, decoder).parameters) == 308_357
 
 

@@ -370,7 +370,8 @@ except RuntimeError as error:
 DEMO = '''"""How large is a number of the normal distribution? Two seconds."""
 
 import numpy as np
-from lib.common import Number, Run, plain_options, run
+from lib.common import Run, plain_options, run
+from lib.results import Number
 
 
 def main() -> None:

@@ -5,8 +5,9 @@ from argparse import Namespace
 import numpy as np
 
 from lib.autoencoder_tables import haze
-from lib.common import PIXEL, Run
+from lib.common import Run
 from lib.figures import draw_signed, error_courses
+from lib.results import PIXEL
 from scratchnet import plots
 
 SHOWN, LIKE = 14, 0.03  # images in a row; errors that differ by less are called alike

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 import scratchnet as sn
-from lib.common import perceptron, started_for_relu
+from lib.networks import perceptron, started_for_relu
 from scratchnet.core.optim import Schedule
 
 SMALL, MSE, BCE = "32, small start", "32, by squared error", "32, by cross-entropy"

@@ -4,7 +4,7 @@ import numpy as np
 
 import scratchnet as sn
 from lib.autoencoder_networks import BCE, DEEP, MSE
-from lib.common import PIXEL, Number
+from lib.results import PIXEL, Number
 
 IMAGE, NATS = "squared error/image", "nats/image"
 HINTON = {"30, PCA": 13.87, DEEP: 3.00}  # squared error/image, on test images

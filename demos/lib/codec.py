@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 import scratchnet as sn
-from lib.common import in_parts, principal_components, squared_error
+from lib.measures import in_parts, principal_components, squared_error
 
 Curve = tuple[np.ndarray, np.ndarray]  # bits/pixel, and squared error/pixel there
 

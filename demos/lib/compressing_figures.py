@@ -5,7 +5,8 @@ import math
 import numpy as np
 
 from lib.codec import Codec, Curve, psnr, quality_at
-from lib.common import Run, squared_error
+from lib.common import Run
+from lib.measures import squared_error
 from scratchnet import plots
 
 SHOWN_RATE, SHOWN = 0.1, 14  # bits/pixel of the images that are shown, and how many they are

@@ -3,8 +3,10 @@
 import numpy as np
 
 import scratchnet as sn
-from lib.common import PIXEL, Run, first_of_each, in_parts, nearest
+from lib.common import Run
 from lib.figures import beside_pytorch, images_and_histograms
+from lib.measures import first_of_each, in_parts, nearest
+from lib.results import PIXEL
 from lib.walks import beside_fade
 from scratchnet import plots
 

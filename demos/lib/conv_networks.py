@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 import scratchnet as sn
-from lib.common import started_for_relu
+from lib.networks import started_for_relu
 
 CODE, LIT = 4, 0.1307  # where Udacity's codes start; the mean of MNIST's training pixels
 

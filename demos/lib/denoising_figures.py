@@ -3,10 +3,12 @@
 import numpy as np
 
 import scratchnet as sn
-from lib.common import PIXEL, Run, first_of_each
+from lib.common import Run
 from lib.corruptions import Kind
 from lib.denoising_networks import CONV
 from lib.figures import beside_pytorch, named_lines
+from lib.measures import first_of_each
+from lib.results import PIXEL
 from scratchnet import plots
 
 SEEN = "seen"  # the images as they are before any network mends them

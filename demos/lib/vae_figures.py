@@ -5,8 +5,9 @@ from statistics import NormalDist
 import numpy as np
 
 import scratchnet as sn
-from lib.common import Run, chunks, first_of_each, in_parts, nearest, squared_distances
+from lib.common import Run
 from lib.figures import images_and_histograms, latent_bars, latent_scatter, loss_courses, one_posterior
+from lib.measures import chunks, first_of_each, in_parts, nearest, squared_distances
 from scratchnet import plots
 from scratchnet.core.gaussian import noise_like, sample_gaussian
 from scratchnet.evaluation import active_units, kl_per_latent

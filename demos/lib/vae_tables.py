@@ -3,7 +3,8 @@
 import numpy as np
 
 import scratchnet as sn
-from lib.common import Number, chunks
+from lib.measures import chunks
+from lib.results import Number
 from scratchnet.core.likelihood import Bernoulli
 from scratchnet.evaluation import bce_scale
 

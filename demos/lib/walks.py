@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from lib.common import Run, first_of_each, nearest
+from lib.common import Run
 from lib.figures import images_and_courses
+from lib.measures import first_of_each, nearest
 
 STEPS, PAIRS, FEW = 11, 1000, 50  # images of a walk; walks that are judged, and whose nearest training images are found
 
