@@ -49,7 +49,7 @@ def main() -> None:
     for name in (CONV, *DENSE):
         models[name] = model = build(name, kind.corrupt(kind.trained), rng)
         epochs = max(arguments.epochs // 2, 1) if name in DENSE else arguments.epochs
-        half = ", trained for half as many epochs to save time" if epochs < arguments.epochs else ""
+        half = "; trains for half as many epochs, to save time" if epochs < arguments.epochs else ""
         print(f"{name}: {len(model.parameters):,} parameters{half}")
         course = sn.fit(
             model,

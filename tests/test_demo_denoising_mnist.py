@@ -75,7 +75,7 @@ def test_the_dense_networks_train_for_half_as_many_epochs_and_this_is_said(quick
     records = json.loads((out / "metrics.json").read_text("utf-8"))["history"]["epochs"]
     networks = [record["network"] for record in records]
     assert networks == ["convolutional"] * 3 + ["dense, 6 hidden", "dense, 1175 hidden"]
-    assert text.count("trained for half as many epochs") == 2
+    assert text.count("trains for half as many epochs") == 2
 
 
 def test_the_printed_conclusion_follows_from_the_numbers(quick_denoising):
