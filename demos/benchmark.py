@@ -12,16 +12,16 @@ import time
 from argparse import Namespace
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 import scratchnet as sn
 from lib.benchmark_kernels import compare_kernels
 from lib.benchmark_networks import compare_networks
-from lib.common import Number, Run, options, run
+from lib.common import Run, options, run
 from lib.figures import Bars, bar_panels
 from lib.peers import LATENT, PEERS, Here, Peer, Products, beginning
+from lib.results import Number
 from lib.scaling import measure_scaling, scaling_figure, scaling_results
 from lib.workers import Worker, in_turn, times_as_fast
 
@@ -84,7 +84,7 @@ def show_scaling(demo: Run) -> None:
 
 
 def compare_epochs(
-    folder: Path, given: dict[str, Any], arguments: Namespace, results: dict[str, Number]
+    folder: Path, given: dict[str, np.ndarray], arguments: Namespace, results: dict[str, Number]
 ) -> tuple[list[dict[str, float]], bool]:
     """Seconds of an epoch by each peer that is here, in each round; whether Ctrl-C ended it early."""
     with sn.kernels.use("numpy"):
@@ -102,9 +102,9 @@ def compare_epochs(
                     found = worker.ask("gradient")
                     ready = time.perf_counter() - worker.started
                     wrong = float(np.linalg.norm(np.load(folder / found["file"]) - dtheta) / np.linalg.norm(dtheta))
-                    verify(name, "loss", abs(found["loss"] / loss - 1), CLOSE)
-                    verify(name, "gradient", wrong, CLOSE)
                     off = abs(found["loss"] / loss - 1)
+                    verify(name, "loss", off, CLOSE)
+                    verify(name, "gradient", wrong, CLOSE)
                     print(f"  {name:24} within {off:.0e} and {wrong:.0e}, after {ready:.1f} s")
                     results[f"start to gradient, {name}"] = Number(ready, "s")
                 worker.ask("epoch")  # in which it compiles
@@ -114,10 +114,10 @@ def compare_epochs(
             workers[name] = worker
         answers, interrupted = in_turn(workers, "epoch", arguments.epochs)
         losses = {name: worker.ask("loss") for name, worker in workers.items() if PEERS[name].make is not Products}
-        for name, after in losses.items():
-            verify(name, "loss after training", abs(after / statistics.median(losses.values()) - 1), ALIKE)
-            results[f"loss after training, {name}"] = Number(after, "nats/image")
         middle = statistics.median(losses.values())
+        for name, after in losses.items():
+            verify(name, "loss after training", abs(after / middle - 1), ALIKE)
+            results[f"loss after training, {name}"] = Number(after, "nats/image")
         print(f"  after {len(answers) + 1} epochs each has a loss of {middle:.0f} nats/image")
         first = next(iter(workers))
         results[f"peak memory, {first}"] = Number(workers[first].ask("megabytes"), "MB")

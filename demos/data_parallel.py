@@ -11,7 +11,9 @@ import numpy as np
 from mpi4py import MPI
 
 import scratchnet as sn
-from lib.common import Number, Run, options, perceptron, run, table
+from lib.common import Run, options, run
+from lib.networks import perceptron
+from lib.results import Number, table
 from scratchnet.parallel import DataParallel, Together
 
 

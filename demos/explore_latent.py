@@ -12,7 +12,10 @@ import numpy as np
 
 import scratchnet as sn
 from lib import explorer
-from lib.common import Number, Run, in_parts, options, perceptron, run, table, watched, whole_number
+from lib.common import Run, changed_options, options, run, say_if_changed, watched, whole_number
+from lib.measures import in_parts
+from lib.networks import perceptron
+from lib.results import Number, table
 from scratchnet.training.storage import write_whole
 
 BETAS = (0.0, 0.1, 1.0, 4.0, 16.0, 1e6)
@@ -76,8 +79,7 @@ def main() -> None:
         file.write(text)
     print(f"\n{table(results)}\n")
     print("The lesson shows such planes in pictures, without a number, so nothing is compared with a published one.")
-    if changed := [name for name in SETTINGS if getattr(arguments, name) != parser.get_default(name)]:
-        print(f"These are not the demo's settings (changed: {', '.join(changed)}).")
+    say_if_changed(changed_options(parser, arguments, *SETTINGS))
     demo.finish(results, history)
 
 

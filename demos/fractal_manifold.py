@@ -13,19 +13,19 @@ import scratchnet as sn
 from lib.common import (
     QUICK_TEST,
     QUICK_TRAIN,
-    Number,
     Run,
+    changed_options,
     options,
-    perceptron,
-    principal_components,
     run,
-    squared_distances,
-    table,
+    say_if_changed,
     watched,
     whole_number,
 )
 from lib.figures import error_curves, latent_maps
 from lib.fractals import julia
+from lib.measures import principal_components, projected, squared_distances, squared_error
+from lib.networks import perceptron
+from lib.results import Number, table
 from scratchnet import plots
 
 PICTURES, TEST_PICTURES = 20_000, 2_000
@@ -65,11 +65,8 @@ def main() -> None:
         )
         history.epochs += [{"bottleneck": L, **record} for record in course.epochs]
         rebuilt[L] = models[L].reconstruct(x_test)
-        V = components[:, :L]
-        by_pca[L] = (x_test - mean) @ V @ V.T + mean
-        errors["autoencoder"][L], errors["PCA"][L] = (
-            np.mean((one[L] - x_test) ** 2).item() for one in (rebuilt, by_pca)
-        )
+        by_pca[L] = projected(x_test, mean, components[:, :L])
+        errors["autoencoder"][L], errors["PCA"][L] = (squared_error(one[L], x_test) for one in (rebuilt, by_pca))
         print(f"bottleneck {L}: {errors['autoencoder'][L]:.6f} {UNIT}, by PCA {errors['PCA'][L]:.6f}")
         if course.interrupted:
             history.interrupted = True
@@ -86,10 +83,7 @@ def main() -> None:
     shares = [results[f"{part} from 2 codes"].value for part in ("Re c", "Im c")]
     draw(demo, models[2], z, z_test, x_test, c_test, rebuilt, by_pca, errors, shares)
     print(f"\n{table(results)}\n\n{conclusion(errors)}")
-    if changed := [name for name in SETTINGS if getattr(arguments, name) != parser.get_default(name)]:
-        print(
-            f"These are not the demo's settings (changed: {', '.join(changed)}): the plane may not have unfolded yet."
-        )
+    say_if_changed(changed_options(parser, arguments, *SETTINGS), so=": the plane may not have unfolded yet")
     demo.finish(results, history)
 
 

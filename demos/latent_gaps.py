@@ -13,8 +13,10 @@ import numpy as np
 import scratchnet as sn
 from lib import gap_figures
 from lib.codes import Space, percent
-from lib.common import Run, columns, options, perceptron, run, watched, whole_number
+from lib.common import Run, changed_options, options, run, say_if_changed, watched, whole_number
 from lib.judge import Judge
+from lib.networks import perceptron
+from lib.results import columns
 from lib.walks import pairs_of_digits
 
 NETWORKS = {  # numbers in a code, and β of the VAEs
@@ -109,8 +111,7 @@ def main() -> None:
     print("\n".join(f"  {name}: {number.value:.1f} %" for name, number in results.items() if ":" not in name))
     if VAE in spaces:
         print(f"\n{conclusion({name: number.value for name, number in results.items()})}")
-    if changed := [name for name in SETTINGS if getattr(arguments, name) != parser.get_default(name)]:
-        print(f"These are not the demo's settings (changed: {', '.join(changed)}).")
+    say_if_changed(changed_options(parser, arguments, *SETTINGS))
     demo.finish(results, history)
 
 

@@ -11,34 +11,15 @@ import numpy as np
 
 import scratchnet as sn
 from lib import vae_figures as figures
-from lib.common import (
-    Line,
-    Number,
-    Run,
-    chunks,
-    conv_decoder,
-    conv_encoder,
-    in_parts,
-    options,
-    perceptron,
-    run,
-    tables,
-    verdict,
-    watched,
-    whole_number,
-)
+from lib.common import Line, Run, changed_options, options, run, say_if_interrupted, watched, whole_number
+from lib.measures import chunks, in_parts
+from lib.networks import conv_decoder, conv_encoder, perceptron
+from lib.results import tables, ungrouped, verdict
+from lib.vae_tables import AT_A_POINT, FOUND, TRAINING, at_a_point, measured
 from lib.walks import beside_fade
-from scratchnet.core.likelihood import Bernoulli
-from scratchnet.evaluation import bce_scale
 from scratchnet.kernels import memory
 
-PUBLISHED = -105.6  # nats/image, the test ELBO of pytorch/examples/vae after 10 epochs at these defaults:
-CONV = {"epochs": 5, "latent": 2, "hidden": 64}  # the defaults of --network conv; dl4g, with 100 epochs, published:
-TRAINING = {1: -188.84, 5: -157.42, 10: -153.87, 100: -144.93}  # nats/image, by its log, an epoch's mean
-AT_MU = {100: -152.4}  # nats/image on test images, with z = μ in place of a sample
-FOUND = "The test ELBO is less than 0 by the reconstruction's cost and the KL together; higher is better."
-BETWEEN = "For scale: what the mean training image reaches for every test image, and what nothing exceeds."
-AT_A_POINT = "Beside the published numbers of the same network, which are taken in training and at z = μ."
+CONV = {"epochs": 5, "latent": 2, "hidden": 64}  # the defaults of --network conv; dl4g published 100 epochs
 FLATTERING = """At z = μ the noise is left out that the KL pays for: that number flatters, and is no ELBO. For scale,
 Keras's VAE, with other convolutions, reports a loss of 146.95 = 140.15 + 6.80 nats/image on train and test together."""
 COMPARABLE = ("data", "quick", "epochs", "batch_size", "latent", "hidden", "beta", "likelihood")
@@ -81,9 +62,7 @@ def main() -> None:
         **watched(Line(lambda record: epoch_line(record, arguments.epochs, len(x)))),
         checkpoint=demo.checkpoint(),
     )
-    if history.interrupted:
-        reached = min(len(history.epochs) + 1, arguments.epochs)
-        print(f"Interrupted in epoch {reached}: what follows is what was reached.")
+    say_if_interrupted(history, arguments.epochs)
     memory.release()  # what training kept for its next batch
     sn.save(demo.path("model.npz"), vae)
     found = sn.elbo(vae, x_test, rng)
@@ -98,18 +77,15 @@ def main() -> None:
     if L == 2:
         figures.plane(demo, vae, mu, labels)
 
-    changed = [name for name in COMPARABLE if getattr(arguments, name) != parser.get_default(name)]
+    changed = changed_options(parser, arguments, *COMPARABLE)
     if conv and arguments.epochs in TRAINING:  # published too
         changed = [name for name in changed if name != "epochs"]
     changed += ["interrupted"] * history.interrupted
     groups = measured(vae, arguments.network, x, x_test, found)
     judged = groups[FOUND]["test ELBO"]
     if conv and arguments.likelihood == "bernoulli" and history.epochs:
-        epoch = 0 if changed else len(history.epochs)
-        last = -(history["reconstruction"][-1] + history["kl"][-1])
-        judged = Number(last, "nats/image", published=TRAINING.get(epoch))
-        flattering = Number(-at_mu(vae, x_test), "nats/image", published=AT_MU.get(epoch))
-        groups[AT_A_POINT] = {"test at z = μ": flattering, "training, last epoch": judged}
+        groups[AT_A_POINT] = at_a_point(vae, x_test, history, comparable=not changed)
+        judged = groups[AT_A_POINT]["training, last epoch"]
     print(f"\n{tables(groups)}\n")
     if AT_A_POINT in groups:
         print(f"{FLATTERING}\n")
@@ -118,36 +94,7 @@ def main() -> None:
         print("An ELBO above 0 is no mistake here: it is the log of a density, and a density may be above 1.")
         print(f"That of N(x, {arguments.sigma:g}²) is {peak:.2f} at its mean; only its integral must be 1.\n")
     print(verdict(judged, SPREAD, changed))
-    demo.finish({name: number for group in groups.values() for name, number in group.items()}, history)
-
-
-def measured(vae: sn.VAE, network: str, x, x_test, found: dict[str, float]) -> dict[str, dict[str, Number]]:
-    """The test ELBO and what it is made of; and what it lies between."""
-    D, grey = x.shape[1], isinstance(vae.likelihood, Bernoulli)
-    # the published number is no likelihood, so it stands beside none
-    published, per_pixel = (PUBLISHED, round(PUBLISHED / 784, 4)) if grey and network == "dense" else (None, None)
-    results = {
-        "test ELBO": Number(found["elbo"], "nats/image", found["stderr"], published),
-        "test reconstruction": Number(found["reconstruction"], "nats/image"),
-        "test KL": Number(found["kl"], "nats/image"),
-        "test ELBO per pixel": Number(found["elbo"] / D, "nats/pixel", published=per_pixel, digits=4),
-        "effective β": Number(vae.beta, "", published=1.0),
-    }
-    if not grey:
-        return {FOUND: results}
-    scale = bce_scale(x, x_test)
-    mean_image = Number(-scale["mean_image"], "nats/image")
-    return {
-        FOUND: results,
-        BETWEEN: {"ELBO of the mean image": mean_image, "limit of grey pixels": Number(-scale["floor"], "nats/image")},
-    }
-
-
-def at_mu(vae: sn.VAE, x: np.ndarray) -> float:
-    """Reconstruction and KL with z = μ, in nats/image."""
-    no_noise = np.zeros((len(x), vae.decoder.n_in or 0), x.dtype)
-    pairs = zip(chunks(x), chunks(no_noise), strict=True)
-    return sum(len(rows) * sum(vae.loss(rows, eps=eps).terms.values()) for rows, eps in pairs) / len(x)
+    demo.finish(ungrouped(groups), history)
 
 
 def epoch_line(record: dict[str, float], epochs: int, images: int) -> str:

@@ -166,9 +166,9 @@ def test_a_quick_run_of_the_autoencoder_demo_claims_nothing(quick):
 
 @pytest.mark.parametrize(("value", "said"), [(0.0119, "Good"), (0.0110, "Better than"), (0.0130, "Not good: worse")])
 def test_an_error_is_better_if_it_is_lower(value, said):
-    common = runpy.run_path(str(ROOT / "demos" / "lib" / "common.py"))
-    number = common["Number"](value, "squared error/pixel", published=0.0118, digits=4)
-    assert common["verdict"](number, 0.0004, [], lower=True).startswith(said)
+    results = runpy.run_path(str(ROOT / "demos" / "lib" / "results.py"))
+    number = results["Number"](value, "squared error/pixel", published=0.0118, digits=4)
+    assert results["verdict"](number, 0.0004, [], lower=True).startswith(said)
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import json
 import runpy
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +70,14 @@ def test_every_network_is_measured_at_every_level(quick_denoising):
     assert named == {(method, f"{level:g}") for method in methods for level in LEVELS}
 
 
+def test_the_dense_networks_train_for_half_as_many_epochs_and_this_is_said(quick_denoising):
+    out, text = quick_denoising
+    records = json.loads((out / "metrics.json").read_text("utf-8"))["history"]["epochs"]
+    networks = [record["network"] for record in records]
+    assert networks == ["convolutional"] * 3 + ["dense, 6 hidden", "dense, 1175 hidden"]
+    assert text.count("trains for half as many epochs") == 2
+
+
 def test_the_printed_conclusion_follows_from_the_numbers(quick_denoising):
     out, text = quick_denoising
     results = results_of(out)
@@ -108,6 +117,31 @@ def test_a_corruption_is_trained_at_one_of_the_levels_that_are_tested(demo, corr
     assert set(np.unique(spoilt)) <= seen
     assert np.any(spoilt != black_or_white)
     np.testing.assert_array_equal(kind.corrupt(kind.levels[0])(black_or_white, rng), black_or_white)
+
+
+@pytest.fixture
+def cubic(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int], np.ndarray]:
+    """The matrix that makes a row of pixels longer."""
+    monkeypatch.syspath_prepend(ROOT / "demos")
+    return runpy.run_path(str(ROOT / "demos" / "lib" / "enlarging.py"))["cubic"]
+
+
+@pytest.mark.parametrize(("n", "factor"), [(1, 4), (2, 3), (7, 4), (28, 1)])
+def test_bicubic_interpolation_of_equal_pixels_gives_their_value_up_to_the_border(cubic, n, factor):
+    np.testing.assert_allclose(cubic(n, factor).sum(axis=1), 1)
+
+
+@pytest.mark.parametrize("factor", [1, 3, 5])  # odd, so that the new pixel in the middle of an old one is at its centre
+def test_bicubic_interpolation_keeps_the_pixels_that_it_is_given(cubic, factor):
+    np.testing.assert_allclose(cubic(7, factor)[factor // 2 :: factor][1:-1], np.eye(7)[1:-1], atol=1e-12)
+
+
+@pytest.mark.parametrize("factor", [2, 3, 4, 7])
+def test_bicubic_interpolation_reproduces_a_parabola_away_from_the_border(cubic, factor):
+    x, new = np.arange(9) + 0.5, (np.arange(9 * factor) + 0.5) / factor
+    inside = (new >= 1.5) & (new <= 7.5)  # two pixels on either side
+    U = cubic(9, factor)
+    np.testing.assert_allclose((U @ (3 * x**2 - 5 * x + 7))[inside], (3 * new**2 - 5 * new + 7)[inside])
 
 
 def test_bicubic_interpolation_keeps_a_slope_in_the_middle_and_beats_blocks(demo):

@@ -15,7 +15,9 @@ import pytest
 import scratchnet as sn
 from tests.demo_runs import ROOT, few_digits, run
 
-COMMON = runpy.run_path(str(ROOT / "demos" / "lib" / "common.py"))
+with pytest.MonkeyPatch.context() as patch:
+    patch.syspath_prepend(ROOT / "demos")
+    COMMON = runpy.run_path(str(ROOT / "demos" / "lib" / "common.py"))
 OPTIONS = {"seed": 0, "quick": False, "epochs": 3, "batch_size": 128, "data": None, "resume": False}
 CHECKPOINT, METRICS = "checkpoint.npz", "metrics.json"
 

@@ -75,7 +75,7 @@ def test_the_fit_that_covers_both_humps_has_the_mean_and_the_deviation_of_the_ta
 
 def test_the_slopes_that_fit_a_gaussian_to_two_humps_are_right(monkeypatch, rng):
     monkeypatch.syspath_prepend(ROOT / "demos")
-    reverse_kl = runpy.run_path(str(ROOT / "demos" / "probability.py"))["reverse_kl"]
+    reverse_kl = runpy.run_path(str(ROOT / "demos" / "lib" / "humps.py"))["reverse_kl"]
     for mu, logvar in ((-2.5, 0.3), (0.4, -1.0), (3.0, 0.0)):
         sn.check_gradients(reverse_kl, np.array([[mu]]), np.array([[logvar]]), rng=rng)
 
@@ -95,7 +95,7 @@ def test_the_probability_demo_still_finds_what_the_docs_say(probability):
 
 def test_a_simulation_that_misses_its_formula_is_called_not_good(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "demos")
-    common = runpy.run_path(str(ROOT / "demos" / "lib" / "common.py"))
-    results = {"a": common["Number"](1.0, "", 0.1, exact=1.1), "b": common["Number"](1.0, "", 0.1, exact=2.0)}
-    said = common["agreement"](results)
+    module = runpy.run_path(str(ROOT / "demos" / "lib" / "results.py"))
+    results = {"a": module["Number"](1.0, "", 0.1, exact=1.1), "b": module["Number"](1.0, "", 0.1, exact=2.0)}
+    said = module["agreement"](results)
     assert said == "Not good: b is 10.0 standard errors from its formula, more than chance explains."

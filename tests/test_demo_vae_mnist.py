@@ -161,8 +161,8 @@ def quick_conv(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 def test_the_convolutional_vae_has_as_many_numbers_as_the_published_one(monkeypatch, rng):
     monkeypatch.syspath_prepend(ROOT / "demos")
-    common = runpy.run_path(str(ROOT / "demos" / "lib" / "common.py"))
-    encoder, decoder = common["conv_encoder"](784, 64, 2 * 2, rng=rng), common["conv_decoder"](2, 64, 784, rng=rng)
+    networks = runpy.run_path(str(ROOT / "demos" / "lib" / "networks.py"))
+    encoder, decoder = networks["conv_encoder"](784, 64, 2 * 2, rng=rng), networks["conv_decoder"](2, 64, 784, rng=rng)
     assert len(sn.VAE(encoder, decoder).parameters) == 308_357
 
 
@@ -204,7 +204,7 @@ def test_the_number_at_z_equal_to_mu_is_that_of_the_saved_model_and_is_said_to_f
 
 def test_the_training_loss_that_was_published_is_the_mean_over_images_of_what_the_log_says(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "demos")
-    published = runpy.run_path(str(ROOT / "demos" / "vae_mnist.py"))["TRAINING"]
+    published = runpy.run_path(str(ROOT / "demos" / "lib" / "vae_tables.py"))["TRAINING"]
     # dl4g sums over images and divides by the 469 batches of 60,000 images
     log = {1: 24159.057128, 5: 20138.899437, 10: 19685.225380, 100: 18541.095797}
     for epoch, of_a_batch in log.items():

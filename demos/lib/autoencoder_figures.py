@@ -4,8 +4,10 @@ from argparse import Namespace
 
 import numpy as np
 
-from lib.common import PIXEL, Run
+from lib.autoencoder_tables import haze
+from lib.common import Run
 from lib.figures import draw_signed, error_courses
+from lib.results import PIXEL
 from scratchnet import plots
 
 SHOWN, LIKE = 14, 0.03  # images in a row; errors that differ by less are called alike
@@ -40,10 +42,9 @@ def parts(demo: Run, found: dict[str, np.ndarray]) -> None:
 
 def losses(demo: Run, x_test: np.ndarray, mse: np.ndarray, bce: np.ndarray) -> None:
     """The same images from the two losses, and where they differ."""
-    black = x_test == 0
-    haze = {"squared error": mse[black].mean(), "cross-entropy": bce[black].mean()}
-    less, more = sorted(haze, key=lambda name: haze[name])
-    title = f"Hardly to be told apart; but {less} leaves {1 - haze[less] / haze[more]:.0%} less haze on black pixels"
+    left = {"squared error": haze(mse, x_test), "cross-entropy": haze(bce, x_test)}
+    less, more = sorted(left, key=lambda name: left[name])
+    title = f"Hardly to be told apart; but {less} leaves {1 - left[less] / left[more]:.0%} less haze on black pixels"
     rows = {"test image": x_test, "squared error": mse, "cross-entropy": bce, "their difference": 0.5 + bce - mse}
     demo.figure("losses.png", plots.image_rows({name: images[:SHOWN] for name, images in rows.items()}, title))
 

@@ -5,9 +5,9 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-from lib.common import Number
 from lib.figures import Bars
 from lib.peers import BEST
+from lib.results import Number
 from lib.workers import ONE_THREAD, Worker, in_turn, times_as_fast
 from scratchnet.kernels import formulas
 

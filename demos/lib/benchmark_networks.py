@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.common import Number
 from lib.figures import Bars
 from lib.image_peers import ENGINES, NETWORKS
 from lib.peers import BEST
+from lib.results import Number
 from lib.workers import Worker, in_turn, times_as_fast
 
 CLOSE = 2e-5  # of the loss, or of the gradient's length: what float32 may round away

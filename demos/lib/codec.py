@@ -1,12 +1,14 @@
 """Images as bits: rounded codes, what each symbol costs, and which choices of code and step are worth having."""
 
 import math
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from lib.common import squared_error
+import scratchnet as sn
+from lib.measures import in_parts, principal_components, squared_error
 
 Curve = tuple[np.ndarray, np.ndarray]  # bits/pixel, and squared error/pixel there
 
@@ -32,6 +34,37 @@ class Codec:
             return bits.mean().item() / images.shape[1], images
 
         return send
+
+
+def by_components(x: np.ndarray, L: int) -> Codec:
+    """The first L principal components; an orthogonal decoder moves the image as far as the code moves."""
+    mean, components = principal_components(x)
+    V = components[:, :L]
+
+    def encode(x: np.ndarray) -> np.ndarray:
+        return (x - mean) @ V
+
+    def decode(z: np.ndarray) -> np.ndarray:
+        return np.clip(z @ V.T + mean, 0, 1)
+
+    return Codec(encode, decode, encode(x), np.ones(L), V.size + mean.size)
+
+
+def by_network(model: sn.Autoencoder, x: np.ndarray) -> Codec:
+    """A trained autoencoder. The gain of each number is measured: it is moved, and the images are compared."""
+
+    def encode(x: np.ndarray) -> np.ndarray:
+        return in_parts(model.encode, x)
+
+    def decode(z: np.ndarray) -> np.ndarray:
+        return in_parts(model.decode, z)
+
+    codes = encode(x)
+    z, moves = codes[:500], codes.std(axis=0)
+    here = decode(z)
+    moved = [np.sum((decode(z + move) - here) ** 2, axis=1).mean() for move in np.diag(moves)]
+    weights = sum(W.size for name, W in model.parameters.named().items() if name.startswith("decoder"))
+    return Codec(encode, decode, codes, np.sqrt(moved) / moves, weights)
 
 
 def price_list(symbols: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
@@ -87,6 +120,17 @@ def slope(a: np.ndarray, b: np.ndarray) -> float:
     return (b[2] - a[2]) / (b[1] - a[1])
 
 
+def quality_at(rates: np.ndarray | float, curve: Curve) -> np.ndarray:
+    """The PSNR in dB at these rates in bits/pixel; between two choices of the curve, of their mixture."""
+    return -10 * np.log10(np.interp(rates, *curve))
+
+
 def psnr(error: float) -> float:
     """In dB, of pixels that reach up to 1: 10 log₁₀ 1/error."""
     return -10 * math.log10(error)
+
+
+def zlib_rate(x: np.ndarray) -> float:
+    """Bits per pixel of images packed together by zlib, without loss."""
+    pixels = (x * 255).round().astype(np.uint8)
+    return 8 * len(zlib.compress(pixels.tobytes(), 9)) / pixels.size

@@ -5,8 +5,9 @@ import itertools
 import numpy as np
 
 import scratchnet as sn
-from lib.common import Number, chunks, nearest
 from lib.judge import Judge
+from lib.measures import chunks, nearest
+from lib.results import Number
 from lib.walks import STEPS, on_a_sphere, pairs_of_digits, straight
 from scratchnet.core.gaussian import noise_like, sample_gaussian
 

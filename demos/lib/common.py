@@ -1,30 +1,27 @@
 """What every demo shares: its options, the data, its folder of results, and how it ends."""
 
 import argparse
-import itertools
 import json
-import math
 import os
 import re
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from matplotlib.figure import Figure
 
 import scratchnet as sn
+from lib.results import Number
 from scratchnet import plots
 from scratchnet.training import console
 from scratchnet.training.storage import write_whole
 from scratchnet.training.supervision import Bar
 
 QUICK_EPOCHS, QUICK_TRAIN, QUICK_TEST = 3, 6_000, 1_000
-PIXEL = "squared error/pixel"  # of pixels in [0, 1]
 
 
 def options(
@@ -76,188 +73,22 @@ def whole_number(text: str) -> int:
     return int(text)
 
 
-@dataclass(frozen=True)
-class Number:
-    """A result with its unit; its standard error, what was published, what a formula gives, if there is such."""
-
-    value: float
-    unit: str
-    error: float | None = None
-    published: float | None = None
-    digits: int = 2
-    exact: float | None = None
+def changed_options(parser: argparse.ArgumentParser, arguments: argparse.Namespace, *names: str) -> list[str]:
+    """Which of these options have another value than their default."""
+    return [name for name in names if getattr(arguments, name) != parser.get_default(name)]
 
 
-def table(results: dict[str, Number]) -> str:
-    """The results under each other, beside what they should be."""
-    numbers = results.values()
-    beside = [name for name in ("exact", "published") if any(getattr(number, name) is not None for number in numbers)]
-    width = max(26, *map(len, results))
-    lines = [f"{'':{width}}{'this run':>12}{'':12}" + "".join(f"{name:>14}" for name in beside)]
-    for name, number in results.items():
-        value = f"{number.value:.{number.digits}f}"
-        error = "" if number.error is None else f" ± {number.error:.{number.digits}f}"
-        exact = "" if number.exact is None else f"{number.exact:.{number.digits}f}"
-        published = "" if number.published is None else f"{number.published:g}"
-        others = [{"exact": exact, "published": published}[name] for name in beside]
-        lines.append(f"{name:{width}}{value:>12}{error:12}{''.join(f'{other:>14}' for other in others)}  {number.unit}")
-    return "\n".join(lines)
+def say_if_changed(changed: list[str], so: str = "") -> None:
+    """Print which of a demo's settings were changed, if any, and what follows."""
+    if changed:
+        print(f"These are not the demo's settings (changed: {', '.join(changed)}){so}.")
 
 
-def tables(groups: dict[str, dict[str, Number]]) -> str:
-    """Tables one after the other, each below the sentence that says what to see in it."""
-    return "\n\n".join(f"{sentence}\n{table(numbers)}" for sentence, numbers in groups.items() if numbers)
-
-
-def columns(results: dict[str, Number], names: Sequence[str], sentence: str) -> str:
-    """A sentence, and below it a column for each of the names: of the results those called "NAME: QUANTITY"."""
-    found = {name: name.split(": ", 1) for name in results if ": " in name}
-    quantities = dict.fromkeys(quantity for name, quantity in found.values() if name in names)
-    wide, lines = max(map(len, quantities), default=0), [sentence]
-    lines.append(" " * (wide + 2) + "".join(f"{name:>17}" for name in names))
-    for quantity in quantities:
-        numbers = [results.get(f"{name}: {quantity}") for name in names]
-        cells = ["–" if n is None else f"{round(n.value, n.digits) + 0:.{n.digits}f}" for n in numbers]
-        unit = next(number.unit for number in numbers if number)
-        lines.append(f"  {quantity:{wide}}" + "".join(f"{cell:>17}" for cell in cells) + f"  {unit}")
-    return "\n".join(lines)
-
-
-def verdict(number: Number, spread: float, changed: list[str], *, lower: bool = False) -> str:
-    """Whether a number that should be high, or `lower`, is as good as the published one, as a sentence.
-
-    `spread` is how far one seed's result may lie from another's; `changed` names the settings that are not those of the
-    published run.
-    """
-    if changed or number.published is None:
-        what = f" (changed: {', '.join(changed)})" if changed else ""
-        return f"No published number has these settings{what}, so good or bad is not said."
-    gap = number.value - number.published
-    apart = f"{abs(gap):.{number.digits}f} {number.unit}"
-    if abs(gap) <= spread:
-        return f"Good: {apart} from the published {number.published}, no more than seeds differ."
-    better = "Better than" if (gap < 0) == lower else "Not good: worse than"
-    return f"{better} the published {number.published} by {apart}, more than seeds differ."
-
-
-def reached(number: Number, spread: float, changed: list[str], *, epochs: int, published: int, option: str) -> str:
-    """As `verdict` for an error, where the published training had `published` epochs, and this one perhaps fewer."""
-    if epochs >= published or changed or number.published is None:
-        return verdict(number, spread, changed + ["epochs"] * (epochs > published), lower=True)
-    apart = f"{number.value:.{number.digits}f} {number.unit} after {epochs} of {published} epochs"
-    if number.value <= number.published + spread:
-        return f"Good: {apart}, and the published {number.published} is reached, to what seeds differ by."
-    return f"Not there yet: {apart}; the published {number.published} took all of them ({option})."
-
-
-def squared_error(images: np.ndarray, x: np.ndarray) -> float:
-    """Per pixel."""
-    return np.mean((images - x) ** 2).item()
-
-
-def epoch_line(record: dict[str, float], epochs: int, x: np.ndarray, pytorch: Sequence[float]) -> str:
-    """One epoch's errors on test and training images, beside PyTorch's where it was measured."""
-    epoch, test, training = int(record["epoch"]), record["val_loss"] / x.shape[1], record["loss"] / x.shape[1]
-    beside = f" (PyTorch {pytorch[epoch - 1]:g})" if epoch <= len(pytorch) else ""
-    speed = f"{len(x) / record['seconds']:,.0f} images/s"
-    return f"epoch {epoch:>2}/{epochs}  test {test:.5f}{beside}, training {training:.5f} {PIXEL}   {speed}"
-
-
-def agreement(results: dict[str, Number], most: float = 4.0) -> str:
-    """Whether the numbers that have a standard error lie where formulas say, as a sentence."""
-    off = {
-        name: abs(number.value - number.exact) / number.error
-        for name, number in results.items()
-        if number.exact is not None and number.error is not None
-    }
-    worst = max(off, key=lambda name: off[name])
-    if off[worst] <= most:
-        return f"Good: {len(off)} simulations agree with their formulas, within {off[worst]:.1f} standard errors."
-    return f"Not good: {worst} is {off[worst]:.1f} standard errors from its formula, more than chance explains."
-
-
-def squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """‖aᵢ − bⱼ‖² of rows a (N, D) and b (M, D): (N, M)."""
-    of_a, of_b = (np.einsum("nd,nd->n", x, x) for x in (a, b))  # no array of squares, which may be large
-    distances = (-2 * a) @ b.T
-    distances += of_a[:, None]
-    distances += of_b
-    return distances
-
-
-def nearest(images: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Of each of the images (N, D) the Euclidean distance to the nearest row of x, and which one that is: (N,) each."""
-    found, where = np.full(len(images), np.inf), np.zeros(len(images), int)
-    for start in range(0, len(x), ROWS):
-        squared = squared_distances(images, x[start : start + ROWS])
-        closest = squared.argmin(axis=1)
-        least = squared[np.arange(len(images)), closest]
-        nearer = least < found
-        found[nearer], where[nearer] = least[nearer], start + closest[nearer]
-    return np.sqrt(np.maximum(found, 0)), where  # rounding can bring a zero below zero
-
-
-def principal_components(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The mean (D,), and the directions by falling variance, columns of (D, D)."""
-    mean = x.mean(axis=0)
-    _, components = np.linalg.eigh((x - mean).T @ (x - mean))
-    return mean, components[:, ::-1]
-
-
-def perceptron(*widths: int, rng: np.random.Generator) -> sn.Sequential:
-    """Dense layers of these widths, from the first to the last, with ReLU between them."""
-    layers: list[sn.Layer] = []
-    for a, b in itertools.pairwise(widths):
-        layers += [sn.Dense(a, b, rng=rng), sn.ReLU()]
-    return sn.Sequential(*layers[:-1])
-
-
-def conv_encoder(D: int, C: int, n_out: int, *, rng: np.random.Generator) -> sn.Sequential:
-    """Rows of D pixels through two convolutions that halve the image, into C and 2C channels, to n_out numbers."""
-    side = math.isqrt(D) // 4
-    return sn.Sequential(
-        sn.Reshape((1, 4 * side, 4 * side)),
-        sn.Conv2D(1, C, 4, stride=2, padding=1, rng=rng),
-        sn.ReLU(),
-        sn.Conv2D(C, 2 * C, 4, stride=2, padding=1, rng=rng),
-        sn.ReLU(),
-        sn.Flatten(),
-        sn.Dense(2 * C * side**2, n_out, rng=rng),
-    )
-
-
-def conv_decoder(n_in: int, C: int, D: int, *, rng: np.random.Generator) -> sn.Sequential:
-    """The mirror of `conv_encoder`: n_in numbers through two transposed convolutions to rows of D pixels."""
-    side = math.isqrt(D) // 4
-    return sn.Sequential(
-        sn.Dense(n_in, 2 * C * side**2, rng=rng),
-        sn.Reshape((2 * C, side, side)),
-        sn.ConvTranspose2D(2 * C, C, 4, stride=2, padding=1, rng=rng),
-        sn.ReLU(),
-        sn.ConvTranspose2D(C, 1, 4, stride=2, padding=1, rng=rng),
-        sn.Flatten(),
-    )
-
-
-ROWS = 1000
-"""How many images at a time go through a network whose layers on all of them would fill the memory."""
-
-
-def chunks(x: np.ndarray, rows: int = ROWS) -> Iterator[np.ndarray]:
-    """x in pieces."""
-    for start in range(0, len(x), rows):
-        yield x[start : start + rows]
-
-
-def in_parts(function: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> np.ndarray:
-    """function(x) for a function of rows, a chunk at a time."""
-    found = None
-    for start in range(0, len(x), ROWS):
-        part = function(x[start : start + ROWS])
-        if found is None:
-            found = np.empty((len(x), *part.shape[1:]), part.dtype)
-        found[start : start + ROWS] = part
-    return function(x) if found is None else found
+def say_if_interrupted(history: sn.History, epochs: int) -> None:
+    """Print in which of the epochs the training was interrupted, if it was."""
+    if history.interrupted:
+        epoch = min(len(history.epochs) + 1, epochs)
+        print(f"Interrupted in epoch {epoch}: what follows is what was reached.")
 
 
 class Line(sn.Callback):
@@ -273,17 +104,6 @@ class Line(sn.Callback):
 def watched(*callbacks: sn.Callback) -> dict[str, Any]:
     """For `sn.fit`: its bar, and in place of its line an epoch these callbacks."""
     return {"progress": False, "callbacks": [Bar(), *callbacks]}
-
-
-def started_for_relu(*layers: sn.Layer) -> sn.Sequential:
-    """The layers in a row; weights before a ReLU start √6 times as wide, of variance 2/n_in and not 1/(3 n_in).
-
-    ReLU drops half of a signal's mean square. With this start it keeps its size (He et al. 2015).
-    """
-    for layer, bend in itertools.pairwise(layers):
-        if isinstance(layer, sn.Dense | sn.Conv2D | sn.ConvTranspose2D) and isinstance(bend, sn.ReLU):
-            layer.W *= math.sqrt(6)
-    return sn.Sequential(*layers)
 
 
 class Run:

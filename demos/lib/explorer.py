@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 import scratchnet as sn
-from lib.common import nearest, squared_distances
+from lib.measures import nearest, squared_distances
 from scratchnet.core.gaussian import sample_gaussian
 
 HERE = Path(__file__).parent

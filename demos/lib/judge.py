@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 import scratchnet as sn
-from lib.common import Number
+from lib.results import Number
 from scratchnet.core.layer import without_dx
 
 PASSES = 0.95  # share of real test digits that are digit-like by definition

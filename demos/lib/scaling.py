@@ -18,9 +18,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
-from lib.common import Number
 from lib.figures import name_lines
 from lib.peers import BEST
+from lib.results import Number
 from lib.workers import ONE_THREAD, Worker, in_turn, peak_megabytes
 from scratchnet import plots
 from scratchnet.plots import COLORS

@@ -5,8 +5,9 @@ from statistics import NormalDist
 import numpy as np
 
 import scratchnet as sn
-from lib.common import Run, chunks, in_parts, nearest, squared_distances
+from lib.common import Run
 from lib.figures import images_and_histograms, latent_bars, latent_scatter, loss_courses, one_posterior
+from lib.measures import chunks, first_of_each, in_parts, nearest, squared_distances
 from scratchnet import plots
 from scratchnet.core.gaussian import noise_like, sample_gaussian
 from scratchnet.evaluation import active_units, kl_per_latent
@@ -17,7 +18,7 @@ DRAWS, SIDE = 400, 20
 
 def reconstructions(demo: Run, vae: sn.VAE, mu, x_test, labels) -> None:
     """The first test image of each digit, and what its code decodes to."""
-    shown = np.array([np.flatnonzero(labels == digit)[0] for digit in np.unique(labels)])
+    shown = first_of_each(labels)
     pairs = zip(chunks(mu), chunks(x_test), strict=True)
     error = sum(((vae.decode(codes) - images) ** 2).sum() for codes, images in pairs) / x_test.size
     constant = np.einsum("nd,nd->", x_test, x_test) / x_test.size - np.mean(x_test.mean(axis=0) ** 2)  # the variance
@@ -45,8 +46,8 @@ def samples(demo: Run, vae: sn.VAE, x, x_test, rng) -> None:
 
 def posterior(demo: Run, vae: sn.VAE, mu, logvar, x_test, labels, rng) -> None:
     """One image's q(z|x) in the plane of its two most telling dimensions, eight draws of it, and what varies."""
-    digit = np.unique(labels)[len(np.unique(labels)) // 2]
-    chosen = np.flatnonzero(labels == digit)[0]
+    firsts = first_of_each(labels)
+    chosen = firsts[len(firsts) // 2]
     many = np.repeat([chosen], DRAWS)
     z = sample_gaussian(mu[many], logvar[many], noise_like(mu[many], rng))[0]
     images = in_parts(vae.decode, z)

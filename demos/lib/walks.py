@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from lib.common import Run, nearest
+from lib.common import Run
 from lib.figures import images_and_courses
+from lib.measures import first_of_each, nearest
 
 STEPS, PAIRS, FEW = 11, 1000, 50  # images of a walk; walks that are judged, and whose nearest training images are found
 
@@ -35,8 +36,8 @@ def pairs_of_digits(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def hard_pairs(x: np.ndarray, labels: np.ndarray, count: int) -> np.ndarray:
     """Of the first image of each digit the pairs (count, 2) that are farthest apart in pixels, no digit twice."""
-    first = [np.flatnonzero(labels == digit)[0] for digit in np.unique(labels)]
-    pairs = sorted(itertools.combinations(first, 2), key=lambda pair: -np.sum((x[pair[0]] - x[pair[1]]) ** 2))
+    pairs = itertools.combinations(first_of_each(labels), 2)
+    pairs = sorted(pairs, key=lambda pair: -np.sum((x[pair[0]] - x[pair[1]]) ** 2))
     chosen: list[tuple[int, int]] = []
     for pair in pairs:
         if not set(pair) & set(itertools.chain(*chosen)):

@@ -53,7 +53,7 @@ class Pair:
 
     def __init__(self, seed: int):
         torch.manual_seed(seed)
-        build = runpy.run_path(str(DEMOS / "denoising_mnist.py"))["build"]
+        build = runpy.run_path(str(DEMOS / "lib" / "denoising_networks.py"))["build"]
         self.ours = build("convolutional", NOISE, np.random.default_rng(seed))
         self.theirs = nn.Sequential(in_pytorch(self.ours.encoder), in_pytorch(self.ours.decoder))
         self.rng = np.random.default_rng(seed)

@@ -59,10 +59,10 @@ def measure(start: str, seed: int) -> dict[str, list]:
     """The test error and the number of living channels after each epoch of training."""
     prepare, epochs = STARTS[start]
     sys.path.insert(0, str(DEMOS))
-    demo = runpy.run_path(str(DEMOS / "conv_autoencoder_mnist.py"))
+    networks = runpy.run_path(str(DEMOS / "lib" / "conv_networks.py"))
     x, x_test = sn.data.mnist("train")[0], sn.data.mnist("test")[0]
     rng, _ = np.random.default_rng(seed).spawn(2)  # as in the demo
-    model = demo["udacity"](rng)
+    model = networks["udacity"](rng)
     prepare(model, rng)
     found = {"test error, squared error/pixel": [], "living channels": []}
 
