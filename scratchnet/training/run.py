@@ -3,8 +3,9 @@
 import copy
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -147,26 +148,22 @@ class Run:
     @contextmanager
     def under_way(self) -> Iterator[None]:
         """From before_training to after_training, whatever is raised in between."""
-        ready = []
-        with np.errstate(over="ignore", invalid="ignore"):  # an overflow shows in the loss, which is checked
-            try:
-                self._set_training(False)
-                for self.calling in self.everyone:
-                    self.calling.before_training(self)
-                    ready.append(self.calling)
-                yield
-            except BaseException as error:
-                self.error = error
-            for self.calling in reversed(ready):
-                try:
-                    self.calling.after_training(self)
-                except BaseException as error:
-                    if self.error not in (None, error):
-                        whose = type(self.calling).__name__
-                        self.error.add_note(f"Then {whose}.after_training raised {type(error).__name__}: {error}")
-                    self.error = self.error or error
-        if self.error is not None:
-            raise self.error
+        with np.errstate(over="ignore", invalid="ignore"), ExitStack() as begun:  # an overflow shows in the loss
+            self._set_training(False)
+            for self.calling in self.everyone:
+                self.calling.before_training(self)
+                begun.push(partial(self._end, self.calling))
+            yield
+
+    def _end(self, callback: Any, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        """Call after_training; what it raises becomes a note of what was raised before."""
+        self.calling, self.error = callback, error
+        try:
+            callback.after_training(self)
+        except BaseException as later:
+            if error is None or later is error:
+                raise
+            error.add_note(f"Then {type(callback).__name__}.after_training raised {type(later).__name__}: {later}")
 
     def call(self, moment: str) -> None:
         """Call this method of every callback."""
@@ -182,12 +179,13 @@ class Run:
         """The epoch's batches in a new order; if it was begun earlier, the remaining ones in the same order."""
         if self.processes.ending(self):
             return
-        at, now = self.position, self.rng.bit_generator.state
-        self.rng.bit_generator.state = begin = at.order or now
-        order = self.rng.permutation(self.examples)
-        if at.order is not None:
-            self.rng.bit_generator.state = now
-        at.order, self.began = begin, time.perf_counter() - at.seconds
+        at, rng = self.position, self.rng
+        if at.order is None:
+            at.order = rng.bit_generator.state
+        else:
+            rng = copy_at(rng, at.order)
+        order = rng.permutation(self.examples)
+        self.began = time.perf_counter() - at.seconds
         for batch in batches(self, "x", order[at.examples :]):
             yield batch
             if self.processes.ending(self):
@@ -288,29 +286,14 @@ class Callback:
     ('the loss is below 0.5', True)
     """
 
-    def before_training(self, run: Run) -> None:
-        """Once, before anything else; on resume before `load_state_dict`."""
-
-    def before_epoch(self, run: Run) -> None:
-        """Before an epoch's first step."""
-
-    def before_step(self, run: Run) -> None:
-        """`run.batch` is drawn, and may be changed or replaced."""
-
-    def after_loss(self, run: Run) -> None:
-        """`run.loss` is known, and finite."""
-
-    def after_backward(self, run: Run) -> None:
-        """dθ is known, and finite; it may be changed in place."""
-
-    def after_step(self, run: Run) -> None:
-        """θ has moved."""
-
-    def after_epoch(self, run: Run) -> None:
-        """`run.record` is known; numbers put into it stay."""
-
-    def after_training(self, run: Run) -> None:
-        """Once, at the end; `run.error` is what was raised, or None."""
+    def before_training(self, run: Run) -> None: ...  # once, before anything else; on resume before load_state_dict
+    def before_epoch(self, run: Run) -> None: ...  # before an epoch's first step
+    def before_step(self, run: Run) -> None: ...  # run.batch is drawn, and may be changed or replaced
+    def after_loss(self, run: Run) -> None: ...  # run.loss is known, and finite
+    def after_backward(self, run: Run) -> None: ...  # dθ is known, and finite; it may be changed in place
+    def after_step(self, run: Run) -> None: ...  # θ has moved
+    def after_epoch(self, run: Run) -> None: ...  # run.record is known; numbers put into it stay
+    def after_training(self, run: Run) -> None: ...  # once, at the end; run.error is what was raised, or None
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint must keep of this callback."""
@@ -318,6 +301,13 @@ class Callback:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from what `state_dict` returned."""
+
+
+def copy_at(rng: np.random.Generator, state: Any) -> np.random.Generator:
+    """A copy of a generator in another state."""
+    rng = copy.deepcopy(rng)
+    rng.bit_generator.state = state
+    return rng
 
 
 def arrays_of(data: Data) -> tuple[Array, ...]:

@@ -1,6 +1,5 @@
 """What `fit` does besides its loop: callbacks that have nothing which one of yours could not have."""
 
-import copy
 import signal
 import threading
 import time
@@ -9,7 +8,7 @@ from typing import Any
 
 from scratchnet.checks import check_type
 from scratchnet.training import console, divergence
-from scratchnet.training.run import Callback, Position, Run, add_to, arrays_of, averages, batches
+from scratchnet.training.run import Callback, Position, Run, add_to, arrays_of, averages, batches, copy_at
 
 
 class Interrupts(Callback):
@@ -63,8 +62,7 @@ class Recorder(Callback):
         run.position = Position(validation=at.validation)
         if run.validation is None:
             return
-        means, rng = {}, copy.deepcopy(run.rng)
-        rng.bit_generator.state = at.validation  # type: ignore[assignment]
+        means, rng = {}, copy_at(run.rng, at.validation)
         for batch in batches(run, "validation"):
             add_to(means, run.loss_of(batch, rng), len(arrays_of(batch)[0]))
         run.record |= {f"val_{name}": value for name, value in averages(means).items()}
