@@ -6,6 +6,7 @@ Provisional: names and behaviour may still change. See docs/20-many-machines.md.
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -85,11 +86,8 @@ class DataParallel:
 
     def _sum(self, weight: float, x: Array) -> Array:
         """Σ weight · x over the processes; where the weight is 0, x may be anything, NaN too."""
-        mine, total = empty(x.shape, x.dtype), empty(x.shape, x.dtype)
-        if weight:
-            np.multiply(x, x.dtype.type(weight), out=mine)
-        else:
-            mine.fill(0)
+        mine = x * x.dtype.type(weight) if weight else np.zeros_like(x)
+        total = empty(x.shape, x.dtype)
         self._comm.Allreduce(mine, total)
         return total
 
@@ -107,28 +105,22 @@ class ShareOfDraws(np.random.Generator):
             return found
         if name not in SIZE_AT:
             raise TypeError(f"DataParallel expects a model's loss to draw by {', '.join(SIZE_AT)}, got rng.{name}.")
-        return self._of_share(name, found)
+        return partial(self._share, name, found)
 
-    def _of_share(self, name: str, draw: Callable[..., Array]) -> Callable[..., Array]:
-        count = self._rows.stop - self._rows.start
-
-        def drawn(*arguments: Any, **named: Any) -> Array:
-            given, at = list(arguments), SIZE_AT[name]
-            size = given[at] if len(given) > at else named.get("size")
-            shape = (size,) if isinstance(size, int) else tuple(size or ())
-            if shape[:1] != (count,):
-                raise ShapeError(
-                    f"DataParallel expects what a model's loss draws to have the batch as its first axis, {count} rows "
-                    f"here, got rng.{name} with the shape {shape}."
-                )
-            everyone = (self._N, *shape[1:])
-            if len(given) > at:
-                given[at] = everyone
-            else:
-                named["size"] = everyone
-            return draw(*given, **named)[self._rows]
-
-        return drawn
+    def _share(self, name: str, draw: Callable[..., Array], *arguments: Any, **named: Any) -> Array:
+        given, at, count = list(arguments), SIZE_AT[name], self._rows.stop - self._rows.start
+        size: Any = given[at] if len(given) > at else named.get("size")
+        shape = (size,) if isinstance(size, int) else tuple(size or ())
+        if shape[:1] != (count,):
+            raise ShapeError(
+                f"DataParallel expects what a model's loss draws to have the batch as its first axis, {count} rows "
+                f"here, got rng.{name} with the shape {shape}."
+            )
+        if len(given) > at:
+            given[at] = (self._N, *shape[1:])
+        else:
+            named["size"] = (self._N, *shape[1:])
+        return draw(*given, **named)[self._rows]
 
 
 class Together(OneProcess):

@@ -11,7 +11,6 @@ from scratchnet.core.layer import Layer, without_dx
 from scratchnet.core.losses import bce, bce_with_logits, mse
 from scratchnet.core.model import Loss, Model, trace_layers
 
-
 _UNITS: dict[LossFunction, str] = {mse: "squared error/image", bce: "nats/image", bce_with_logits: "nats/image"}
 
 
