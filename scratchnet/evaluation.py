@@ -49,9 +49,9 @@ def log_likelihood(vae: Any, x: Array, k: int, rng: np.random.Generator, *, per_
 
     Each image has k samples z from its own q(z|x). At k = 1 this is the ELBO, with log q(z|x) − log p(z) at the sample
     instead of the KL; its expectation never falls as k grows, and tends to log p(x). For "bernoulli", pixels should be
-    black or white: with grey ones L_k is a bound on a cost, not on a likelihood. Arguments and result are
-    those of `elbo`, with "log_likelihood" in place of the three numbers there. ε is drawn image by image, (N, k, L);
-    memory does not grow with k. docs/15-beta-and-importance-weighting.md, docs/13-is-my-number-good.md. Burda, Grosse &
+    black or white: with grey ones L_k is a bound on a cost, not on a likelihood. Arguments and result are those of
+    `elbo`, with "log_likelihood" in place of the three numbers there. ε is drawn image by image, (N, k, L); memory does
+    not grow with k. docs/15-beta-and-importance-weighting.md, docs/13-is-my-number-good.md. Burda, Grosse &
     Salakhutdinov, Importance Weighted Autoencoders, 2015, section 3; they take k = 5000.
 
     >>> import numpy as np, scratchnet as sn

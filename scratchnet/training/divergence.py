@@ -29,28 +29,23 @@ def check_loss(run: Any, loss: Any, batch: Any) -> None:
         raise TypeError(f"fit expects {type(run.model).__name__}.loss to return a Loss(…), got {named(loss)}.")
     if not math.isfinite(loss.value):
         bad = ", ".join(f"{name} is {value}" for name, value in loss.terms.items() if not math.isfinite(value))
-        where, large = _traced(run, batch)
-        raise _error(run, f"is {loss.value} ({bad or 'each term alone is finite'}): {where}", large)
+        raise _error(run, batch, f"is {loss.value} ({bad or 'each term alone is finite'})")
 
 
 def check_refusal(run: Any, error: DataError, batch: Any) -> None:
     """What the loss refused is not the network's output, such as a NaN, which would be a divergence."""
     if error.of_output:
-        where, large = _traced(run, batch)
         term = f" ({run.model.term} has no value)" if hasattr(run.model, "term") else ""
         why = str(error).partition(": ")[0].removesuffix(".")
-        raise _error(run, f"has no value{term}, as {why}: {where}", large) from error
+        raise _error(run, batch, f"has no value{term}, as {why}") from error
 
 
 def check_gradient(run: Any) -> None:
     """The gradient is finite."""
-    if kernels.all_finite(run.parameters.dtheta):
-        return
-    bad = _spoilt({name: getattr(layer, f"d{W}") for name, layer, W in reversed(run.parameters.slots)})
-    large = _traced(run, run.batch)[1]
-    first = _first_in_backward(run) or bad
-    loss = f"{run.loss.value:g} {run.model.unit}"
-    raise _error(run, f"is {loss}, but its gradient is not finite, on the way back first in {first}", large)
+    if not kernels.all_finite(run.parameters.dtheta):
+        bad = _spoilt({name: getattr(layer, f"d{W}") for name, layer, W in reversed(run.parameters.slots)})
+        what = f"is {run.loss.value:g} {run.model.unit}, but its gradient is not finite"
+        raise _error(run, run.batch, what, f", on the way back first in {_first_in_backward(run) or bad}")
 
 
 def check_state(run: Any) -> None:
@@ -60,10 +55,11 @@ def check_state(run: Any) -> None:
         raise DivergenceError(f"After {steps(run)} {spoilt}; try a smaller learning rate.")
 
 
-def _error(run: Any, what: str, large: str) -> DivergenceError:
+def _error(run: Any, batch: Any, what: str, where: str = "") -> DivergenceError:
+    traced, large = _traced(run, batch)
     first = "no step was taken yet, so look at the data and the first weights"
     advice = "try a smaller learning rate" if run.step else first
-    return DivergenceError(f"After {steps(run)} the loss {what}; {large}{advice}.")
+    return DivergenceError(f"After {steps(run)} the loss {what}{where or f': {traced}'}; {large}{advice}.")
 
 
 def _is_finite(x: Any) -> bool:
