@@ -83,8 +83,7 @@ class Checkpoint(Callback):
             if run.position.examples:  # otherwise nothing was learnt since the last save
                 self._save(run)
             if self.says:
-                done = divergence.steps(run)
-                console.write(f"Saved in {self.path} after {done}: the same call goes on from there.")
+                console.write(f"Saved in {self.path} after {divergence.steps(run)}: the same call goes on from there.")
 
     def _kept(self, run: Run) -> dict[str, Array]:
         """What the callbacks keep: their arrays, and the rest as JSON."""
@@ -132,7 +131,7 @@ class Checkpoint(Callback):
             raise
         self._saved = time.monotonic()
 
-    def _read(self, run: Run) -> tuple[dict[str, Any], dict[str, Array], list[Any]]:
+    def _read(self, run: Run) -> tuple[dict[str, Any], dict[str, Array]]:
         """What the file holds, if all of it belongs to this run; nothing changes here."""
         with storage.opened(self.path, "checkpoint") as archive:
             text = storage.read_array(archive, "state", most=self._most + 1000)  # with a header
@@ -149,12 +148,12 @@ class Checkpoint(Callback):
             _check_harmless(run, state)
             if len(state["epochs"]) > run.epochs:
                 raise DataError(f"holds {len(state['epochs'])} epochs, expected at most the {run.epochs} asked for.")
-            states = unpack(_parsed(arrays["callbacks"]), arrays)
-            return state, arrays, list(zip(self._keeping, states, strict=True))
+            kept = unpack(_parsed(arrays["callbacks"]), arrays)
+            return state | {"callbacks": list(zip(self._keeping, kept, strict=True))}, arrays
 
-    def _resume(self, run: Run, state: dict[str, Any], arrays: dict[str, Array], states: list[Any]) -> None:
+    def _resume(self, run: Run, state: dict[str, Any], arrays: dict[str, Array]) -> None:
         """Put the run where the file says."""
-        for run.calling, kept in states:
+        for run.calling, kept in state["callbacks"]:
             run.calling.load_state_dict(kept)
         for whose, owner, _ in _owners(run):
             for setting, value in state["settings"].items():

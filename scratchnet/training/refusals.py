@@ -14,20 +14,14 @@ from scratchnet.training.run import Callback, arrays_of, check_examples, process
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-_GONE = {
-    "after_epoch": "write a callback with an after_epoch(self, run), in which run.record is the epoch's record",
-    "x": "it takes data, an array or a tuple of arrays",
-}
-"""What to write in place of arguments that `fit` once had."""
-
-
 def with_the_others(function: Function) -> Function:
     """For `fit`: where several processes train the model, an error on one ends all."""
 
     @functools.wraps(function)
     def together(model: Any, *arguments: Any, **options: Any) -> Any:
-        for name in _GONE.keys() & options:
-            raise TypeError(f"fit no longer takes {name}: {_GONE[name]}.")
+        if "after_epoch" in options:
+            hint = "write a callback with an after_epoch(self, run), in which run.record is the epoch's record"
+            raise TypeError(f"fit no longer takes after_epoch: {hint}.")
         with processes_of(model):
             return function(model, *arguments, **options)
 

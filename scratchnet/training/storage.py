@@ -30,18 +30,17 @@ def save(path: str | PathLike[str], model: Any) -> None:
     """Write the parameters and the states of a model or of a layer to `path`, an .npz.
 
     Each array has the name that it has in `model.parameters.named()`, as `encoder.0.W`; those of a layer begin below
-    it, as `0.W` of a Sequential. If writing fails, the file that was at `path` before is kept. A link stays a link: the
-    file that it leads to is written.
+    it, as `0.W` of a Sequential. If writing fails, the file that was at `path` before is kept.
 
     Examples
     --------
     >>> import numpy as np, scratchnet as sn, tempfile
-    >>> vae = sn.VAE(sn.Dense(4, 2, rng=np.random.default_rng(0)), sn.Dense(1, 4, rng=np.random.default_rng(1)))
+    >>> dense = sn.Dense(4, 2, rng=np.random.default_rng(0))
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     sn.save(f"{folder}/model.npz", vae)
-    ...     vae.parameters.theta[...] = 0
-    ...     sn.load(f"{folder}/model.npz", vae)
-    >>> bool(vae.parameters.theta.any())
+    ...     sn.save(f"{folder}/dense.npz", dense)
+    ...     dense.W[...] = 0
+    ...     sn.load(f"{folder}/dense.npz", dense)
+    >>> bool(dense.W.any())
     True
     """
     check_path("save", "path", path)
