@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.checks import check_choice, check_count, check_number, check_type, listed, named
+from scratchnet.checks import check_choice, check_count, check_number, check_type, listed
 from scratchnet.core.activations import ReLU, Sigmoid, Tanh
 from scratchnet.training.run import Callback, Run
 from scratchnet.training.storage import arrays_in, learnt, set_arrays
@@ -175,8 +175,7 @@ class Anneal(Callback):
         if not functions:
             raise TypeError("Anneal expects a function of the step by the name of an attribute, got none.")
         for name, function in functions.items():
-            if not callable(function):
-                raise TypeError(f"Anneal expects {name} to be a function of the step, got {named(function)}.")
+            check_type("Anneal", name, function, Callable, "a function of the step")
         self.functions = functions
 
     def before_training(self, run: Run) -> None:

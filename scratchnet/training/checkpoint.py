@@ -37,9 +37,8 @@ class Checkpoint(Callback):
     changes.
     """
 
-    def __init__(self, path: Path, seconds: float, run: Run, says: bool):
-        self.path, self.seconds, self.says, self._saved = path, seconds, says, time.monotonic()
-        self.leads = run.processes.leads
+    def __init__(self, path: Path, seconds: float, run: Run):
+        self.path, self.seconds, self.leads, self._saved = path, seconds, run.processes.leads, time.monotonic()
         self._keeping = [one for one in run.callbacks if type(one).state_dict is not Callback.state_dict]
         self._fixed: dict[str, Any] = {
             "the optimizer": type(run.optimizer).__name__,
@@ -66,7 +65,7 @@ class Checkpoint(Callback):
             return
         self._write(lambda file: file.write(self.path.read_bytes()))  # at once, to see that it can be written
         self._resume(run, *found)
-        if self.says and run.step:
+        if run.progress and run.step:
             epoch = f"epoch {len(run.history.epochs) + 1}/{run.epochs}"
             console.write(f"{self.path}: goes on after {divergence.steps(run)}, in {epoch}")
 
@@ -82,7 +81,7 @@ class Checkpoint(Callback):
         if run.error is None and run.ending and len(run.history.epochs) < run.epochs:
             if run.position.examples:  # otherwise nothing was learnt since the last save
                 self._save(run)
-            if self.says:
+            if run.progress:
                 console.write(f"Saved in {self.path} after {divergence.steps(run)}: the same call goes on from there.")
 
     def _kept(self, run: Run) -> dict[str, Array]:
@@ -279,8 +278,7 @@ def _same(a: Any, b: Any) -> bool:
 
 def _parsed(text: Array) -> Any:
     """The JSON in an array of bytes; nested more deeply than `pack` can write, it could crash Python's reader."""
-    brackets = text[(text == ord("[")) | (text == ord("]")) | (text == ord("{")) | (text == ord("}"))]
-    steps = np.int8(28) - (brackets & 31).view(np.int8)  # 1 for [ and {, −1 for ] and }, by their ASCII codes
+    steps = np.isin(text, [*b"[{"]).astype(np.int8) - np.isin(text, [*b"]}"])
     if np.cumsum(steps, dtype=np.int32).max(initial=0) > 2 * sys.getrecursionlimit() + 100:  # two a level, at most
         raise ValueError("it is nested too deeply")
     return json.loads(text.tobytes())

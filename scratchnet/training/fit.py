@@ -78,12 +78,11 @@ def fit(
     check_model(model, optimizer)
     check_data(model, data, validation)
 
-    run = Run(model, data, validation, optimizer, rng, epochs, batch_size, tuple(callbacks))
-    progress = progress and run.processes.leads
-    bar = [Bar()] if progress else []
-    run.everyone = [Interrupts(), FiniteNumbers(), Recorder(), *bar, *callbacks, Records(progress)]
+    run = Run(model, data, validation, optimizer, rng, epochs, batch_size, tuple(callbacks), progress)
+    bar = [Bar()] if run.progress else []
+    run.everyone = [Interrupts(), FiniteNumbers(), Recorder(), *bar, *callbacks, Records()]
     if checkpoint is not None:
-        run.everyone.append(Checkpoint(check_path("fit", "checkpoint", checkpoint), seconds, run, progress))
+        run.everyone.append(Checkpoint(check_path("fit", "checkpoint", checkpoint), seconds, run))
 
     parameters = model.parameters
     with run.under_way():  # before_training … after_training

@@ -114,12 +114,13 @@ class Run:
     epochs: int
     batch_size: int
     callbacks: tuple[Any, ...]
+    progress: bool = False  # whether to print
 
     def __post_init__(self) -> None:
         self.parameters, self.processes = self.model.parameters, processes_of(self.model)
-        self.given = {"x": arrays_of(self.data)}
-        if self.validation is not None:
-            self.given["validation"] = arrays_of(self.validation)
+        self.progress = self.progress and self.processes.leads
+        named = {"x": self.data, "validation": self.validation}
+        self.given = {name: arrays_of(data) for name, data in named.items() if data is not None}
         self.examples = len(self.given["x"][0])
         self.history, self.position, self.epoch = History(unit=self.model.unit), Position(), 1
         self.batch: Any = None

@@ -94,14 +94,11 @@ class Bar(Callback):
 class Records(Callback):
     """Turns what callbacks put into an epoch's record into Python's numbers, and prints the record on a line."""
 
-    def __init__(self, shown: bool):
-        self.shown = shown
-
     def after_epoch(self, run: Run) -> None:
         for name, value in run.record.items():
             check_type("fit", f"run.record[{name!r}]", value, Real, "a number")
             run.record[name] = int(value) if isinstance(value, Integral) else float(value)
-        if self.shown:
+        if run.progress:
             epoch, seconds = f"epoch {run.epoch:>{len(str(run.epochs))}}/{run.epochs}", run.record["seconds"]
             numbers = run.in_a_line(run.record, 2)
             console.write(f"{epoch}  {numbers}  {seconds:.1f} s  {run.examples / seconds:,.0f} images/s")
