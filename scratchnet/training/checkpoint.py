@@ -1,11 +1,9 @@
 """A training run on disk: killed at any moment, it is resumed from the last save and ends at the same bits."""
 
 import hashlib
-import json
 import math
 import operator
 import re
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -22,7 +20,7 @@ from scratchnet.core.parameters import Slot, parts_of
 from scratchnet.errors import DataError
 from scratchnet.training import console, divergence, storage
 from scratchnet.training.run import Callback, Position, Run
-from scratchnet.training.state import pack, unpack
+from scratchnet.training.state import as_text, pack, parsed, unpack
 
 _FORMAT = 5
 _RATE = "the learning rate at step 0"
@@ -49,7 +47,7 @@ class Checkpoint(Callback):
         for name, arrays in run.given.items():
             for i, array in enumerate(arrays):
                 self._fixed[f"{name}[{i}]" if i else name] = digest(array)
-        self._began = json.loads(_as_array(self._settings(run)).tobytes())  # as they come back from a file
+        self._began = parsed(as_text(self._settings(run)))  # as they come back from a file
         self._most = 2**20 + 2**14 * run.epochs  # bytes of the JSON text: read back, it takes 30 times as much memory
 
     def before_training(self, run: Run) -> None:
@@ -91,7 +89,7 @@ class Checkpoint(Callback):
             name, state = f"{type(run.calling).__name__}.state_dict()", run.calling.state_dict()
             check_type("fit", name, state, dict, "a dict")
             states.append(pack(state, name, arrays))
-        return arrays | {"callbacks": _as_array(states)}
+        return arrays | {"callbacks": as_text(states)}
 
     def _save(self, run: Run) -> None:
         """Write the run as it is now, whole or not at all, and never with numbers that a step spoilt."""
@@ -112,7 +110,7 @@ class Checkpoint(Callback):
             "position": asdict(run.position),
             "arrays": {name: digest(array) for name, array in arrays.items()},
         }
-        text = _as_array(state)
+        text = as_text(state)
         if len(text) > self._most:
             bytes_ = f"{len(text):,} bytes of records, which may be {self._most:,}"
             raise ValueError(f"fit expects after_epoch to add few numbers to a record, got {bytes_}.")
@@ -134,7 +132,7 @@ class Checkpoint(Callback):
         """What the file holds, if all of it belongs to this run; nothing changes here."""
         with storage.opened(self.path, "checkpoint") as archive:
             text = storage.read_array(archive, "state", most=self._most + 1000)  # with a header
-            state = _parsed(text)
+            state = parsed(text)
             if state["format"] != _FORMAT:
                 raise DataError("was written by another version of scratchnet: begin the run anew, with another file.")
             if storage.read_array(archive, "seal", most=1000).tobytes() != digest(text).encode():
@@ -147,7 +145,7 @@ class Checkpoint(Callback):
             _check_harmless(run, state)
             if len(state["epochs"]) > run.epochs:
                 raise DataError(f"holds {len(state['epochs'])} epochs, expected at most the {run.epochs} asked for.")
-            kept = unpack(_parsed(arrays["callbacks"]), arrays)
+            kept = unpack(parsed(arrays["callbacks"]), arrays)
             return state | {"callbacks": list(zip(self._keeping, kept, strict=True))}, arrays
 
     def _resume(self, run: Run, state: dict[str, Any], arrays: dict[str, Array]) -> None:
@@ -181,7 +179,7 @@ class Checkpoint(Callback):
             "the model": re.sub(r" at 0x[0-9a-f]+", "", repr(run.model)),  # without the addresses of objects
             **self._fixed,
             "theta": digest(run.parameters.theta),
-            "rng": f"{rng['bit_generator']} in state {digest(_as_array(rng)).split()[-1]}",
+            "rng": f"{rng['bit_generator']} in state {digest(as_text(rng)).split()[-1]}",
             _RATE: _rate(run, 0),
             **own,
         }
@@ -267,22 +265,5 @@ def _check_harmless(run: Run, state: dict[str, Any]) -> None:
         raise ValueError("its position makes no sense")
 
 
-def _number(value: Any) -> Any:
-    """What JSON lacks: NumPy's numbers, the arrays of a random state, and fractions."""
-    return value.tolist() if isinstance(value, np.ndarray | np.integer | np.bool) else float(value)
-
-
 def _same(a: Any, b: Any) -> bool:
     return a == b or (a != a and b != b)  # NaN is as it was
-
-
-def _parsed(text: Array) -> Any:
-    """The JSON in an array of bytes; nested more deeply than `pack` can write, it could crash Python's reader."""
-    steps = np.isin(text, [*b"[{"]).astype(np.int8) - np.isin(text, [*b"]}"])
-    if np.cumsum(steps, dtype=np.int32).max(initial=0) > 2 * sys.getrecursionlimit() + 100:  # two a level, at most
-        raise ValueError("it is nested too deeply")
-    return json.loads(text.tobytes())
-
-
-def _as_array(state: Any) -> Array:
-    return np.frombuffer(json.dumps(state, default=_number).encode(), np.uint8)
