@@ -137,7 +137,6 @@ class Together(OneProcess):
         self.comm, self.leads = comm.Dup(), comm.rank == 0  # a copy, so that its messages mix with nobody's
 
     def wait(self) -> None:
-        """Until every process has come here."""
         self.comm.Barrier()
 
     def ending(self, run: Run) -> bool:

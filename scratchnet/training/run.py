@@ -256,7 +256,7 @@ class Callback:
 
     A step is: before_step → loss, finite? → after_loss → backward, finite? → after_backward → optimizer → after_step.
     An epoch's end is: validation → after_epoch → the printed line → the checkpoint. Callbacks are called in the order
-    given, for `after_training` in reverse.
+    given, for `after_training` in reverse. `after_backward` may change dθ in place.
 
     Notes
     -----
