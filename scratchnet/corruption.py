@@ -110,9 +110,8 @@ class Downsample:
         factor = checks.check_length("Downsample", "factor", self.factor)
         vars(self).update(factor=factor, shape=(height, width))  # the dataclass is frozen
         if height % factor or width % factor:
-            raise ShapeError(
-                f"Downsample expects a height and width that are multiples of {factor}, got {height} and {width}."
-            )
+            came = f"{height} and {width}"
+            raise ShapeError(f"Downsample expects a height and width that are multiples of {factor}, got {came}.")
 
     def __call__(self, x: Array, rng: np.random.Generator | None) -> Array:
         """A corrupted copy of x (N, height·width)."""

@@ -112,10 +112,8 @@ class ShareOfDraws(np.random.Generator):
         size: Any = given[at] if len(given) > at else named.get("size")
         shape = (size,) if isinstance(size, int) else tuple(size or ())
         if shape[:1] != (count,):
-            raise ShapeError(
-                f"DataParallel expects what a model's loss draws to have the batch as its first axis, {count} rows "
-                f"here, got rng.{name} with the shape {shape}."
-            )
+            expected = f"DataParallel expects a model's loss to draw for a batch on the first axis, {count} rows here"
+            raise ShapeError(f"{expected}, got rng.{name} with the shape {shape}.")
         if len(given) > at:
             given[at] = (self._N, *shape[1:])
         else:
@@ -137,6 +135,7 @@ class Together(OneProcess):
         self.comm, self.leads = comm.Dup(), comm.rank == 0  # a copy, so that its messages mix with nobody's
 
     def wait(self) -> None:
+        """Until every process has come here."""
         self.comm.Barrier()
 
     def ending(self, run: Run) -> bool:

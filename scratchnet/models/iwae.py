@@ -76,6 +76,5 @@ class IWAE(VAE):
         return Loss(value, {"bound": value}, backward)
 
     def __repr__(self) -> str:
-        return (
-            f"IWAE({self.encoder!r}, {self.decoder!r}, {self.parameters!r}, likelihood {self.likelihood!r}, k {self.k})"
-        )
+        parts = f"{self.encoder!r}, {self.decoder!r}, {self.parameters!r}"
+        return f"IWAE({parts}, likelihood {self.likelihood!r}, k {self.k})"

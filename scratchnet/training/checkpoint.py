@@ -169,19 +169,17 @@ class Checkpoint(Callback):
     def _settings(self, run: Run) -> dict[str, Any]:
         """What makes a run what it is, with the numbers and strings of the model, its parts and the optimizer."""
         rng = run.rng.bit_generator.state
-        own = {
-            f"{whose}{name}": value
-            for whose, owner, others in _owners(run)
-            for name, value in vars(owner).items()
-            if isinstance(value, str | Real | np.bool) and not name.startswith("_") and name not in others
-        }
         return {
             "the model": re.sub(r" at 0x[0-9a-f]+", "", repr(run.model)),  # without the addresses of objects
             **self._fixed,
             "theta": digest(run.parameters.theta),
             "rng": f"{rng['bit_generator']} in state {digest(as_text(rng)).split()[-1]}",
             _RATE: _rate(run, 0),
-            **own,
+        } | {
+            f"{whose}{name}": value
+            for whose, owner, others in _owners(run)
+            for name, value in vars(owner).items()
+            if isinstance(value, str | Real | np.bool) and not name.startswith("_") and name not in others
         }
 
     def _compare(self, run: Run, state: dict[str, Any]) -> None:
@@ -197,19 +195,15 @@ class Checkpoint(Callback):
             if (value := _rate(run, int(step))) != there:
                 differences.append(f"the learning rate at step {step} is {brief(there)} there and {value} here")
         if differences:
-            raise DataError(
-                f"holds another run: {'; '.join(differences[:8])}; make model, optimizer and rng as they were for it, "
-                "or give this run another file."
-            )
+            hint = "make model, optimizer and rng as they were for it, or give this run another file"
+            raise DataError(f"holds another run: {'; '.join(differences[:8])}; {hint}.")
 
 
 def digest(x: Array) -> str:
     """The shape, the type and a hash (SHA-256) of an array's numbers; of an array in a file, only of some rows."""
     if x.dtype.hasobject:
-        raise TypeError(
-            "fit with a checkpoint expects arrays of numbers or letters, got objects in the data: what they hold "
-            "cannot be compared with what they held."
-        )
+        hint = "what they hold cannot be compared with what they held"
+        raise TypeError(f"fit with a checkpoint expects arrays of numbers or letters, got objects in the data: {hint}.")
     whose = f"{x.shape} of {x.dtype}"
     if isinstance(x, np.memmap):
         x, whose = x[np.unique(np.linspace(0, len(x) - 1, _SAMPLE).astype(np.intp))], f"{whose} in a file"

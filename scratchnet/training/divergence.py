@@ -83,9 +83,7 @@ def _traced(run: Any, batch: Any) -> tuple[str, str]:
     if name := _spoilt(run.parameters.named()):
         memory = _spoilt_memory(run)
         return f"the steps before it had already spoilt the parameter {name}", f"{memory}; " * bool(memory)
-    large, untraced = "", "the parameters are finite"
-    if not hasattr(run.model, "trace"):
-        return untraced, large
+    large = ""
     try:
         for name, y in run.model.trace(batch, run.rng):
             if not _is_finite(y):
@@ -94,8 +92,8 @@ def _traced(run: Any, batch: Any) -> tuple[str, str]:
                 extreme = y.flat[np.abs(y).argmax()].item()
                 if not large and name.endswith(quantity) and abs(extreme) >= least:
                     large = f"{quantity} reached {extreme:.3g}{what}; "
-    except (LookupError, TypeError, ValueError):  # a trace that was written for another kind of batch
-        return untraced, large
+    except (AttributeError, LookupError, TypeError, ValueError):  # no trace, or one for another kind of batch
+        return "the parameters are finite", large
     return "the outputs of all layers are finite, so it is the loss itself that overflows", large
 
 

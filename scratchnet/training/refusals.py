@@ -41,10 +41,8 @@ def check_model(model: Any, optimizer: Any) -> None:
     hint = ": one of your own is an object of a subclass of Optimizer"
     check_type("fit", "optimizer", optimizer, Optimizer, "SGD(…) or Adam(…)", hint)
     if not hasattr(optimizer, "learning_rate"):
-        raise TypeError(
-            f"fit expects {type(optimizer).__name__} to have a learning_rate, got none: begin its __init__ with "
-            "super().__init__(learning_rate)."
-        )
+        hint = "begin its __init__ with super().__init__(learning_rate)"
+        raise TypeError(f"fit expects {type(optimizer).__name__} to have a learning_rate, got none: {hint}.")
     if not all(hasattr(model, name) for name in ("loss", "parameters", "dtype", "unit")):
         raise TypeError(f"fit expects a model such as VAE(…) or Autoencoder(…), got {named(model)}.")
 

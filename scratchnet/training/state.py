@@ -48,10 +48,9 @@ def pack(value: Any, where: str, arrays: dict[str, Array]) -> Any:
         name = f"callbacks {len(arrays)}"
         arrays[name] = np.asarray(value)
         return {"array" if is_array else "scalar": name}
-    raise TypeError(
-        f"{where} expects arrays, numbers, strings, True, False, None, dicts with string keys or lists of these, got "
-        f"{'a dict with other keys' if kind is dict else named(value)}."
-    )
+    came = "a dict with other keys" if kind is dict else named(value)
+    expected = "arrays, numbers, strings, True, False, None, dicts with string keys or lists of these"
+    raise TypeError(f"{where} expects {expected}, got {came}.")
 
 
 def unpack(packed: Any, arrays: Mapping[str, Array]) -> Any:
