@@ -23,13 +23,11 @@ class Autoencoder(Model):
 
     Parameters
     ----------
-    encoder : Layer
-        Rows (N, D) to codes (N, L).
-    decoder : Layer
-        Codes to rows. Its output is what `loss` compares with x: pixels for `mse`, probabilities for `bce`, logits for
-        `bce_with_logits`.
+    encoder, decoder : Layer
+        Rows (N, D) to codes (N, L), and codes to rows.
     loss : function
-        (y, target) → value, dy; for one of your own, the decoder gives pixels.
+        (y, target) → value, dy. The decoder's output y is pixels for `mse` or a loss of your own, probabilities for
+        `bce`, logits for `bce_with_logits`.
     corrupt : function, optional
         (x, rng) → a noisy copy of x, such as `corruption.GaussianNoise(0.5)`. The encoder gets that copy and the loss
         compares with the clean x: a denoising autoencoder.

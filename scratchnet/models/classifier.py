@@ -18,12 +18,7 @@ _ROWS = 1000  # examples in flight at once
 class Classifier:
     """p(class | x) = softmax(network(x)), trained on (x, labels) by the cross-entropy, with the accuracy beside it.
 
-    Derivation: docs/04-activations-and-losses.md.
-
-    Parameters
-    ----------
-    network : Layer
-        Rows (N, D) to logits (N, C).
+    `network` is a layer from rows (N, D) to logits (N, C). Derivation: docs/04-activations-and-losses.md.
 
     Examples
     --------
