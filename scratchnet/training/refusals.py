@@ -1,7 +1,7 @@
 """What `fit` refuses before the first step."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -30,7 +30,7 @@ def with_the_others(function: Function) -> Function:
 
 def check_callbacks(callbacks: Any) -> None:
     """The callbacks are a list of objects."""
-    check_type("fit", "callbacks", callbacks, list | tuple, "a list, such as [EarlyStopping(5)]")
+    check_type("fit", "callbacks", callbacks, Sequence, "a list, such as [EarlyStopping(5)]")
     for i, one in enumerate(callbacks):
         hint = f": write {one.__name__}(…)" if isinstance(one, type) and issubclass(one, Callback) else ""
         check_type("fit", f"callbacks[{i}]", one, Callback, "a Callback", hint)

@@ -87,24 +87,7 @@ class Position:
 
 @dataclass(eq=False)
 class Run:
-    """The training under way, which each callback gets.
-
-    Attributes
-    ----------
-    model, optimizer, rng, data, validation, epochs, batch_size, callbacks
-        As given to `fit`; `parameters` are the model's.
-    epoch, step : int
-        The current epoch, counted from 1; the steps taken so far, `optimizer.steps`.
-    batch : array or tuple of arrays
-        What `model.loss` gets, from `before_step` on: the step's own copy, which `before_step` may change or replace.
-    loss : Loss
-        The step's, from `after_loss` on.
-    history : History
-    record : dict
-        The epoch's numbers, in `after_epoch`; already in the history, and numbers that are put into it stay.
-    error : BaseException or None
-        What ended the training, in `after_training`.
-    """
+    """The training under way, which each callback gets: the arguments of `fit`, and how far it has come."""
 
     model: Any
     data: Data
@@ -117,23 +100,24 @@ class Run:
     progress: bool = False  # whether to print
 
     def __post_init__(self) -> None:
+        self.epoch = 1  # the current one, counted from 1
+        self.batch: Any = None  # what model.loss gets: the step's own copy, which before_step may change or replace
+        self.loss: Any = None  # the step's Loss, from after_loss on
+        self.history = History(unit=self.model.unit)
+        self.record: Record = {}  # in after_epoch: the epoch's, already in the history; numbers put into it stay
+        self.error: BaseException | None = None  # what ended the training, in after_training
         self.parameters, self.processes = self.model.parameters, processes_of(self.model)
         self.progress = self.progress and self.processes.leads
         named = {"x": self.data, "validation": self.validation}
         self.given = {name: arrays_of(data) for name, data in named.items() if data is not None}
-        self.examples = len(self.given["x"][0])
-        self.history, self.position, self.epoch = History(unit=self.model.unit), Position(), 1
-        self.batch: Any = None
-        self.loss: Any = None
-        self.record: Record = {}
-        self.error: BaseException | None = None
+        self.examples, self.position = len(self.given["x"][0]), Position()
         self.everyone: list[Any] = []  # the callbacks, and those of fit before and after them
         self.calling: Any = None  # the callback that is being called
         self._layers = [layer for _, layer in parts_of(self.parameters.layers)]
 
     @property
     def step(self) -> int:
-        """Steps taken so far."""
+        """The steps taken so far, also by earlier calls of `fit`."""
         return self.optimizer.steps
 
     def stop(self, reason: str = "") -> None:
