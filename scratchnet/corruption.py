@@ -26,8 +26,7 @@ class _Noise(ABC):
 
     def __post_init__(self):
         for name, strength in vars(self).items():
-            number = checks.check_number(type(self).__name__, name, strength, 0, self.most)
-            vars(self)[name] = number  # the dataclass is frozen
+            vars(self)[name] = checks.check_number(type(self).__name__, name, strength, 0, self.most)  # it is frozen
 
     def __call__(self, x: Array, rng: np.random.Generator) -> Array:
         """A corrupted copy of x, of any shape."""

@@ -29,14 +29,9 @@ class DataParallel:
 
     With N_r of a batch's N rows on process r, L = Σ_r (N_r/N) L_r and dθ = Σ_r (N_r/N) dθ_r: the second sum is one
     allreduce a step. Each process draws the noise of the whole batch and keeps that of its rows, so that θ is, to
-    rounding, the same for any number of processes, and the same bits for the same number.
-
-    Parameters
-    ----------
-    model : Model
-        Made from the same seed on every process. Its loss draws only numbers whose first axis is the batch.
-    comm : mpi4py.MPI.Comm
-        Such as `MPI.COMM_WORLD`.
+    rounding, the same for any number of processes, and the same bits for the same number. `model` must be made from the
+    same seed on every process, and its loss may draw only numbers whose first axis is the batch; `comm` is one of
+    mpi4py's communicators.
 
     Examples
     --------

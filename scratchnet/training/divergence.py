@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
@@ -114,13 +115,11 @@ def _first_in_backward(run: Any) -> str | None:
 
         return y, watched_backward
 
-    leaves = [(path, layer) for path, layer in parts_of(run.parameters.layers) if not layer.children()]
     run.parameters.zero_grad()
-    for path, layer in leaves:
-        layer.forward = partial(watched, path, layer, layer.forward)  # type: ignore[method-assign]
-    try:
+    with ExitStack() as watching:
+        for path, layer in parts_of(run.parameters.layers):
+            if not layer.children():
+                layer.forward = partial(watched, path, layer, layer.forward)  # type: ignore[method-assign]
+                watching.callback(delattr, layer, "forward")  # reveals the method of its class
         run.model.loss(run.batch, run.rng).backward()
-    finally:
-        for _, layer in leaves:
-            del layer.forward  # reveals the method of its class
     return found[0] if found else None

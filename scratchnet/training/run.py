@@ -29,16 +29,9 @@ Data = Array | tuple[Array, ...]
 class History:
     """What a training recorded.
 
-    Attributes
-    ----------
-    epochs : list of dict
-        One for each finished epoch: "epoch" (from 1), "seconds" (of training, without validation), "loss" and each of
-        its terms and metrics, means over the epoch's examples while θ was moving; with validation also "val_loss" and
-        `val_` before each other name, after the epoch's last step.
-    unit : str
-        Of the losses and terms.
-    interrupted, stopped : bool, str
-        Whether Ctrl-C ended the training early, and why a callback did, or "".
+    The record of an epoch has "epoch" (from 1), "seconds" (of training, without validation), "loss" and each of its
+    terms and metrics, means over the epoch's examples while θ was moving; with validation also "val_loss" and `val_`
+    before each other name, after the epoch's last step.
 
     Examples
     --------
@@ -48,10 +41,10 @@ class History:
     [3.0, 2.0]
     """
 
-    epochs: list[Record] = field(default_factory=list)
-    unit: str = ""
-    interrupted: bool = False
-    stopped: str = ""
+    epochs: list[Record] = field(default_factory=list)  # of the finished epochs
+    unit: str = ""  # of the losses and their terms
+    interrupted: bool = False  # whether Ctrl-C ended the training early
+    stopped: str = ""  # why a callback ended it, or ""
 
     def __getitem__(self, name: str) -> list[float]:
         """The course of one number over the epochs."""

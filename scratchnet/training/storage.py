@@ -147,13 +147,10 @@ def opened(path: str | PathLike[str], kind: str) -> Iterator[zipfile.ZipFile]:
 def read_arrays(archive: zipfile.ZipFile, expected: Mapping[str, Array | None]) -> dict[str, Array]:
     """The arrays of an .npz, which must have these names, shapes and dtypes; where None is expected, the file's own."""
     found = [name.removesuffix(".npy") for name in archive.namelist()]
-    differences = [
-        f"{what} {listed(brief(name, 60) for name in sorted(names))}"
-        for what, names in (("lacks", expected.keys() - set(found)), ("also has", set(found) - expected.keys()))
-        if names
-    ]
-    if differences:
-        raise DataError(f"holds another model: it {' and '.join(differences)}.")
+    differences = {"lacks": expected.keys() - set(found), "also has": set(found) - expected.keys()}
+    told = [f"{what} {listed(brief(one, 60) for one in sorted(names))}" for what, names in differences.items() if names]
+    if told:
+        raise DataError(f"holds another model: it {' and '.join(told)}.")
     if len(found) > len(expected):
         raise ValueError("it holds an array twice")
     return {name: read_array(archive, name, x) for name, x in expected.items()}
