@@ -30,7 +30,7 @@ class EarlyStopping(Callback):
         "loss", a term or a metric of the loss; or one of these with `val_` before it, measured on the validation data;
         or a number that a callback given before this one puts into `run.record`.
     min_delta : float, at least 0
-        Better is by more than this than the best epoch so far. NaN is never better; ±∞ are numbers.
+        An epoch is better if it beats the best so far by more than this. NaN is never better; ±∞ are numbers.
     mode : {"min", "max"}, optional
         Whether less or more is better. None means "min", but for an accuracy it must be given.
     restore_best : bool

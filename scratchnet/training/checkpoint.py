@@ -23,7 +23,8 @@ from scratchnet.training.run import Callback, Position, Run
 from scratchnet.training.state import as_text, pack, parsed, unpack
 
 _FORMAT = 5
-_RATE = "the learning rate at step 0"
+_RATE_AT = "the learning rate at step {}"
+_RATE = _RATE_AT.format(0)
 _SAMPLE = 100  # rows of an array in a file that its digest reads
 
 
@@ -184,16 +185,15 @@ class Checkpoint(Callback):
 
     def _compare(self, run: Run, state: dict[str, Any]) -> None:
         """The run in the file is this run; otherwise a DataError names what differs."""
-        before, then, here = state["began"], state["settings"], self._began
+        rates = state["rates"]  # two schedules can be compared only by their values
+        before, then = state["began"], state["settings"] | {_RATE_AT.format(step): rates[step] for step in rates}
+        here = self._began | {_RATE_AT.format(step): _rate(run, int(step)) for step in rates}
         differences = [
             f"{brief(name)} is {brief(then.get(name), 400)} there and {brief(here.get(name), 400)} here"
             for name in {**here, **then, **before}
             if not any(_same(here.get(name), there.get(name)) for there in (before, then))
             and here.get(name) not in state["arrays"].values()  # EarlyStopping leaves the best θ, which it kept
         ]
-        for step, there in state["rates"].items():  # two schedules can be compared only by their values
-            if (value := _rate(run, int(step))) != there:
-                differences.append(f"the learning rate at step {step} is {brief(there)} there and {value} here")
         if differences:
             hint = "make model, optimizer and rng as they were for it, or give this run another file"
             raise DataError(f"holds another run: {'; '.join(differences[:8])}; {hint}.")
