@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.checks import check_choice, check_count, check_number, check_type, listed, named
+from scratchnet.checks import check_choice, check_count, check_number, check_type, listed
 from scratchnet.core.activations import ReLU, Sigmoid, Tanh
 from scratchnet.training.run import Callback, Run
 from scratchnet.training.storage import arrays_in, learnt, set_arrays
@@ -19,8 +19,8 @@ __all__ = ["Anneal", "Callback", "ClipGradients", "EarlyStopping", "Watch"]
 class EarlyStopping(Callback):
     """Ends a training that no longer improves, and gives the model back its best epoch.
 
-    An epoch is better if its number is better by more than `min_delta` than that of the best epoch so far. NaN is never
-    better; ±∞ are numbers.
+    A run that this ended ends at once when it is resumed, unless `patience` is now greater. docs/18-your-own.md.
+    Prechelt, Early Stopping – But When?, 1998.
 
     Parameters
     ----------
@@ -30,19 +30,15 @@ class EarlyStopping(Callback):
         "loss", a term or a metric of the loss; or one of these with `val_` before it, measured on the validation data;
         or a number that a callback given before this one puts into `run.record`.
     min_delta : float, at least 0
+        An epoch is better if it beats the best so far by more than this. NaN is never better; ±∞ are numbers.
     mode : {"min", "max"}, optional
         Whether less or more is better. None means "min", but for an accuracy it must be given.
     restore_best : bool
         Whether the model gets the best epoch's θ and layer states when training ends, for whatever reason. The
         checkpoint keeps those of the last epoch, from which the same call goes on.
     start_from_epoch : int
-        Earlier epochs neither count nor become the best.
-
-    Notes
-    -----
-    A run that this ended ends at once when it is resumed, unless `patience` is now greater. While `Anneal` raises β,
-    val_loss rises too: monitor "val_reconstruction" then, or set `start_from_epoch` to the first epoch after the
-    warm-up. docs/18-your-own.md. Prechelt, Early Stopping – But When?, 1998.
+        Earlier epochs neither count nor become the best. While `Anneal` raises β, val_loss rises too: begin after the
+        warm-up, or monitor "val_reconstruction".
     """
 
     def __init__(
@@ -118,11 +114,8 @@ class EarlyStopping(Callback):
 class ClipGradients(Callback):
     """dθ ← dθ · max_norm / ‖dθ‖ if the norm ‖dθ‖ = √Σ dθ² over all parameters is greater than max_norm.
 
-    A shorter gradient keeps its bits. `max_norm` is above 0.
-
-    Notes
-    -----
-    docs/18-your-own.md. Pascanu, Mikolov & Bengio, On the Difficulty of Training Recurrent Neural Networks, 2013.
+    A shorter gradient keeps its bits. `max_norm` is above 0. docs/18-your-own.md. Pascanu, Mikolov & Bengio, On the
+    Difficulty of Training Recurrent Neural Networks, 2013.
 
     Examples
     --------
@@ -154,16 +147,10 @@ class ClipGradients(Callback):
 class Anneal(Callback):
     """Sets attributes of the model before each step, as functions of the step: Anneal(beta=lambda step: …).
 
-    Parameters
-    ----------
-    **functions : function of the step
-        By the name of the attribute, such as `beta`, the weight of a VAE's KL. The step is `run.step`, 0 at the first.
-
-    Notes
-    -----
-    While β rises, so do the loss and val_loss, which has the β of the epoch's last step. To stop early then, monitor
-    "val_reconstruction", or wait for the warm-up's end with `start_from_epoch`. After `fit` the attribute is that of
-    the last step. docs/18-your-own.md. Bowman et al., Generating Sentences from a Continuous Space, 2015.
+    The step is `run.step`, 0 at the first; after `fit` the attribute is that of the last step. While β, the weight of a
+    VAE's KL, rises, so do the loss and val_loss, which has the β of the epoch's last step. To stop early then, monitor
+    "val_reconstruction", or wait for the warm-up's end with `start_from_epoch`. docs/18-your-own.md. Bowman et al.,
+    Generating Sentences from a Continuous Space, 2015.
 
     Examples
     --------
@@ -175,8 +162,7 @@ class Anneal(Callback):
         if not functions:
             raise TypeError("Anneal expects a function of the step by the name of an attribute, got none.")
         for name, function in functions.items():
-            if not callable(function):
-                raise TypeError(f"Anneal expects {name} to be a function of the step, got {named(function)}.")
+            check_type("Anneal", name, function, Callable, "a function of the step")
         self.functions = functions
 
     def before_training(self, run: Run) -> None:
@@ -196,12 +182,8 @@ class Watch(Callback):
 
     `records` has for each recorded step "step"; by parameter "gradient", ‖dW‖, and "update", ‖ΔW‖/‖W‖; by activation
     "idle", of ReLU the share of units that are 0 on the whole batch, of Sigmoid and Tanh the share of outputs where
-    the slope is below 4 % of its greatest, if the model has `trace`. docs/19-when-it-does-not-learn.md.
-
-    Parameters
-    ----------
-    every : int
-        From one recorded step to the next. At 400 records every second one is dropped, and `every` doubles.
+    the slope is below 4 % of its greatest, if the model has `trace`. `every` is the number of steps from one record to
+    the next; at 400 records every second one is dropped, and it doubles. docs/19-when-it-does-not-learn.md.
 
     Examples
     --------

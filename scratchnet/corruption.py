@@ -26,8 +26,7 @@ class _Noise(ABC):
 
     def __post_init__(self):
         for name, strength in vars(self).items():
-            number = checks.check_number(type(self).__name__, name, strength, 0, self.most)
-            vars(self)[name] = number  # the dataclass is frozen
+            vars(self)[name] = checks.check_number(type(self).__name__, name, strength, 0, self.most)  # it is frozen
 
     def __call__(self, x: Array, rng: np.random.Generator) -> Array:
         """A corrupted copy of x, of any shape."""
@@ -110,9 +109,8 @@ class Downsample:
         factor = checks.check_length("Downsample", "factor", self.factor)
         vars(self).update(factor=factor, shape=(height, width))  # the dataclass is frozen
         if height % factor or width % factor:
-            raise ShapeError(
-                f"Downsample expects a height and width that are multiples of {factor}, got {height} and {width}."
-            )
+            came = f"{height} and {width}"
+            raise ShapeError(f"Downsample expects a height and width that are multiples of {factor}, got {came}.")
 
     def __call__(self, x: Array, rng: np.random.Generator | None) -> Array:
         """A corrupted copy of x (N, height·width)."""

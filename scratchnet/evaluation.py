@@ -19,14 +19,11 @@ _ROWS = 1000  # images or samples evaluated at once, so that memory does not gro
 def elbo(vae: Any, x: Array, rng: np.random.Generator, *, per_image: bool = False) -> dict[str, Any]:
     """ELBO = E_q[log p(x|z)] − KL(q(z|x) ‖ N(0, I)), in nats per image, with one sample z from each image's q(z|x).
 
-    β is 1, whatever the model was trained with. At z = μ instead of a sample, the first term would be several nats too
-    high, and the result would not be a bound. `vae` may be any model with `encode(x)` → (mu, logvar), a layer `decoder`
-    and a `likelihood`; x is (N, D). See docs/11-vae.md, docs/13-is-my-number-good.md; Kingma & Welling, Auto-Encoding
-    Variational Bayes, 2013, equation 8.
-
-    The result has "elbo" = −("reconstruction" + "kl"), where "reconstruction" is the mean of −log p(x|z), and "stderr",
-    the standard error of "elbo" as a mean over images, NaN for one image. With `per_image` it also has "per_image": the
-    first three of these for each image, by name, (N,) in float64.
+    β is 1, whatever the model was trained with. `vae` may be any model with `encode(x)` → (mu, logvar), a layer
+    `decoder` and a `likelihood`; x is (N, D). The result has "elbo" = −("reconstruction" + "kl"), where
+    "reconstruction" is the mean of −log p(x|z), and "stderr", the standard error of "elbo" as a mean over images, NaN
+    for one image. With `per_image` it also has "per_image": the first three for each image, by name, (N,) in float64.
+    docs/11-vae.md, docs/13-is-my-number-good.md. Kingma & Welling, Auto-Encoding Variational Bayes, 2013, equation 8.
 
     >>> import numpy as np, scratchnet as sn
     >>> rng = np.random.default_rng(0)
@@ -51,13 +48,11 @@ def log_likelihood(vae: Any, x: Array, k: int, rng: np.random.Generator, *, per_
     """L_k = (1/N) Σₙ log (1/k) Σᵢ p(xₙ|zᵢ) p(zᵢ) / q(zᵢ|xₙ),  i = 1 … k, a bound on log p(x) in nats per image.
 
     Each image has k samples z from its own q(z|x). At k = 1 this is the ELBO, with log q(z|x) − log p(z) at the sample
-    instead of the KL. The expectation of L_k never falls as k grows, and tends to log p(x). For "bernoulli", pixels
-    should be black or white: with grey ones L_k is a bound on a cost, not on a likelihood.
-
-    Arguments and result are those of `elbo`, with "log_likelihood" in place of the three numbers there. ε is drawn
-    image by image, (N, k, L). Time grows with N·k, memory does not grow with k; Burda et al. take k = 5000. See
-    docs/15-beta-and-importance-weighting.md, docs/13-is-my-number-good.md; Burda, Grosse & Salakhutdinov, Importance
-    Weighted Autoencoders, 2015, section 3.
+    instead of the KL; its expectation never falls as k grows, and tends to log p(x). For "bernoulli", pixels should be
+    black or white: with grey ones L_k is a bound on a cost, not on a likelihood. Arguments and result are those of
+    `elbo`, with "log_likelihood" in place of the three numbers there. ε is drawn image by image, (N, k, L); memory does
+    not grow with k. docs/15-beta-and-importance-weighting.md, docs/13-is-my-number-good.md. Burda, Grosse &
+    Salakhutdinov, Importance Weighted Autoencoders, 2015, section 3; they take k = 5000.
 
     >>> import numpy as np, scratchnet as sn
     >>> rng = np.random.default_rng(0)
@@ -88,8 +83,7 @@ def bce_scale(train: Array, test: Array) -> dict[str, float]:
 
     "mean_image" is the cost of always predicting the mean of `train`, which any model must beat. Its pixels are clipped
     to [10⁻⁶, 1 − 10⁻⁶], since one that is black in all of `train` may be white in `test`. "floor" is Σᵢ H(xᵢ), the cost
-    of a perfect prediction, which no model can beat: 0 for black and white pixels, well above for grey ones.
-    See docs/13-is-my-number-good.md.
+    of a perfect prediction: 0 for black and white pixels, well above for grey ones. docs/13-is-my-number-good.md.
 
     >>> scale = bce_scale(np.array([[0.0], [1.0]]), np.array([[0.5], [0.5]]))     # log 2 both times
     >>> round(scale["mean_image"], 4), round(scale["floor"], 4)
@@ -114,8 +108,8 @@ def kl_per_latent(mu: Array, logvar: Array) -> Array:
     >>> kl_per_latent(np.array([[2.0, 0.0], [2.0, 0.0]]), np.zeros((2, 2)))
     array([2., 0.])
     """
-    checks.check_points("kl_per_latent", "mu", mu)
-    checks.check_points("kl_per_latent", "logvar", logvar)
+    for name, numbers in {"mu": mu, "logvar": logvar}.items():
+        checks.check_points("kl_per_latent", name, numbers)
     checks.check_alike("kl_per_latent", mu=mu, logvar=logvar)
     return kernels.kl_standard_normal(mu.T, logvar.T)[0] / len(mu)  # a row of the transpose is a latent dimension
 

@@ -6,6 +6,7 @@ Provisional: names and behaviour may still change. See docs/20-many-machines.md.
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,14 +29,9 @@ class DataParallel:
 
     With N_r of a batch's N rows on process r, L = Σ_r (N_r/N) L_r and dθ = Σ_r (N_r/N) dθ_r: the second sum is one
     allreduce a step. Each process draws the noise of the whole batch and keeps that of its rows, so that θ is, to
-    rounding, the same for any number of processes, and the same bits for the same number.
-
-    Parameters
-    ----------
-    model : Model
-        Made from the same seed on every process. Its loss draws only numbers whose first axis is the batch.
-    comm : mpi4py.MPI.Comm
-        Such as `MPI.COMM_WORLD`.
+    rounding, the same for any number of processes, and the same bits for the same number. `model` must be made from the
+    same seed on every process, and its loss may draw only numbers whose first axis is the batch; `comm` is one of
+    mpi4py's communicators.
 
     Examples
     --------
@@ -85,11 +81,8 @@ class DataParallel:
 
     def _sum(self, weight: float, x: Array) -> Array:
         """Σ weight · x over the processes; where the weight is 0, x may be anything, NaN too."""
-        mine, total = empty(x.shape, x.dtype), empty(x.shape, x.dtype)
-        if weight:
-            np.multiply(x, x.dtype.type(weight), out=mine)
-        else:
-            mine.fill(0)
+        mine = x * x.dtype.type(weight) if weight else np.zeros_like(x)
+        total = empty(x.shape, x.dtype)
         self._comm.Allreduce(mine, total)
         return total
 
@@ -107,28 +100,20 @@ class ShareOfDraws(np.random.Generator):
             return found
         if name not in SIZE_AT:
             raise TypeError(f"DataParallel expects a model's loss to draw by {', '.join(SIZE_AT)}, got rng.{name}.")
-        return self._of_share(name, found)
+        return partial(self._share, name, found)
 
-    def _of_share(self, name: str, draw: Callable[..., Array]) -> Callable[..., Array]:
-        count = self._rows.stop - self._rows.start
-
-        def drawn(*arguments: Any, **named: Any) -> Array:
-            given, at = list(arguments), SIZE_AT[name]
-            size = given[at] if len(given) > at else named.get("size")
-            shape = (size,) if isinstance(size, int) else tuple(size or ())
-            if shape[:1] != (count,):
-                raise ShapeError(
-                    f"DataParallel expects what a model's loss draws to have the batch as its first axis, {count} rows "
-                    f"here, got rng.{name} with the shape {shape}."
-                )
-            everyone = (self._N, *shape[1:])
-            if len(given) > at:
-                given[at] = everyone
-            else:
-                named["size"] = everyone
-            return draw(*given, **named)[self._rows]
-
-        return drawn
+    def _share(self, name: str, draw: Callable[..., Array], *arguments: Any, **named: Any) -> Array:
+        given, at, count = list(arguments), SIZE_AT[name], self._rows.stop - self._rows.start
+        size: Any = given[at] if len(given) > at else named.get("size")
+        shape = (size,) if isinstance(size, int) else tuple(size or ())
+        if shape[:1] != (count,):
+            expected = f"DataParallel expects a model's loss to draw for a batch on the first axis, {count} rows here"
+            raise ShapeError(f"{expected}, got rng.{name} with the shape {shape}.")
+        if len(given) > at:
+            given[at] = (self._N, *shape[1:])
+        else:
+            named["size"] = (self._N, *shape[1:])
+        return draw(*given, **named)[self._rows]
 
 
 class Together(OneProcess):

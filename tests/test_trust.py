@@ -22,7 +22,8 @@ from numpy.random.bit_generator import ISeedSequence
 import scratchnet as sn
 from scratchnet import kernels
 from scratchnet.training import checkpoint
-from scratchnet.training.checkpoint import _as_array, digest
+from scratchnet.training.checkpoint import digest
+from scratchnet.training.state import as_text, parsed
 from tests.strategies import ENGINES
 
 try:
@@ -738,7 +739,7 @@ def rewrite(path: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> N
     with np.load(path) as arrays:
         parts = dict(arrays)
     state = change(json.loads(parts["state"].tobytes()))
-    parts["state"] = _as_array(state)
+    parts["state"] = as_text(state)
     parts["seal"] = np.frombuffer(digest(parts["state"]).encode(), np.uint8)
     np.savez(path, **parts)
 
@@ -821,7 +822,7 @@ def test_a_text_that_is_nested_too_deeply_is_refused_before_it_is_read(path, bra
 @pytest.mark.parametrize("part", [[], {}], ids=["lists", "dicts"])
 def test_many_brackets_beside_each_other_are_not_nested(part):
     parts = [part] * (5 * sys.getrecursionlimit())
-    assert checkpoint._parsed(_as_array(parts)) == parts
+    assert parsed(as_text(parts)) == parts
 
 
 def test_a_checkpoint_of_another_version_is_refused(path):
@@ -840,7 +841,7 @@ def test_a_checkpoint_that_says_nothing_of_the_memory_that_was_saved_is_refused(
 
 def test_a_checkpoint_that_lacks_the_state_of_a_callback_is_refused(path):
     Run().fit(path, epochs=1, callbacks=[Saves()])
-    none = _as_array([])
+    none = as_text([])
     rewrite_arrays(path, lambda found: {"callbacks": none})
     rewrite(path, lambda state: state | {"arrays": state["arrays"] | {"callbacks": digest(none)}})
     run = Run()

@@ -1,7 +1,6 @@
 """The autoencoder: copy the input through a bottleneck, so that the bottleneck must learn what the data is made of."""
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
 import numpy as np
 
@@ -12,21 +11,7 @@ from scratchnet.core.layer import Layer, without_dx
 from scratchnet.core.losses import bce, bce_with_logits, mse
 from scratchnet.core.model import Loss, Model, trace_layers
 
-
-class _Meaning(NamedTuple):
-    """What the loss makes of the decoder's output y."""
-
-    unit: str
-    pixels_are_probabilities: bool  # whether x must be in [0, 1]
-    images: Callable[[Array], Array] = lambda y: np.clip(y, 0, 1)  # y as images in [0, 1]
-    y: str = ""  # what messages add to the name of y
-
-
-_MEANINGS: dict[LossFunction, _Meaning] = {
-    mse: _Meaning("squared error/image", False),
-    bce: _Meaning("nats/image", True),
-    bce_with_logits: _Meaning("nats/image", True, lambda logits: kernels.sigmoid(logits), ", the logits"),
-}
+_UNITS: dict[LossFunction, str] = {mse: "squared error/image", bce: "nats/image", bce_with_logits: "nats/image"}
 
 
 class Autoencoder(Model):
@@ -38,13 +23,11 @@ class Autoencoder(Model):
 
     Parameters
     ----------
-    encoder : Layer
-        Rows (N, D) to codes (N, L).
-    decoder : Layer
-        Codes to rows. Its output is what `loss` compares with x: pixels for `mse`, probabilities for `bce`, logits for
-        `bce_with_logits`.
+    encoder, decoder : Layer
+        Rows (N, D) to codes (N, L), and codes to rows.
     loss : function
-        (y, target) → value, dy.
+        (y, target) → value, dy. The decoder's output y is pixels for `mse` or a loss of your own, probabilities for
+        `bce`, logits for `bce_with_logits`.
     corrupt : function, optional
         (x, rng) → a noisy copy of x, such as `corruption.GaussianNoise(0.5)`. The encoder gets that copy and the loss
         compares with the clean x: a denoising autoencoder.
@@ -73,7 +56,9 @@ class Autoencoder(Model):
         if corrupt is not None:
             check_type("Autoencoder", "corrupt", corrupt, Callable, "a function")
         self.reconstruction_loss, self.corrupt = loss, corrupt
-        self.unit, self.pixels_are_probabilities, *_ = self._meaning
+        self.unit = _UNITS.get(loss, "loss/image")
+        self.pixels_are_probabilities = loss in (bce, bce_with_logits)
+        self._gives_logits = loss is bce_with_logits  # otherwise the decoder gives pixels
         super().__init__(encoder, decoder)
 
     def loss(self, x: Array, rng: np.random.Generator | None = None) -> Loss:
@@ -101,18 +86,14 @@ class Autoencoder(Model):
         return self.encode(x)
 
     def images(self, y: Array) -> Array:
-        return self._meaning.images(y)
+        return kernels.sigmoid(y) if self._gives_logits else np.clip(y, 0, 1)
 
     def trace(self, x: Array, rng: np.random.Generator) -> Iterator[tuple[str, Array]]:
         seen = self._corrupted(x, rng)
         yield "the corrupted x", seen
         yield from trace_layers("encoder", self.encoder, seen)
         z, _ = self.encoder.forward(seen)
-        yield from trace_layers("decoder", self.decoder, z, self._meaning.y)
-
-    @property
-    def _meaning(self) -> _Meaning:  # a loss of your own counts as one of pixels
-        return _MEANINGS.get(self.reconstruction_loss, _Meaning("loss/image", False))
+        yield from trace_layers("decoder", self.decoder, z, ", the logits" if self._gives_logits else "")
 
     def _corrupted(self, x: Array, rng: np.random.Generator | None) -> Array:
         if self.corrupt is None:

@@ -11,7 +11,6 @@ from scratchnet.core.layer import Layer, without_dx
 from scratchnet.core.losses import check_logits, softmax_cross_entropy
 from scratchnet.core.model import Loss, trace_layers
 from scratchnet.core.parameters import Parameters
-from scratchnet.errors import ShapeError
 
 _ROWS = 1000  # examples in flight at once
 
@@ -19,12 +18,7 @@ _ROWS = 1000  # examples in flight at once
 class Classifier:
     """p(class | x) = softmax(network(x)), trained on (x, labels) by the cross-entropy, with the accuracy beside it.
 
-    Derivation: docs/04-activations-and-losses.md.
-
-    Parameters
-    ----------
-    network : Layer
-        Rows (N, D) to logits (N, C).
+    `network` is a layer from rows (N, D) to logits (N, C). Derivation: docs/04-activations-and-losses.md.
 
     Examples
     --------
@@ -45,12 +39,12 @@ class Classifier:
 
     def __init__(self, network: Layer):
         check_type("Classifier", "network", network, Layer, "a layer")
-        self.network = network
-        self.parameters = Parameters(network=network)
+        self.network, self.parameters = network, Parameters(network=network)
 
     def loss(self, batch: tuple[Array, Array], rng: np.random.Generator | None = None) -> Loss:
         """The cross-entropy on a batch (x, labels), (N, D) and (N,); `rng` is for subclasses that need noise."""
         x, labels = self._pair("Classifier.loss", batch)
+        self._check_rows("Classifier.loss", x)
         logits, network_backward = self.network.forward(x)  # (N, C)
         value, dlogits = softmax_cross_entropy(logits, labels)
 
@@ -72,10 +66,10 @@ class Classifier:
 
     def accuracy(self, data: tuple[Array, Array]) -> float:
         """The share of examples whose class is the one predicted, of data (x, labels)."""
-        where = "Classifier.accuracy"
-        x, labels = self._pair(where, data)
-        self.check_range(where, x, labels)
-        return np.mean(self.predict(x) == labels).item()
+        x, labels = self._pair("Classifier.accuracy", data)
+        logits = self._logits("Classifier.accuracy", x)
+        check_labels("Classifier.accuracy", "labels", labels, *logits.shape)
+        return np.mean(logits.argmax(axis=1) == labels).item()
 
     @property
     def dtype(self) -> np.dtype:
@@ -101,16 +95,12 @@ class Classifier:
         if not isinstance(pair, tuple | list) or len(pair) != 2:
             came = f"{len(pair)} of them" if isinstance(pair, tuple | list) else named(pair)
             raise TypeError(f"{where} expects two arrays, (x, labels), got {came}.")
-        x, labels = pair
-        self._check_rows(where, x)
-        if isinstance(labels, np.ndarray) and labels.ndim and len(labels) != len(x):
-            raise ShapeError(f"{where} expects a label for each of {len(x)} examples, got {len(labels)}.")
-        return x, labels
+        return pair[0], pair[1]
 
     def _logits(self, where: str, x: Array) -> Array:
         self._check_rows(where, x)
         check_finite(where, "x", x)
-        logits = np.concatenate([self.network.forward(x[n : n + _ROWS])[0] for n in range(0, len(x), _ROWS)])
+        logits = np.concatenate([self.network.forward(rows)[0] for rows in np.split(x, range(_ROWS, len(x), _ROWS))])
         check_logits(where, logits)
         return logits
 

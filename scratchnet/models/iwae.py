@@ -15,7 +15,8 @@ class IWAE(VAE):
     """Minimises −(1/N) Σₙ log (1/k) Σᵢ wₙᵢ with weights wₙᵢ = p(xₙ|zₙᵢ) p(zₙᵢ) / q(zₙᵢ|xₙ), in nats per image.
 
     The k codes zₙᵢ of image n are drawn from q(z|xₙ). At k = 1 this is the VAE's bound, with its KL sampled; the bound
-    rises with k towards log p(x).
+    rises with k towards log p(x). Derivation: docs/15-beta-and-importance-weighting.md. Burda, Grosse & Salakhutdinov,
+    Importance Weighted Autoencoders, 2015.
 
     Parameters
     ----------
@@ -23,11 +24,6 @@ class IWAE(VAE):
         As for `VAE`. There is no β: the weights need the true p(z).
     k : int
         Codes drawn per image, at least 1. A step costs the decoder k times as much.
-
-    Notes
-    -----
-    Derivation: docs/15-beta-and-importance-weighting.md. Burda, Grosse & Salakhutdinov, Importance Weighted
-    Autoencoders, 2015.
 
     Examples
     --------
@@ -76,6 +72,5 @@ class IWAE(VAE):
         return Loss(value, {"bound": value}, backward)
 
     def __repr__(self) -> str:
-        return (
-            f"IWAE({self.encoder!r}, {self.decoder!r}, {self.parameters!r}, likelihood {self.likelihood!r}, k {self.k})"
-        )
+        parts = f"{self.encoder!r}, {self.decoder!r}, {self.parameters!r}"
+        return f"IWAE({parts}, likelihood {self.likelihood!r}, k {self.k})"

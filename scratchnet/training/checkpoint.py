@@ -1,11 +1,9 @@
 """A training run on disk: killed at any moment, it is resumed from the last save and ends at the same bits."""
 
 import hashlib
-import json
 import math
 import operator
 import re
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -22,10 +20,11 @@ from scratchnet.core.parameters import Slot, parts_of
 from scratchnet.errors import DataError
 from scratchnet.training import console, divergence, storage
 from scratchnet.training.run import Callback, Position, Run
-from scratchnet.training.state import pack, unpack
+from scratchnet.training.state import as_text, pack, parsed, unpack
 
 _FORMAT = 5
-_RATE = "the learning rate at step 0"
+_RATE_AT = "the learning rate at step {}"
+_RATE = _RATE_AT.format(0)
 _SAMPLE = 100  # rows of an array in a file that its digest reads
 
 
@@ -37,9 +36,8 @@ class Checkpoint(Callback):
     changes.
     """
 
-    def __init__(self, path: Path, seconds: float, run: Run, says: bool):
-        self.path, self.seconds, self.says, self._saved = path, seconds, says, time.monotonic()
-        self.leads = run.processes.leads
+    def __init__(self, path: Path, seconds: float, run: Run):
+        self.path, self.seconds, self.leads, self._saved = path, seconds, run.processes.leads, time.monotonic()
         self._keeping = [one for one in run.callbacks if type(one).state_dict is not Callback.state_dict]
         self._fixed: dict[str, Any] = {
             "the optimizer": type(run.optimizer).__name__,
@@ -50,7 +48,7 @@ class Checkpoint(Callback):
         for name, arrays in run.given.items():
             for i, array in enumerate(arrays):
                 self._fixed[f"{name}[{i}]" if i else name] = digest(array)
-        self._began = json.loads(_as_array(self._settings(run)).tobytes())  # as they come back from a file
+        self._began = parsed(as_text(self._settings(run)))  # as they come back from a file
         self._most = 2**20 + 2**14 * run.epochs  # bytes of the JSON text: read back, it takes 30 times as much memory
 
     def before_training(self, run: Run) -> None:
@@ -66,7 +64,7 @@ class Checkpoint(Callback):
             return
         self._write(lambda file: file.write(self.path.read_bytes()))  # at once, to see that it can be written
         self._resume(run, *found)
-        if self.says and run.step:
+        if run.progress and run.step:
             epoch = f"epoch {len(run.history.epochs) + 1}/{run.epochs}"
             console.write(f"{self.path}: goes on after {divergence.steps(run)}, in {epoch}")
 
@@ -82,9 +80,8 @@ class Checkpoint(Callback):
         if run.error is None and run.ending and len(run.history.epochs) < run.epochs:
             if run.position.examples:  # otherwise nothing was learnt since the last save
                 self._save(run)
-            if self.says:
-                done = divergence.steps(run)
-                console.write(f"Saved in {self.path} after {done}: the same call goes on from there.")
+            if run.progress:
+                console.write(f"Saved in {self.path} after {divergence.steps(run)}: the same call goes on from there.")
 
     def _kept(self, run: Run) -> dict[str, Array]:
         """What the callbacks keep: their arrays, and the rest as JSON."""
@@ -93,7 +90,7 @@ class Checkpoint(Callback):
             name, state = f"{type(run.calling).__name__}.state_dict()", run.calling.state_dict()
             check_type("fit", name, state, dict, "a dict")
             states.append(pack(state, name, arrays))
-        return arrays | {"callbacks": _as_array(states)}
+        return arrays | {"callbacks": as_text(states)}
 
     def _save(self, run: Run) -> None:
         """Write the run as it is now, whole or not at all, and never with numbers that a step spoilt."""
@@ -114,7 +111,7 @@ class Checkpoint(Callback):
             "position": asdict(run.position),
             "arrays": {name: digest(array) for name, array in arrays.items()},
         }
-        text = _as_array(state)
+        text = as_text(state)
         if len(text) > self._most:
             bytes_ = f"{len(text):,} bytes of records, which may be {self._most:,}"
             raise ValueError(f"fit expects after_epoch to add few numbers to a record, got {bytes_}.")
@@ -132,11 +129,11 @@ class Checkpoint(Callback):
             raise
         self._saved = time.monotonic()
 
-    def _read(self, run: Run) -> tuple[dict[str, Any], dict[str, Array], list[Any]]:
+    def _read(self, run: Run) -> tuple[dict[str, Any], dict[str, Array]]:
         """What the file holds, if all of it belongs to this run; nothing changes here."""
         with storage.opened(self.path, "checkpoint") as archive:
             text = storage.read_array(archive, "state", most=self._most + 1000)  # with a header
-            state = _parsed(text)
+            state = parsed(text)
             if state["format"] != _FORMAT:
                 raise DataError("was written by another version of scratchnet: begin the run anew, with another file.")
             if storage.read_array(archive, "seal", most=1000).tobytes() != digest(text).encode():
@@ -149,12 +146,12 @@ class Checkpoint(Callback):
             _check_harmless(run, state)
             if len(state["epochs"]) > run.epochs:
                 raise DataError(f"holds {len(state['epochs'])} epochs, expected at most the {run.epochs} asked for.")
-            states = unpack(_parsed(arrays["callbacks"]), arrays)
-            return state, arrays, list(zip(self._keeping, states, strict=True))
+            kept = unpack(parsed(arrays["callbacks"]), arrays)
+            return state | {"callbacks": list(zip(self._keeping, kept, strict=True))}, arrays
 
-    def _resume(self, run: Run, state: dict[str, Any], arrays: dict[str, Array], states: list[Any]) -> None:
+    def _resume(self, run: Run, state: dict[str, Any], arrays: dict[str, Array]) -> None:
         """Put the run where the file says."""
-        for run.calling, kept in states:
+        for run.calling, kept in state["callbacks"]:
             run.calling.load_state_dict(kept)
         for whose, owner, _ in _owners(run):
             for setting, value in state["settings"].items():
@@ -173,47 +170,40 @@ class Checkpoint(Callback):
     def _settings(self, run: Run) -> dict[str, Any]:
         """What makes a run what it is, with the numbers and strings of the model, its parts and the optimizer."""
         rng = run.rng.bit_generator.state
-        own = {
+        return {
+            "the model": re.sub(r" at 0x[0-9a-f]+", "", repr(run.model)),  # without the addresses of objects
+            **self._fixed,
+            "theta": digest(run.parameters.theta),
+            "rng": f"{rng['bit_generator']} in state {digest(as_text(rng)).split()[-1]}",
+            _RATE: _rate(run, 0),
+        } | {
             f"{whose}{name}": value
             for whose, owner, others in _owners(run)
             for name, value in vars(owner).items()
             if isinstance(value, str | Real | np.bool) and not name.startswith("_") and name not in others
         }
-        return {
-            "the model": re.sub(r" at 0x[0-9a-f]+", "", repr(run.model)),  # without the addresses of objects
-            **self._fixed,
-            "theta": digest(run.parameters.theta),
-            "rng": f"{rng['bit_generator']} in state {digest(_as_array(rng)).split()[-1]}",
-            _RATE: _rate(run, 0),
-            **own,
-        }
 
     def _compare(self, run: Run, state: dict[str, Any]) -> None:
         """The run in the file is this run; otherwise a DataError names what differs."""
-        before, then, here = state["began"], state["settings"], self._began
+        rates = state["rates"]  # two schedules can be compared only by their values
+        before, then = state["began"], state["settings"] | {_RATE_AT.format(step): rates[step] for step in rates}
+        here = self._began | {_RATE_AT.format(step): _rate(run, int(step)) for step in rates}
         differences = [
             f"{brief(name)} is {brief(then.get(name), 400)} there and {brief(here.get(name), 400)} here"
             for name in {**here, **then, **before}
             if not any(_same(here.get(name), there.get(name)) for there in (before, then))
             and here.get(name) not in state["arrays"].values()  # EarlyStopping leaves the best θ, which it kept
         ]
-        for step, there in state["rates"].items():  # two schedules can be compared only by their values
-            if (value := _rate(run, int(step))) != there:
-                differences.append(f"the learning rate at step {step} is {brief(there)} there and {value} here")
         if differences:
-            raise DataError(
-                f"holds another run: {'; '.join(differences[:8])}; make model, optimizer and rng as they were for it, "
-                "or give this run another file."
-            )
+            hint = "make model, optimizer and rng as they were for it, or give this run another file"
+            raise DataError(f"holds another run: {'; '.join(differences[:8])}; {hint}.")
 
 
 def digest(x: Array) -> str:
     """The shape, the type and a hash (SHA-256) of an array's numbers; of an array in a file, only of some rows."""
     if x.dtype.hasobject:
-        raise TypeError(
-            "fit with a checkpoint expects arrays of numbers or letters, got objects in the data: what they hold "
-            "cannot be compared with what they held."
-        )
+        hint = "what they hold cannot be compared with what they held"
+        raise TypeError(f"fit with a checkpoint expects arrays of numbers or letters, got objects in the data: {hint}.")
     whose = f"{x.shape} of {x.dtype}"
     if isinstance(x, np.memmap):
         x, whose = x[np.unique(np.linspace(0, len(x) - 1, _SAMPLE).astype(np.intp))], f"{whose} in a file"
@@ -269,23 +259,5 @@ def _check_harmless(run: Run, state: dict[str, Any]) -> None:
         raise ValueError("its position makes no sense")
 
 
-def _number(value: Any) -> Any:
-    """What JSON lacks: NumPy's numbers, the arrays of a random state, and fractions."""
-    return value.tolist() if isinstance(value, np.ndarray | np.integer | np.bool) else float(value)
-
-
 def _same(a: Any, b: Any) -> bool:
     return a == b or (a != a and b != b)  # NaN is as it was
-
-
-def _parsed(text: Array) -> Any:
-    """The JSON in an array of bytes; nested more deeply than `pack` can write, it could crash Python's reader."""
-    brackets = text[(text == ord("[")) | (text == ord("]")) | (text == ord("{")) | (text == ord("}"))]
-    steps = np.int8(28) - (brackets & 31).view(np.int8)  # 1 for [ and {, −1 for ] and }, by their ASCII codes
-    if np.cumsum(steps, dtype=np.int32).max(initial=0) > 2 * sys.getrecursionlimit() + 100:  # two a level, at most
-        raise ValueError("it is nested too deeply")
-    return json.loads(text.tobytes())
-
-
-def _as_array(state: Any) -> Array:
-    return np.frombuffer(json.dumps(state, default=_number).encode(), np.uint8)

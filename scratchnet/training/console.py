@@ -47,8 +47,7 @@ def bar(name: str, total: int, done: int = 0, *, unit: str, **options: Any) -> t
     """A bar on stderr; without a console, it does nothing. The other options are tqdm's."""
     usual = {"unit": f" {unit}", "unit_scale": True, "dynamic_ncols": True, "leave": False}
     usual["bar_format"] = "{desc} {percentage:3.0f}% |{bar}| {rate_fmt}{postfix}"  # the bar fills the rest of the line
-    usual["miniters"] = 1  # look at the clock each time, since no thread does
-    usual |= {"file": _Console(sys.stderr), "disable": sys.stderr is None}
+    usual |= {"miniters": 1, "file": _Console(sys.stderr), "disable": sys.stderr is None}  # 1: no thread sees the clock
     return _Bar(total=total, initial=done, desc=name, **usual | options)
 
 
@@ -63,8 +62,7 @@ def _letter(letter: str) -> str:
     if name.startswith("GREEK"):
         word = name.split()[-1].lower()
         return word.capitalize() if "CAPITAL" in name else word
-    plain = _PLAIN.get(letter) or unicodedata.normalize("NFKD", letter).encode("ascii", "ignore").decode()
-    return plain or "?"
+    return _PLAIN.get(letter) or unicodedata.normalize("NFKD", letter).encode("ascii", "ignore").decode() or "?"
 
 
 def _spelt(error: Any) -> tuple[str, int]:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
@@ -29,28 +30,23 @@ def check_loss(run: Any, loss: Any, batch: Any) -> None:
         raise TypeError(f"fit expects {type(run.model).__name__}.loss to return a Loss(…), got {named(loss)}.")
     if not math.isfinite(loss.value):
         bad = ", ".join(f"{name} is {value}" for name, value in loss.terms.items() if not math.isfinite(value))
-        where, large = _traced(run, batch)
-        raise _error(run, f"is {loss.value} ({bad or 'each term alone is finite'}): {where}", large)
+        raise _error(run, batch, f"is {loss.value} ({bad or 'each term alone is finite'})")
 
 
 def check_refusal(run: Any, error: DataError, batch: Any) -> None:
     """What the loss refused is not the network's output, such as a NaN, which would be a divergence."""
     if error.of_output:
-        where, large = _traced(run, batch)
         term = f" ({run.model.term} has no value)" if hasattr(run.model, "term") else ""
         why = str(error).partition(": ")[0].removesuffix(".")
-        raise _error(run, f"has no value{term}, as {why}: {where}", large) from error
+        raise _error(run, batch, f"has no value{term}, as {why}") from error
 
 
 def check_gradient(run: Any) -> None:
     """The gradient is finite."""
-    if kernels.all_finite(run.parameters.dtheta):
-        return
-    bad = _spoilt({name: getattr(layer, f"d{W}") for name, layer, W in reversed(run.parameters.slots)})
-    large = _traced(run, run.batch)[1]
-    first = _first_in_backward(run) or bad
-    loss = f"{run.loss.value:g} {run.model.unit}"
-    raise _error(run, f"is {loss}, but its gradient is not finite, on the way back first in {first}", large)
+    if not kernels.all_finite(run.parameters.dtheta):
+        bad = _spoilt({name: getattr(layer, f"d{W}") for name, layer, W in reversed(run.parameters.slots)})
+        what = f"is {run.loss.value:g} {run.model.unit}, but its gradient is not finite"
+        raise _error(run, run.batch, what, f", on the way back first in {_first_in_backward(run) or bad}")
 
 
 def check_state(run: Any) -> None:
@@ -60,10 +56,11 @@ def check_state(run: Any) -> None:
         raise DivergenceError(f"After {steps(run)} {spoilt}; try a smaller learning rate.")
 
 
-def _error(run: Any, what: str, large: str) -> DivergenceError:
+def _error(run: Any, batch: Any, what: str, where: str = "") -> DivergenceError:
+    traced, large = _traced(run, batch)
     first = "no step was taken yet, so look at the data and the first weights"
     advice = "try a smaller learning rate" if run.step else first
-    return DivergenceError(f"After {steps(run)} the loss {what}; {large}{advice}.")
+    return DivergenceError(f"After {steps(run)} the loss {what}{where or f': {traced}'}; {large}{advice}.")
 
 
 def _is_finite(x: Any) -> bool:
@@ -87,9 +84,7 @@ def _traced(run: Any, batch: Any) -> tuple[str, str]:
     if name := _spoilt(run.parameters.named()):
         memory = _spoilt_memory(run)
         return f"the steps before it had already spoilt the parameter {name}", f"{memory}; " * bool(memory)
-    large, untraced = "", "the parameters are finite"
-    if not hasattr(run.model, "trace"):
-        return untraced, large
+    large = ""
     try:
         for name, y in run.model.trace(batch, run.rng):
             if not _is_finite(y):
@@ -98,8 +93,8 @@ def _traced(run: Any, batch: Any) -> tuple[str, str]:
                 extreme = y.flat[np.abs(y).argmax()].item()
                 if not large and name.endswith(quantity) and abs(extreme) >= least:
                     large = f"{quantity} reached {extreme:.3g}{what}; "
-    except (LookupError, TypeError, ValueError):  # a trace that was written for another kind of batch
-        return untraced, large
+    except (AttributeError, LookupError, TypeError, ValueError):  # no trace, or one for another kind of batch
+        return "the parameters are finite", large
     return "the outputs of all layers are finite, so it is the loss itself that overflows", large
 
 
@@ -120,13 +115,11 @@ def _first_in_backward(run: Any) -> str | None:
 
         return y, watched_backward
 
-    leaves = [(path, layer) for path, layer in parts_of(run.parameters.layers) if not layer.children()]
     run.parameters.zero_grad()
-    for path, layer in leaves:
-        layer.forward = partial(watched, path, layer, layer.forward)  # type: ignore[method-assign]
-    try:
+    with ExitStack() as watching:
+        for path, layer in parts_of(run.parameters.layers):
+            if not layer.children():
+                layer.forward = partial(watched, path, layer, layer.forward)  # type: ignore[method-assign]
+                watching.callback(delattr, layer, "forward")  # reveals the method of its class
         run.model.loss(run.batch, run.rng).backward()
-    finally:
-        for _, layer in leaves:
-            del layer.forward  # reveals the method of its class
     return found[0] if found else None

@@ -9,7 +9,7 @@ import numpy as np
 from scratchnet.checks import check_count, check_number, check_path, check_rng, check_type
 from scratchnet.core.optim import Optimizer
 from scratchnet.training.checkpoint import Checkpoint
-from scratchnet.training.refusals import check_callbacks, check_data, check_model, with_the_others
+from scratchnet.training.refusals import check_arguments, with_the_others
 from scratchnet.training.run import Callback, Data, History, Run
 from scratchnet.training.supervision import Bar, FiniteNumbers, Interrupts, Recorder, Records
 
@@ -74,16 +74,13 @@ def fit(
     check_rng("fit", rng)
     check_type("fit", "progress", progress, bool | np.bool, "True or False")
     seconds = check_number("fit", "checkpoint_seconds", checkpoint_seconds, 0)
-    check_callbacks(callbacks)
-    check_model(model, optimizer)
-    check_data(model, data, validation)
+    check_arguments(model, data, optimizer, validation, callbacks)
 
-    run = Run(model, data, validation, optimizer, rng, epochs, batch_size, tuple(callbacks))
-    progress = progress and run.processes.leads
-    bar = [Bar()] if progress else []
-    run.everyone = [Interrupts(), FiniteNumbers(), Recorder(), *bar, *callbacks, Records(progress)]
+    run = Run(model, data, validation, optimizer, rng, epochs, batch_size, tuple(callbacks), progress)
+    bar = [Bar()] if run.progress else []
+    run.everyone = [Interrupts(), FiniteNumbers(), Recorder(), *bar, *callbacks, Records()]
     if checkpoint is not None:
-        run.everyone.append(Checkpoint(check_path("fit", "checkpoint", checkpoint), seconds, run, progress))
+        run.everyone.append(Checkpoint(check_path("fit", "checkpoint", checkpoint), seconds, run))
 
     parameters = model.parameters
     with run.under_way():  # before_training … after_training

@@ -14,68 +14,57 @@ from scratchnet.training.run import Callback, arrays_of, check_examples, process
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-_GONE = {
-    "after_epoch": "write a callback with an after_epoch(self, run), in which run.record is the epoch's record",
-    "x": "it takes data, an array or a tuple of arrays",
-}
-"""What to write in place of arguments that `fit` once had."""
-
-
 def with_the_others(function: Function) -> Function:
     """For `fit`: where several processes train the model, an error on one ends all."""
 
     @functools.wraps(function)
     def together(model: Any, *arguments: Any, **options: Any) -> Any:
-        for name in _GONE.keys() & options:
-            raise TypeError(f"fit no longer takes {name}: {_GONE[name]}.")
+        if "after_epoch" in options:
+            hint = "write a callback with an after_epoch(self, run), in which run.record is the epoch's record"
+            raise TypeError(f"fit no longer takes after_epoch: {hint}.")
         with processes_of(model):
             return function(model, *arguments, **options)
 
     return together  # type: ignore[return-value]
 
 
-def check_callbacks(callbacks: Any) -> None:
-    """The callbacks are a list of objects."""
-    if isinstance(callbacks, str) or not isinstance(callbacks, Sequence):
-        raise TypeError(f"fit expects callbacks to be a list, such as [EarlyStopping(5)], got {named(callbacks)}.")
+def check_arguments(model: Any, data: Any, optimizer: Any, validation: Any, callbacks: Any) -> None:
+    """Each has what the loop uses of it, and the model can be trained on the data."""
+    check_type("fit", "callbacks", callbacks, Sequence, "a list, such as [EarlyStopping(5)]")
     for i, one in enumerate(callbacks):
         hint = f": write {one.__name__}(…)" if isinstance(one, type) and issubclass(one, Callback) else ""
         check_type("fit", f"callbacks[{i}]", one, Callback, "a Callback", hint)
-
-
-def check_model(model: Any, optimizer: Any) -> None:
-    """The model and the optimizer have what the loop uses of them."""
     hint = ": one of your own is an object of a subclass of Optimizer"
     check_type("fit", "optimizer", optimizer, Optimizer, "SGD(…) or Adam(…)", hint)
     if not hasattr(optimizer, "learning_rate"):
-        raise TypeError(
-            f"fit expects {type(optimizer).__name__} to have a learning_rate, got none: begin its __init__ with "
-            "super().__init__(learning_rate)."
-        )
+        hint = "begin its __init__ with super().__init__(learning_rate)"
+        raise TypeError(f"fit expects {type(optimizer).__name__} to have a learning_rate, got none: {hint}.")
     if not all(hasattr(model, name) for name in ("loss", "parameters", "dtype", "unit")):
         raise TypeError(f"fit expects a model such as VAE(…) or Autoencoder(…), got {named(model)}.")
+    _check_data(model, "x", data, None)
+    if validation is not None:
+        if _form(validation) != _form(data):
+            raise TypeError(f"fit expects validation to be {_form(data)}, as the data is, got {_form(validation)}.")
+        _check_data(model, "validation", validation, arrays_of(data)[0].shape[1])
 
 
-def check_data(model: Any, data: Any, validation: Any) -> None:
-    """The model can be trained on data, and validation is of the same form; a file's numbers are checked when read."""
-    for name, given in [("x", data), ("validation", validation)][: 1 if validation is None else 2]:
-        if isinstance(given, list) or (isinstance(given, tuple) and not given):
-            came = "an empty tuple" if isinstance(given, tuple) else "list"
-            raise TypeError(f"fit expects {name} to be a NumPy array, got {came}: several arrays go into a tuple.")
-        x, *others = arrays_of(given)
-        check_rows("fit", name, x, None if given is data else arrays_of(data)[0].shape[1], model.dtype)
-        check_batch("fit", x, name)
-        if _form(given) != _form(data):
-            raise TypeError(f"fit expects validation to be {_form(data)}, as the data is, got {_form(given)}.")
-        for i, other in enumerate(others, 1):
-            check_type("fit", f"{name}[{i}]", other, np.ndarray, "an array with a row for each example")
-            if other.shape[:1] != x.shape[:1]:
-                rows = f"{len(other):,}" if other.ndim else "a single number"
-                expected = f"fit expects all arrays of {name} to have {len(x):,} rows, as its first has"
-                raise ShapeError(f"{expected}, got {rows} in {name}[{i}].")
-        check_examples(model, (np.asarray(x[:1]) if isinstance(x, np.memmap) else x, *others), name)
-        for array in (x, *others):
-            check_in_place("fit", "theta", model.parameters.theta, **{name: array})
+def _check_data(model: Any, name: str, data: Any, width: int | None) -> None:
+    """The model's loss can take the data; a file's numbers are checked when they are read."""
+    if isinstance(data, list) or (isinstance(data, tuple) and not data):
+        came = "an empty tuple" if isinstance(data, tuple) else "list"
+        raise TypeError(f"fit expects {name} to be a NumPy array, got {came}: several arrays go into a tuple.")
+    x, *others = arrays_of(data)
+    check_rows("fit", name, x, width, model.dtype)
+    check_batch("fit", x, name)
+    for i, other in enumerate(others, 1):
+        check_type("fit", f"{name}[{i}]", other, np.ndarray, "an array with a row for each example")
+        if other.shape[:1] != x.shape[:1]:
+            rows = f"{len(other):,}" if other.ndim else "a single number"
+            expected = f"fit expects all arrays of {name} to have {len(x):,} rows, as its first has"
+            raise ShapeError(f"{expected}, got {rows} in {name}[{i}].")
+    check_examples(model, (np.asarray(x[:1]) if isinstance(x, np.memmap) else x, *others), name)
+    for array in (x, *others):
+        check_in_place("fit", "theta", model.parameters.theta, **{name: array})
 
 
 def _form(data: Any) -> str:

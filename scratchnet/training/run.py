@@ -3,8 +3,9 @@
 import copy
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,16 +29,9 @@ Data = Array | tuple[Array, ...]
 class History:
     """What a training recorded.
 
-    Attributes
-    ----------
-    epochs : list of dict
-        One for each finished epoch: "epoch" (from 1), "seconds" (of training, without validation), "loss" and each of
-        its terms and metrics, means over the epoch's examples while θ was moving; with validation also "val_loss" and
-        `val_` before each other name, after the epoch's last step.
-    unit : str
-        Of the losses and terms.
-    interrupted, stopped : bool, str
-        Whether Ctrl-C ended the training early, and why a callback did, or "".
+    The record of an epoch has "epoch" (from 1), "seconds" (of training, without validation), "loss" and each of its
+    terms and metrics, means over the epoch's examples while θ was moving; with validation also "val_loss" and `val_`
+    before each other name, after the epoch's last step.
 
     Examples
     --------
@@ -47,10 +41,10 @@ class History:
     [3.0, 2.0]
     """
 
-    epochs: list[Record] = field(default_factory=list)
-    unit: str = ""
-    interrupted: bool = False
-    stopped: str = ""
+    epochs: list[Record] = field(default_factory=list)  # of the finished epochs
+    unit: str = ""  # of the losses and their terms
+    interrupted: bool = False  # whether Ctrl-C ended the training early
+    stopped: str = ""  # why a callback ended it, or ""
 
     def __getitem__(self, name: str) -> list[float]:
         """The course of one number over the epochs."""
@@ -86,24 +80,7 @@ class Position:
 
 @dataclass(eq=False)
 class Run:
-    """The training under way, which each callback gets.
-
-    Attributes
-    ----------
-    model, optimizer, rng, data, validation, epochs, batch_size, callbacks
-        As given to `fit`; `parameters` are the model's.
-    epoch, step : int
-        The current epoch, counted from 1; the steps taken so far, `optimizer.steps`.
-    batch : array or tuple of arrays
-        What `model.loss` gets, from `before_step` on: the step's own copy, which `before_step` may change or replace.
-    loss : Loss
-        The step's, from `after_loss` on.
-    history : History
-    record : dict
-        The epoch's numbers, in `after_epoch`; already in the history, and numbers that are put into it stay.
-    error : BaseException or None
-        What ended the training, in `after_training`.
-    """
+    """The training under way, which each callback gets: the arguments of `fit`, and how far it has come."""
 
     model: Any
     data: Data
@@ -113,25 +90,27 @@ class Run:
     epochs: int
     batch_size: int
     callbacks: tuple[Any, ...]
+    progress: bool = False  # whether to print
 
     def __post_init__(self) -> None:
+        self.epoch = 1  # the current one, counted from 1
+        self.batch: Any = None  # what model.loss gets: the step's own copy, which before_step may change or replace
+        self.loss: Any = None  # the step's Loss, from after_loss on
+        self.history = History(unit=self.model.unit)
+        self.record: Record = {}  # in after_epoch: the epoch's, already in the history; numbers put into it stay
+        self.error: BaseException | None = None  # what ended the training, in after_training
         self.parameters, self.processes = self.model.parameters, processes_of(self.model)
-        self.given = {"x": arrays_of(self.data)}
-        if self.validation is not None:
-            self.given["validation"] = arrays_of(self.validation)
-        self.examples = len(self.given["x"][0])
-        self.history, self.position, self.epoch = History(unit=self.model.unit), Position(), 1
-        self.batch: Any = None
-        self.loss: Any = None
-        self.record: Record = {}
-        self.error: BaseException | None = None
+        self.progress = self.progress and self.processes.leads
+        named = {"x": self.data, "validation": self.validation}
+        self.given = {name: arrays_of(data) for name, data in named.items() if data is not None}
+        self.examples, self.position = len(self.given["x"][0]), Position()
         self.everyone: list[Any] = []  # the callbacks, and those of fit before and after them
         self.calling: Any = None  # the callback that is being called
         self._layers = [layer for _, layer in parts_of(self.parameters.layers)]
 
     @property
     def step(self) -> int:
-        """Steps taken so far."""
+        """The steps taken so far, also by earlier calls of `fit`."""
         return self.optimizer.steps
 
     def stop(self, reason: str = "") -> None:
@@ -147,26 +126,22 @@ class Run:
     @contextmanager
     def under_way(self) -> Iterator[None]:
         """From before_training to after_training, whatever is raised in between."""
-        ready = []
-        with np.errstate(over="ignore", invalid="ignore"):  # an overflow shows in the loss, which is checked
-            try:
-                self._set_training(False)
-                for self.calling in self.everyone:
-                    self.calling.before_training(self)
-                    ready.append(self.calling)
-                yield
-            except BaseException as error:
-                self.error = error
-            for self.calling in reversed(ready):
-                try:
-                    self.calling.after_training(self)
-                except BaseException as error:
-                    if self.error not in (None, error):
-                        whose = type(self.calling).__name__
-                        self.error.add_note(f"Then {whose}.after_training raised {type(error).__name__}: {error}")
-                    self.error = self.error or error
-        if self.error is not None:
-            raise self.error
+        with np.errstate(over="ignore", invalid="ignore"), ExitStack() as begun:  # an overflow shows in the loss
+            self._set_training(False)
+            for self.calling in self.everyone:
+                self.calling.before_training(self)
+                begun.push(partial(self._end, self.calling))
+            yield
+
+    def _end(self, callback: Any, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        """Call after_training; what it raises becomes a note of what was raised before."""
+        self.calling, self.error = callback, error
+        try:
+            callback.after_training(self)
+        except BaseException as later:
+            if error is None or later is error:
+                raise
+            error.add_note(f"Then {type(callback).__name__}.after_training raised {type(later).__name__}: {later}")
 
     def call(self, moment: str) -> None:
         """Call this method of every callback."""
@@ -182,12 +157,13 @@ class Run:
         """The epoch's batches in a new order; if it was begun earlier, the remaining ones in the same order."""
         if self.processes.ending(self):
             return
-        at, now = self.position, self.rng.bit_generator.state
-        self.rng.bit_generator.state = begin = at.order or now
-        order = self.rng.permutation(self.examples)
-        if at.order is not None:
-            self.rng.bit_generator.state = now
-        at.order, self.began = begin, time.perf_counter() - at.seconds
+        at, rng = self.position, self.rng
+        if at.order is None:
+            at.order = rng.bit_generator.state
+        else:
+            rng = copy_at(rng, at.order)
+        order = rng.permutation(self.examples)
+        self.began = time.perf_counter() - at.seconds
         for batch in batches(self, "x", order[at.examples :]):
             yield batch
             if self.processes.ending(self):
@@ -257,7 +233,7 @@ class Callback:
 
     A step is: before_step → loss, finite? → after_loss → backward, finite? → after_backward → optimizer → after_step.
     An epoch's end is: validation → after_epoch → the printed line → the checkpoint. Callbacks are called in the order
-    given, for `after_training` in reverse.
+    given, for `after_training` in reverse. `after_backward` may change dθ in place.
 
     Notes
     -----
@@ -288,29 +264,14 @@ class Callback:
     ('the loss is below 0.5', True)
     """
 
-    def before_training(self, run: Run) -> None:
-        """Once, before anything else; on resume before `load_state_dict`."""
-
-    def before_epoch(self, run: Run) -> None:
-        """Before an epoch's first step."""
-
-    def before_step(self, run: Run) -> None:
-        """`run.batch` is drawn, and may be changed or replaced."""
-
-    def after_loss(self, run: Run) -> None:
-        """`run.loss` is known, and finite."""
-
-    def after_backward(self, run: Run) -> None:
-        """dθ is known, and finite; it may be changed in place."""
-
-    def after_step(self, run: Run) -> None:
-        """θ has moved."""
-
-    def after_epoch(self, run: Run) -> None:
-        """`run.record` is known; numbers put into it stay."""
-
-    def after_training(self, run: Run) -> None:
-        """Once, at the end; `run.error` is what was raised, or None."""
+    def before_training(self, run: Run) -> None: ...  # once, before anything else; on resume before load_state_dict
+    def before_epoch(self, run: Run) -> None: ...  # before an epoch's first step
+    def before_step(self, run: Run) -> None: ...  # run.batch is drawn, and may be changed or replaced
+    def after_loss(self, run: Run) -> None: ...  # run.loss is known, and finite
+    def after_backward(self, run: Run) -> None: ...  # dθ is known, and finite; it may be changed in place
+    def after_step(self, run: Run) -> None: ...  # θ has moved
+    def after_epoch(self, run: Run) -> None: ...  # run.record is known; numbers put into it stay
+    def after_training(self, run: Run) -> None: ...  # once, at the end; run.error is what was raised, or None
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint must keep of this callback."""
@@ -318,6 +279,13 @@ class Callback:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from what `state_dict` returned."""
+
+
+def copy_at(rng: np.random.Generator, state: Any) -> np.random.Generator:
+    """A copy of a generator in another state."""
+    rng = copy.deepcopy(rng)
+    rng.bit_generator.state = state
+    return rng
 
 
 def arrays_of(data: Data) -> tuple[Array, ...]:

@@ -1,5 +1,7 @@
-"""What a callback keeps, as JSON and arrays: it comes back as it was."""
+"""The state of a run and of its callbacks as JSON and arrays: it comes back as it was."""
 
+import json
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +12,24 @@ from scratchnet.checks import named
 
 _WRITE = {int: hex, complex: repr}  # Python refuses to write thousands of decimal digits
 _READ = {"int": lambda text: int(text, 16), "complex": complex}
+
+
+def as_text(state: Any) -> Array:
+    """JSON in an array of bytes."""
+    return np.frombuffer(json.dumps(state, default=_number).encode(), np.uint8)
+
+
+def _number(value: Any) -> Any:
+    """What JSON lacks: NumPy's numbers, the arrays of a random state, and fractions."""
+    return value.tolist() if isinstance(value, np.ndarray | np.integer | np.bool) else float(value)
+
+
+def parsed(text: Array) -> Any:
+    """What `as_text` was given; nested more deeply than `pack` can write, it could crash Python's reader."""
+    steps = np.isin(text, [*b"[{"]).astype(np.int8) - np.isin(text, [*b"]}"])
+    if np.cumsum(steps, dtype=np.int32).max(initial=0) > 2 * sys.getrecursionlimit() + 100:  # two a level, at most
+        raise ValueError("it is nested too deeply")
+    return json.loads(text.tobytes())
 
 
 def pack(value: Any, where: str, arrays: dict[str, Array]) -> Any:
@@ -28,10 +48,9 @@ def pack(value: Any, where: str, arrays: dict[str, Array]) -> Any:
         name = f"callbacks {len(arrays)}"
         arrays[name] = np.asarray(value)
         return {"array" if is_array else "scalar": name}
-    raise TypeError(
-        f"{where} expects arrays, numbers, strings, True, False, None, dicts with string keys or lists of these, got "
-        f"{'a dict with other keys' if kind is dict else named(value)}."
-    )
+    came = "a dict with other keys" if kind is dict else named(value)
+    expected = "arrays, numbers, strings, True, False, None, dicts with string keys or lists of these"
+    raise TypeError(f"{where} expects {expected}, got {came}.")
 
 
 def unpack(packed: Any, arrays: Mapping[str, Array]) -> Any:

@@ -30,18 +30,17 @@ def save(path: str | PathLike[str], model: Any) -> None:
     """Write the parameters and the states of a model or of a layer to `path`, an .npz.
 
     Each array has the name that it has in `model.parameters.named()`, as `encoder.0.W`; those of a layer begin below
-    it, as `0.W` of a Sequential. If writing fails, the file that was at `path` before is kept. A link stays a link: the
-    file that it leads to is written.
+    it, as `0.W` of a Sequential. If writing fails, the file that was at `path` before is kept.
 
     Examples
     --------
     >>> import numpy as np, scratchnet as sn, tempfile
-    >>> vae = sn.VAE(sn.Dense(4, 2, rng=np.random.default_rng(0)), sn.Dense(1, 4, rng=np.random.default_rng(1)))
+    >>> dense = sn.Dense(4, 2, rng=np.random.default_rng(0))
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     sn.save(f"{folder}/model.npz", vae)
-    ...     vae.parameters.theta[...] = 0
-    ...     sn.load(f"{folder}/model.npz", vae)
-    >>> bool(vae.parameters.theta.any())
+    ...     sn.save(f"{folder}/dense.npz", dense)
+    ...     dense.W[...] = 0
+    ...     sn.load(f"{folder}/dense.npz", dense)
+    >>> bool(dense.W.any())
     True
     """
     check_path("save", "path", path)
@@ -148,13 +147,10 @@ def opened(path: str | PathLike[str], kind: str) -> Iterator[zipfile.ZipFile]:
 def read_arrays(archive: zipfile.ZipFile, expected: Mapping[str, Array | None]) -> dict[str, Array]:
     """The arrays of an .npz, which must have these names, shapes and dtypes; where None is expected, the file's own."""
     found = [name.removesuffix(".npy") for name in archive.namelist()]
-    differences = [
-        f"{what} {listed(brief(name, 60) for name in sorted(names))}"
-        for what, names in (("lacks", expected.keys() - set(found)), ("also has", set(found) - expected.keys()))
-        if names
-    ]
-    if differences:
-        raise DataError(f"holds another model: it {' and '.join(differences)}.")
+    differences = {"lacks": expected.keys() - set(found), "also has": set(found) - expected.keys()}
+    told = [f"{what} {listed(brief(one, 60) for one in sorted(names))}" for what, names in differences.items() if names]
+    if told:
+        raise DataError(f"holds another model: it {' and '.join(told)}.")
     if len(found) > len(expected):
         raise ValueError("it holds an array twice")
     return {name: read_array(archive, name, x) for name, x in expected.items()}
@@ -235,5 +231,5 @@ def _kind(path: Path) -> str:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
         return ""
-    kinds = {stat.S_ISREG: "a file", stat.S_ISDIR: "a directory", stat.S_ISFIFO: "a pipe", stat.S_ISSOCK: "a socket"}
-    return next((kind for is_one, kind in kinds.items() if is_one(mode)), "a device")
+    kinds = {"-": "a file", "d": "a directory", "p": "a pipe", "s": "a socket"}
+    return kinds.get(stat.filemode(mode)[0], "a device")

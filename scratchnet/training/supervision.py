@@ -1,6 +1,5 @@
 """What `fit` does besides its loop: callbacks that have nothing which one of yours could not have."""
 
-import copy
 import signal
 import threading
 import time
@@ -9,7 +8,7 @@ from typing import Any
 
 from scratchnet.checks import check_type
 from scratchnet.training import console, divergence
-from scratchnet.training.run import Callback, Position, Run, add_to, arrays_of, averages, batches
+from scratchnet.training.run import Callback, Position, Run, add_to, arrays_of, averages, batches, copy_at
 
 
 class Interrupts(Callback):
@@ -63,8 +62,7 @@ class Recorder(Callback):
         run.position = Position(validation=at.validation)
         if run.validation is None:
             return
-        means, rng = {}, copy.deepcopy(run.rng)
-        rng.bit_generator.state = at.validation  # type: ignore[assignment]
+        means, rng = {}, copy_at(run.rng, at.validation)
         for batch in batches(run, "validation"):
             add_to(means, run.loss_of(batch, rng), len(arrays_of(batch)[0]))
         run.record |= {f"val_{name}": value for name, value in averages(means).items()}
@@ -96,14 +94,11 @@ class Bar(Callback):
 class Records(Callback):
     """Turns what callbacks put into an epoch's record into Python's numbers, and prints the record on a line."""
 
-    def __init__(self, shown: bool):
-        self.shown = shown
-
     def after_epoch(self, run: Run) -> None:
         for name, value in run.record.items():
             check_type("fit", f"run.record[{name!r}]", value, Real, "a number")
             run.record[name] = int(value) if isinstance(value, Integral) else float(value)
-        if self.shown:
+        if run.progress:
             epoch, seconds = f"epoch {run.epoch:>{len(str(run.epochs))}}/{run.epochs}", run.record["seconds"]
             numbers = run.in_a_line(run.record, 2)
             console.write(f"{epoch}  {numbers}  {seconds:.1f} s  {run.examples / seconds:,.0f} images/s")
