@@ -13,7 +13,7 @@ from scratchnet.core.parameters import Parameters
 from scratchnet.errors import GradientError, LawError
 from scratchnet.gradcheck import laws
 from scratchnet.gradcheck.causes import likeliest
-from scratchnet.gradcheck.numerical import LADDER, NOISY, STEP, Evidence, Scene, random_direction
+from scratchnet.gradcheck.numerical import LADDER, STEP, Evidence, Scene, random_direction
 from scratchnet.gradcheck.subject import Outcome, Point, Subject, d
 
 if TYPE_CHECKING:
@@ -26,23 +26,15 @@ class ArrayReport:
 
     name: str
     shape: tuple[int, ...]
-    checked: str
-    """Along how many coordinates or random directions."""
-    error: float
-    """The largest error of a central difference, relative to the array's largest slope."""
-    step: float
-    """The step of that difference."""
-    exact_error: float | None
-    """The largest error of a complex step; None where f is not analytic as it is written."""
-    kinks: int
-    """How many of these directions have a kink at the point itself, and were checked nearby."""
-    unmeasured: int
-    """How many of their slopes are too small beside the noise of f to be compared."""
-    steps: Array
-    """Of the V-curve, (S,): the error of either method by its step, along one random direction."""
+    checked: str  # along how many coordinates or random directions
+    error: float  # the largest one of a central difference, relative to the array's largest slope
+    step: float  # the step of that difference
+    exact_error: float | None  # the largest one of a complex step; None where f is not analytic as it is written
+    kinks: int  # how many of these directions have a kink at the point itself, and were checked nearby
+    unmeasured: int  # how many of their slopes are too small beside the noise of f to be compared
+    steps: Array  # of the V-curve, (S,): the error of either method by its step, along one random direction
     errors: Array
-    exact_errors: Array
-    """NaN where f is not defined, or not analytic."""
+    exact_errors: Array  # NaN where f is not defined, or not analytic
 
 
 @dataclass(frozen=True, repr=False)
@@ -58,18 +50,16 @@ class GradientReport:
     """
 
     name: str
-    arrays: list[ArrayReport]
-    """One for each gradient."""
-    notes: list[str]
-    """What was not checked, or not to the usual number of digits."""
+    arrays: list[ArrayReport]  # one for each gradient
+    notes: list[str]  # what was not checked, or not to the usual number of digits
 
     def plot(self) -> "Figure":
         """The V-curve: the error of each gradient by the step h it was measured with; a dotted line marks the usual."""
         from scratchnet.plots import INK, SOFT, lines  # here, so that a check does not load matplotlib
 
         analytic = any(one.exact_error is not None for one in self.arrays)
-        title = f"{self.name}: a step too long errs by curvature, one too short by rounding"
-        title += "; a complex step does not round" * analytic
+        exact = "; a complex step does not round" if analytic else ""
+        title = f"{self.name}: a step too long errs by curvature, one too short by rounding{exact}"
         half = np.finfo(np.float64).eps / 2  # an error of 0 is drawn at half the last digit
         curves = {d(one.name): (one.steps, np.maximum(one.errors, half)) for one in self.arrays}
         figure = lines(curves, title, x_label="step h", y_label="error relative to the slope", log=True)
@@ -116,7 +106,9 @@ def check_gradients(
     Every input and parameter that has a gradient is moved, one coordinate at a time, and forward alone says how L
     changes: by central differences (f(x + h) − f(x − h)) / 2h in double precision and, wherever the formulas are
     analytic, by the complex step Im f(x + ih) / h, which has all digits. At a kink (ReLU at 0) there is no slope, so a
-    point nearby is checked instead. Laws 1, 3 and 4 are tried as well: no call may spoil another.
+    point nearby is checked instead. Laws 1, 3 and 4 are tried as well: no call may spoil another. A GradientError names
+    the array, the worst index, both values, and the likeliest cause. The check proves that backward belongs to forward,
+    not that forward is what was meant: docs/14-checking-gradients.md.
 
     Parameters
     ----------
@@ -137,11 +129,6 @@ def check_gradients(
     coordinates, directions : int
         The size up to which an array is checked in all coordinates, and along how many random directions of length 1 a
         larger one is.
-
-    Notes
-    -----
-    A GradientError names the array, the worst index, both values, and the likeliest cause. The check proves that
-    backward belongs to forward, not that forward is what was meant: docs/14-checking-gradients.md.
 
     Examples
     --------
@@ -188,9 +175,9 @@ def check_gradients(
                 raise _mismatch(here, at(_nearby(subject, names, rng), outcome.random_dy(rng)), rng)
         for name in unknown():
             told = f"{subject.name} has no slope in {name} that can be measured, as at a kink: check other inputs."
-            cause, noise = "there is no slope", points[0][name].scene.relative_noise
-            if 1e-5 < noise < 1e-2:  # a comb is noisier
-                told = f"{subject.name} {_digits(noise)}, too few to measure its slope in {name}: "
+            cause, digits = "there is no slope", points[0][name].scene.digits
+            if 2 < digits < 5:  # a comb has fewer
+                told = f"{subject.name} rounds to {digits:.0f} digits, too few to measure its slope in {name}: "
                 told, cause = f"{told}check it in a longer type.", "it rounds too coarsely"
             raise GradientError(told, array=name, cause=cause)
         arrays = [_array_report([one[name] for one in points], rng) for name in names]
@@ -224,15 +211,10 @@ def _notes(subject: Subject, scene: Scene) -> list[str]:
     ]
     if not subject.held() and not isinstance(subject.owner, Layer):
         notes.append(f"Not checked: parameters. None of {subject.name} are known; pass parameters=… if it trains any.")
-    if scene.relative_noise > NOISY:
-        known = -np.log10(scene.relative_noise) * 2 / 3
-        told = f"{_digits(scene.relative_noise)}, so that its slopes are known to about {known:.0f}"
-        notes.append(f"{subject.name} {told}.")
+    if scene.digits < 11:
+        known = f"its slopes are known to about {scene.digits * 2 / 3:.0f}"
+        notes.append(f"{subject.name} rounds to {scene.digits:.0f} digits, so that {known}.")
     return notes
-
-
-def _digits(relative_noise: float) -> str:
-    return f"rounds to {-np.log10(relative_noise):.0f} digits"
 
 
 def _check_calls(subject: Subject, dy: Array) -> None:

@@ -28,7 +28,6 @@ COMPLEX_STEP = 1e-20
 LADDER = 10.0 ** -np.arange(1.0, 13.5, 0.5)  # the steps of a V-curve
 EXACT = 1e-12  # how well a gradient must agree with the complex step, relative to the array's largest slope
 UNDERFLOW = 1e-290  # products of numbers near this size lose digits or vanish, so that it counts as zero
-NOISY = 1e-11  # the relative noise of y from which on a report tells of it
 
 Line = Callable[[complex], Array]
 """t → y at x + t d."""
@@ -110,6 +109,7 @@ class Scene:
             lambda t: self.y(point | {name: point[name] + t * away[name] for name in away})
         )
         self.noise = 8 * noise + (8 * self.relative_noise + 4 * np.finfo(np.float64).eps) * np.abs(self.outcome.y)
+        self.digits = -np.log10(max(self.relative_noise, UNDERFLOW))
         self.step = max(STEP, min(self.relative_noise, 1e-3) ** (1 / 3))
         self.evidence = {name: Evidence(self, name, random[name], tolerance) for name in self.gradients}
 
