@@ -84,10 +84,8 @@ def _read(path: Path, axes: int) -> Array:
                 raise DataError(f"{path} is cut off: an idx header has {4 + 4 * axes} bytes, got {len(header)}.")
             magic, *shape = struct.unpack(f">{1 + axes}I", header)
             if magic != 0x0800 + axes:  # 8 stands for unsigned bytes
-                raise DataError(
-                    f"{path} is not an idx file of unsigned bytes with {axes} axes: "
-                    f"expected the magic number {0x0800 + axes}, got {magic}."
-                )
+                came = f"expected the magic number {0x0800 + axes}, got {magic}"
+                raise DataError(f"{path} is not an idx file of unsigned bytes with {axes} axes: {came}.")
             size = math.prod(shape)
             body = bytearray()
             while piece := file.read(min(_PIECE, size + 1 - len(body))):

@@ -96,9 +96,8 @@ class Subject:
             case (value, *derivatives) if derivatives and np.ndim(value) == 0:
                 return Outcome(np.array([value]), lambda dy: tuple(derivatives), True)
         came = f"a tuple of {listed(map(named, result), 5)}" if isinstance(result, tuple) else named(result)
-        raise TypeError(
-            f"check_gradients expects {self.name} to return (y, backward), (value, dy) or a Loss, got {came}."
-        )
+        expected = "(y, backward), (value, dy) or a Loss"
+        raise TypeError(f"check_gradients expects {self.name} to return {expected}, got {came}.")
 
     def gradients(self, outcome: Outcome, dy: Array, from_zero: bool = True) -> Point:
         """The backward pass: copies of the gradients, each under the name of its array."""
@@ -144,10 +143,8 @@ def _own_copy(f: Any, parameters: Parameters | None, dtype: np.dtype) -> tuple[A
         raise TypeError(f"check_gradients expects a layer or a function, got {named(f)}{hint}.")
     if parameters is not None:
         if isinstance(f, Layer) or not isinstance(parameters, Parameters):
-            raise TypeError(
-                f"check_gradients expects parameters to be Parameters(…) of what the function f trains, got "
-                f"{named(parameters)} for {named(f)}."
-            )
+            came = f"{named(parameters)} for {named(f)}"
+            raise TypeError(f"check_gradients expects parameters to be Parameters(…) of what f trains, got {came}.")
         if parameters.theta.dtype != dtype:
             came = f"{parameters.theta.dtype}: make the layers with dtype=np.{dtype}"
             raise TypeError(f"check_gradients expects parameters of {dtype}, got {came}.")
@@ -160,9 +157,8 @@ def _own_copy(f: Any, parameters: Parameters | None, dtype: np.dtype) -> tuple[A
     slots = slots_of(layers, "parameter_names")
     for name, part, attribute in slots:
         if not hasattr(part, f"d{attribute}"):
-            raise TypeError(
-                f"check_gradients expects {part!r} to add the gradient of {name} to d{attribute}, got none."
-            )
+            expected = f"{part!r} to add the gradient of {name} to d{attribute}"
+            raise TypeError(f"check_gradients expects {expected}, got none.")
         setattr(part, attribute, getattr(part, attribute).astype(dtype))
         setattr(part, f"d{attribute}", np.zeros_like(getattr(part, attribute)))
     if not isinstance(owner, Layer):
