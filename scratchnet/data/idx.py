@@ -2,7 +2,6 @@
 
 import gzip
 import math
-import struct
 import zlib
 from os import PathLike
 from pathlib import Path
@@ -82,7 +81,7 @@ def _read(path: Path, axes: int) -> Array:
             header = file.read(4 + 4 * axes)
             if len(header) < 4 + 4 * axes:
                 raise DataError(f"{path} is cut off: an idx header has {4 + 4 * axes} bytes, got {len(header)}.")
-            magic, *shape = struct.unpack(f">{1 + axes}I", header)
+            magic, *shape = np.frombuffer(header, ">u4").tolist()
             if magic != 0x0800 + axes:  # 8 stands for unsigned bytes
                 came = f"expected the magic number {0x0800 + axes}, got {magic}"
                 raise DataError(f"{path} is not an idx file of unsigned bytes with {axes} axes: {came}.")

@@ -160,20 +160,16 @@ def check_gradients(
         random = {name: [] for name in names}
         for name in (name for name in names if subject.start[name].size > coordinates):
             random[name] = [random_direction(subject.start[name].shape, rng) for _ in range(directions)]
-
-        def at(point: Point, dy: Array) -> dict[str, Evidence]:
-            return Scene(subject, point, dy, random, tolerance).evidence
-
-        def unknown() -> list[str]:
-            return [name for name in names if np.all([one[name].lost for one in points], axis=0).any()]
-
-        points = [at(subject.start, dy)]
-        while len(points) < 4 and unknown():
-            points.append(at(_nearby(subject, names, rng), dy))
+        points, unknown = [], names
+        while unknown and len(points) < 4:
+            point = _nearby(subject, names, rng) if points else subject.start
+            points.append(Scene(subject, point, dy, random, tolerance).evidence)
+            unknown = [name for name in names if np.all([one[name].lost for one in points], axis=0).any()]
         for here in points:
             if any(e.excess.max(initial=0) > 1 for e in here.values()):
-                raise _mismatch(here, at(_nearby(subject, names, rng), outcome.random_dy(rng)), rng)
-        for name in unknown():
+                elsewhere = Scene(subject, _nearby(subject, names, rng), outcome.random_dy(rng), random, tolerance)
+                raise _mismatch(here, elsewhere.evidence, rng)
+        for name in unknown:
             told = f"{subject.name} has no slope in {name} that can be measured, as at a kink: check other inputs."
             cause, digits = "there is no slope", points[0][name].scene.digits
             if 2 < digits < 5:  # a comb has fewer
@@ -254,7 +250,7 @@ def _mismatch(here: dict[str, Evidence], elsewhere: dict[str, Evidence], rng: np
     names = sorted((name for name in worst if worst[name] > 1), key=worst.__getitem__, reverse=True)
     causes = {name: likeliest(here[name], elsewhere[name]) for name in names}
     name = next((name for name in names if causes[name]), names[0])
-    e, index, claimed, measured, rest = here[name], (), np.nan, np.nan, "None of the usual mistakes explains it"
+    e, found, rest = here[name], {}, "None of the usual mistakes explains it"
     if e.gradient.shape != e.x.shape:
         told = f"it has the shape {e.gradient.shape}, and {name} is {e.x.shape}"
     else:
@@ -262,6 +258,7 @@ def _mismatch(here: dict[str, Evidence], elsewhere: dict[str, Evidence], rng: np
         unit = np.zeros(e.x.shape)
         unit[index] = 1
         claimed, measured, digits = float(e.gradient[index]), e.slope(unit, steadiest=True).value, 6
+        found = {"index": index, "claimed": claimed, "measured": measured}
         if not e.wrong.any():
             digits, rest = 12, "The first six digits agree: a constant may be cut short"
         at = f"at {list(index)} " if index else ""
@@ -270,7 +267,7 @@ def _mismatch(here: dict[str, Evidence], elsewhere: dict[str, Evidence], rng: np
     because = f"Likeliest cause: {causes[name]}" if causes[name] else rest
     also = f" Wrong too: {', '.join(d(other) for other in names if other != name)}." if len(names) > 1 else ""
     told = f"{d(name)} of {e.scene.subject.name} is wrong: {told}. {because}.{also}"
-    return GradientError(told, array=name, index=index, claimed=claimed, measured=measured, cause=causes[name])
+    return GradientError(told, array=name, cause=causes[name], **found)
 
 
 def _worst_index(e: Evidence, rng: np.random.Generator) -> tuple[int, ...]:
@@ -295,8 +292,7 @@ def _worst_index(e: Evidence, rng: np.random.Generator) -> tuple[int, ...]:
 def _array_report(evidence: list[Evidence], rng: np.random.Generator) -> ArrayReport:
     """What was found about one array at all points."""
     errors, steps = np.concatenate([[e.errors, e.slopes["step"]] for e in evidence], axis=1)
-    exact = [e.exact_errors.max(initial=0).item() for e in evidence if e.exact is not None]
-    first, last = evidence[0], evidence[-1]
+    first, last, is_analytic = evidence[0], evidence[-1], all(e.exact is not None for e in evidence)
     way = random_direction(last.x.shape, rng)
     return ArrayReport(
         name=first.name,
@@ -304,7 +300,7 @@ def _array_report(evidence: list[Evidence], rng: np.random.Generator) -> ArrayRe
         checked=first.checked,
         error=errors.max(initial=0).item(),
         step=steps[np.argmax(errors)].item() if errors.size else 0.0,
-        exact_error=max(exact) if len(exact) == len(evidence) else None,
+        exact_error=max(e.exact_errors.max(initial=0).item() for e in evidence) if is_analytic else None,
         kinks=int(first.lost.sum()),
         unmeasured=int(np.all([e.lost | e.unmeasured for e in evidence], axis=0).sum()),
         steps=LADDER,
