@@ -17,6 +17,8 @@ from scratchnet.core.vae import VAE
 from scratchnet.gradcheck.numerical import UNDERFLOW, Evidence
 from scratchnet.gradcheck.subject import Point
 
+_is = partial(np.allclose, rtol=1e-9, atol=0)  # whether y is what it would be by some formula
+
 Trials = Iterator[tuple[str, str, Array | None, Array | None]]
 """Mistakes: the name in chapter 14, the sentence that tells of it, the slopes (K,) that are claimed once it is undone,
 to be compared with those measured, and those that it leads to, to be compared with those claimed. None needs no
@@ -48,11 +50,6 @@ def _explanations(e: Evidence, trials: Callable[[Evidence], Trials]) -> list[str
 def _times(a: Array, b: Array) -> float:
     """How many times a is b."""
     return (np.vdot(a, b) / np.vdot(b, b)).item()
-
-
-def _is(a: Array, b: Array) -> bool:
-    """Whether y is what it would be by some formula."""
-    return np.allclose(a, b, rtol=1e-9, atol=0)
 
 
 def of_precision(e: Evidence) -> Trials:

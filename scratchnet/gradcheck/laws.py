@@ -35,12 +35,10 @@ def compare(
         if came.shape != one.shape:
             told = f"{name} has the shape {came.shape}, not {one.shape}: {why}."
             raise LawError(law, subject.name, told, array=name, cause=cause)
-        size = 1 + np.abs(one)
+        rtol = atol = 1e-9 if came.dtype.itemsize >= 8 else 1e-4
         if sizes is not None:
-            size = np.abs(sizes[name][np.isfinite(sizes[name])]).max(initial=0)
-        with np.errstate(all="ignore"):
-            differ = ~(np.abs(1.0 * came - one) <= (1e-9 if came.dtype.itemsize >= 8 else 1e-4) * size)
-        differ &= ~(np.isnan(came) & np.isnan(one)) & (came != one)
+            rtol, atol = 0, atol * np.abs(sizes[name][np.isfinite(sizes[name])]).max(initial=0)
+        differ = ~np.isclose(came, one, rtol, atol, equal_nan=True)
         if differ.any():
             at = tuple(np.argwhere(differ)[0].tolist())
             told = f"{name}{list(at) or ''} is {came[at]:.6g}, not {one[at]:.6g}: {why}."

@@ -48,7 +48,7 @@ def check_layer(
     check_type("check_layer", "make()", layer, Layer, "a layer")
 
     def draw(*size: int) -> Array:
-        return _read_only(rng.uniform(-2, 2, size).astype(dtype))
+        return np.broadcast_to(rng.uniform(-2, 2, size).astype(dtype), size)  # a read-only view
 
     def dys(outcome: Outcome) -> Array:
         return draw(*outcome.y.shape)
@@ -99,7 +99,7 @@ def check_loss(
     inputs = rng.uniform(-2, 2, shape), np.asarray(target(rng, shape) if callable(target) else target)
     subject = Subject(f, inputs, 0)
     names = subject.inputs
-    point = dict(zip(names, map(_read_only, inputs), strict=True))
+    point = {name: np.broadcast_to(x, x.shape) for name, x in zip(names, inputs, strict=True)}  # read-only views
 
     def dys(outcome: Outcome) -> Array:
         return outcome.random_dy(rng)
@@ -116,12 +116,6 @@ def _is_true(subject: Subject, rng: np.random.Generator, f: Any, *inputs: Array)
         check_gradients(f, *inputs, rng=rng)
     except GradientError as error:
         raise LawError(6, subject.name, str(error), **vars(error)) from None
-
-
-def _read_only(x: Array) -> Array:
-    x = x.view()
-    x.flags.writeable = False
-    return x
 
 
 def _batch_shape(where: str, name: str, shape: Any) -> tuple[int, ...]:
