@@ -4,6 +4,7 @@ A layer, or a model with its loss, is copied and converted to float64 or to comp
 nothing, and a float32 layer is checked to the last digits of its formula.
 """
 
+import contextlib
 import copy
 import inspect
 import warnings
@@ -65,7 +66,10 @@ class Subject:
         self.name = repr(f) if isinstance(f, Layer) else name
         self.seed, self.dtype, self._made_of = seed, np.dtype(dtype), (f, inputs, seed, parameters)
         self.owner, self._call, self._slots = _own_copy(f, parameters, self.dtype)
-        arguments = _argument_names(self._call)
+        arguments: list[str] = []
+        with contextlib.suppress(ValueError):  # a function written in C may have no signature
+            signature = inspect.signature(self._call).parameters.values()
+            arguments = [one.name for one in signature if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)]
         self._draws = "rng" in arguments[len(inputs) :]
         names = arguments[: len(inputs)] + [f"input {i + 1}" for i in range(len(arguments), len(inputs))]
         self.inputs: dict[str, Any] = {}
@@ -168,11 +172,3 @@ def _own_copy(f: Any, parameters: Parameters | None, dtype: np.dtype) -> tuple[A
             elif name == "dtype":
                 owner.dtype = dtype
     return owner, getattr(owner, "forward" if isinstance(f, Layer) else getattr(f, "__name__", "__call__")), slots
-
-
-def _argument_names(function: Callable[..., Any]) -> list[str]:
-    try:
-        arguments = inspect.signature(function).parameters.values()
-    except ValueError:  # a function written in C may have no signature
-        return []
-    return [one.name for one in arguments if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)]
