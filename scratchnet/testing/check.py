@@ -1,12 +1,13 @@
 """All seven laws on one layer or one loss, at random points: docs/18-your-own.md."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.checks import check_length, check_rng, check_type, named
+from scratchnet.checks import check_length, check_rng, check_type
 from scratchnet.core.layer import Layer
 from scratchnet.errors import GradientError, LawError
 from scratchnet.gradcheck import check_gradients, laws
@@ -100,10 +101,7 @@ def check_loss(
     subject = Subject(f, inputs, 0)
     names = subject.inputs
     point = {name: np.broadcast_to(x, x.shape) for name, x in zip(names, inputs, strict=True)}  # read-only views
-
-    def dys(outcome: Outcome) -> Array:
-        return outcome.random_dy(rng)
-
+    dys = partial(Outcome.random_dy, rng=rng)
     laws.mutates_only_what_it_made(subject, [point, dict(zip(names, map(np.array, inputs), strict=True))], dys)
     laws.averages_over_the_batch(subject, point, dys)
     _is_true(subject, rng, f, *inputs)
@@ -119,9 +117,8 @@ def _is_true(subject: Subject, rng: np.random.Generator, f: Any, *inputs: Array)
 
 
 def _batch_shape(where: str, name: str, shape: Any) -> tuple[int, ...]:
-    if not isinstance(shape, tuple) or not shape:
-        raise TypeError(f"{where} expects {name} to be the shape of a batch, such as (5, 3), got {named(shape)}.")
+    check_type(where, name, shape, tuple, "the shape of a batch, such as (5, 3)")
     shape = tuple(check_length(where, name, length) for length in shape)
-    if shape[0] < 2:
+    if not shape or shape[0] < 2:
         raise ValueError(f"{where} expects {name} to have at least 2 rows, to see whether they mix, got {shape}.")
     return shape
