@@ -4,6 +4,7 @@ Each function takes `where`, the caller as the reader knows it, and returns or r
 except those that read an array's numbers, such as `check_pixels` and `check_finite`.
 """
 
+import contextlib
 import os
 from collections.abc import Iterable
 from numbers import Integral, Real
@@ -30,10 +31,9 @@ def check_floats(where: object, name: str, x: Any) -> None:
         hint = f": convert it with np.asarray({name}, dtype=np.float32)" if name.isidentifier() else ""
         raise TypeError(f"{where} expects {name} to be a NumPy array, got {type(x).__name__}{hint}.")
     if x.dtype.kind not in "fc":
-        raise TypeError(
-            f"{where} expects {name} to hold floating-point numbers, got {x.dtype}: convert it with .astype(np.float32)"
-            f"{', and divide pixels of 0–255 by 255' if x.dtype == np.uint8 else ''}."
-        )
+        hint = ", and divide pixels of 0–255 by 255" if x.dtype == np.uint8 else ""
+        hint = f"convert it with .astype(np.float32){hint}"
+        raise TypeError(f"{where} expects {name} to hold floating-point numbers, got {x.dtype}: {hint}.")
 
 
 def check_shape(where: object, name: str, x: Array, *axes: int | str, hint: str = "") -> None:
@@ -54,10 +54,9 @@ def check_rows(where: object, name: str, x: Any, width: int | None, dtype: np.dt
 
 def check_points(where: str, name: str, x: Any, width: int | None = None) -> None:
     """`x` is (N, width) of finite real floats of any precision; a width of None allows any."""
-    check_floats(where, name, x)
+    check_rows(where, name, x, width, None)
     if x.dtype.kind == "c":
         raise TypeError(f"{where} expects {name} to hold real numbers, got {x.dtype}.")
-    check_rows(where, name, x, width, None)
     check_finite(where, name, x)
 
 
@@ -74,10 +73,8 @@ def check_images(where: object, name: str, x: Any, C: int | str, dtype: Any, lea
 
 def _check_dtype(where: object, name: str, x: Array, dtype: np.dtype | None) -> None:
     if dtype is not None and x.dtype != dtype:
-        raise TypeError(
-            f"{where} computes in {dtype}, but {name} is {x.dtype}: "
-            f"use {name}.astype(np.{dtype}), or make the layers with dtype=np.{x.dtype}."
-        )
+        hint = f"use {name}.astype(np.{dtype}), or make the layers with dtype=np.{x.dtype}"
+        raise TypeError(f"{where} computes in {dtype}, but {name} is {x.dtype}: {hint}.")
 
 
 def check_same(where: object, name: str, x: Any, other_name: str, other: Array) -> None:
@@ -118,10 +115,8 @@ def check_in_place(where: str, name: str, x: Array, /, **others: Array) -> None:
         raise ValueError(f"{where} expects {name} to be an array to write to, got one that is read-only: pass a copy.")
     for other_name, other in others.items():
         if np.shares_memory(x, other):
-            raise ValueError(
-                f"{where} expects {name} and {other_name} to be apart in memory, got arrays that overlap: "
-                f"pass {other_name}.copy()."
-            )
+            came = f"arrays that overlap: pass {other_name}.copy()"
+            raise ValueError(f"{where} expects {name} and {other_name} to be apart in memory, got {came}.")
 
 
 def check_pixels(where: str, name: str, x: Array) -> None:
@@ -144,10 +139,8 @@ def check_labels(where: str, name: str, labels: Any, count: int | None, classes:
     hint = f": use {hints[labels.shape[1]]}" if labels.ndim == 2 and labels.shape[1] in hints else ""
     check_shape(where, name, labels, "N" if count is None else count, hint=hint)
     if labels.dtype.kind not in "iu":
-        raise TypeError(
-            f"{where} expects {name} to hold integers, got {labels.dtype}: use labels.astype(int), if each is the "
-            "number of a class."
-        )
+        hint = ": use labels.astype(int), if each is the number of a class"
+        raise TypeError(f"{where} expects {name} to hold integers, got {labels.dtype}{hint}.")
     if len(labels) and not (labels.min() >= 0 and labels.max() < classes):
         hint = ": classes count from 0, so subtract 1" if labels.min() == 1 and labels.max() == classes else ""
         raise DataError(f"{where} expects {name} from 0 to {classes - 1}, got {describe(labels)}{hint}.")
@@ -203,10 +196,8 @@ def check_number(
 def check_real(where: str, name: str, x: Any, *axes: int | str) -> Array:
     """`x`, an array or a nested list, holds real numbers, and has these axes if any are given; returned as an array."""
     if _is_masked(x):
-        raise TypeError(
-            f"{where} expects {name} without a mask, which it would not look at, got a masked array: "
-            f"leave out what is masked, as {name}.compressed() does, or fill it in."
-        )
+        hint = f"leave out what is masked, as {name}.compressed() does, or fill it in"
+        raise TypeError(f"{where} expects {name} without a mask, which it would ignore, got a masked array: {hint}.")
     try:
         x = np.asarray(x)
     except ValueError:
@@ -235,29 +226,23 @@ def check_choice(where: str, name: str, value: Any, choices: tuple[str, ...]) ->
 def check_path(where: str, name: str, path: Any) -> Path:
     """`path` is the name of a file or folder; returned as a path."""
     check_type(where, name, path, str | os.PathLike, "a path")
-    try:
-        usable = b"\0" not in os.fsencode(path)
-    except UnicodeEncodeError:
-        usable = False
-    if not usable:
-        raise ValueError(f"{where} expects {name} in letters that a file's name can have here, got {path!a}.")
-    return Path(path)
+    with contextlib.suppress(UnicodeEncodeError):
+        if b"\0" not in os.fsencode(path):
+            return Path(path)
+    raise ValueError(f"{where} expects {name} in letters that a file's name can have here, got {path!a}.")
 
 
 def check_model(where: str, model: Any) -> None:
     """`model` has parameters by name."""
     if not hasattr(getattr(model, "parameters", None), "named"):
-        raise TypeError(
-            f"{where} expects a model such as VAE(…) or Autoencoder(…), got {named(model)}: a layer will do too."
-        )
+        raise TypeError(f"{where} expects a model such as VAE(…) or Autoencoder(…), or a layer, got {named(model)}.")
 
 
 def check_rng(where: str, rng: Any) -> np.random.Generator:
     """`rng` is a NumPy Generator; returned as such."""
     if not isinstance(rng, np.random.Generator):
-        raise TypeError(
-            f"{where} takes its randomness from a NumPy Generator, got {named(rng)}: pass rng=np.random.default_rng(0)."
-        )
+        hint = ": pass rng=np.random.default_rng(0)"
+        raise TypeError(f"{where} takes its randomness from a NumPy Generator, got {named(rng)}{hint}.")
     return rng
 
 

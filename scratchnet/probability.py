@@ -182,7 +182,5 @@ def _table(where: str, name: str, table: Any, weights_name: str, weights: Any) -
 
 def _check_possible(where: str, p_y: Array) -> None:
     if not p_y.all():
-        raise DataError(
-            f"{where} expects every y to have a probability above 0, got p(y) = 0 for number {np.argmin(p_y)}: "
-            "leave out a y that cannot be observed."
-        )
+        came = f"p(y) = 0 for number {np.argmin(p_y)}: leave out a y that cannot be observed"
+        raise DataError(f"{where} expects every y to have a probability above 0, got {came}.")

@@ -133,7 +133,7 @@ def curves(figure: Figure, points: int) -> list[np.ndarray]:
 def test_a_v_curve_has_a_line_for_each_gradient_and_each_method(rng):
     report = sn.check_gradients(sn.Dense(2, 1, rng=rng), rng.standard_normal((3, 2)), rng=rng)
     figure = report.plot()
-    assert names_in_legend(figure) == ["dx", "dW", "db", "complex step"]
+    assert names_in_legend(figure) == ["dx", "dW", "db", "complex step", "the step used"]
     assert len(curves(figure, report.arrays[0].steps.size)) == 2 * 3
 
 
@@ -149,7 +149,7 @@ def test_a_v_curve_of_what_is_not_analytic_has_no_complex_step():
         return np.abs(x), lambda dy: dy * np.sign(x)
 
     report = sn.check_gradients(modulus, np.array([1.0, -2.0]), rng=np.random.default_rng(0))
-    assert names_in_legend(report.plot()) == ["dx"]
+    assert names_in_legend(report.plot()) == ["dx", "the step used"]
 
 
 def test_the_title_of_a_v_curve_speaks_of_a_complex_step_where_there_is_one(rng):

@@ -1552,7 +1552,7 @@ ARGUMENTS = [
     pytest.param(
         lambda: sn.check_gradients(dense().forward, X, rng=rng(), parameters="W"),
         TypeError,
-        r"check_gradients expects parameters to be Parameters\(…\) of what the function f trains, got 'W'",
+        r"check_gradients expects parameters to be Parameters\(…\) of what f trains, got 'W'",
         id="check_gradients: a name for parameters",
     ),
     pytest.param(
@@ -1799,7 +1799,7 @@ ARGUMENTS = [
             pytest.param(
                 lambda call=call: call("model.npz", "model"),
                 TypeError,
-                rf"{name} expects a model such as VAE\(…\) or Autoencoder\(…\), got 'model'",
+                rf"{name} expects a model such as VAE\(…\) or Autoencoder\(…\), or a layer, got 'model'",
                 id=f"{name}: a word for a model",
             ),
             pytest.param(

@@ -17,6 +17,8 @@ from scratchnet.core.vae import VAE
 from scratchnet.gradcheck.numerical import UNDERFLOW, Evidence
 from scratchnet.gradcheck.subject import Point
 
+_is = partial(np.allclose, rtol=1e-9, atol=0)  # whether y is what it would be by some formula
+
 Trials = Iterator[tuple[str, str, Array | None, Array | None]]
 """Mistakes: the name in chapter 14, the sentence that tells of it, the slopes (K,) that are claimed once it is undone,
 to be compared with those measured, and those that it leads to, to be compared with those claimed. None needs no
@@ -48,11 +50,6 @@ def _explanations(e: Evidence, trials: Callable[[Evidence], Trials]) -> list[str
 def _times(a: Array, b: Array) -> float:
     """How many times a is b."""
     return (np.vdot(a, b) / np.vdot(b, b)).item()
-
-
-def _is(a: Array, b: Array) -> bool:
-    """Whether y is what it would be by some formula."""
-    return np.allclose(a, b, rtol=1e-9, atol=0)
 
 
 def of_precision(e: Evidence) -> Trials:
@@ -124,26 +121,22 @@ def of_a_product(e: Evidence) -> Trials:
 def of_scale(e: Evidence) -> Trials:
     """A constant factor, everywhere or wherever the gradient is wrong."""
     factor, N, outputs = _factor(e), e.scene.subject.batch_size, max(1, e.y.size // e.x.size)
-    size = abs(factor)
-    told = f"it is {size:.6g} times what it should be, so a constant factor is wrong"
-    known = {
-        1: "the sign is flipped",
-        2: "it is twice what it should be, so a factor of 2, as from a square, is wrong",
-        0.5: "it is half what it should be, so a factor of 2, as from a square, is wrong",
+    flipped, square = "the sign is flipped", "so a factor of 2, as from a square, is wrong"
+    sizes = {  # of the factor, with N examples and with N + 1
+        (1, 1): flipped,
+        (2, 2): f"it is twice what it should be, {square}",
+        (1 / 2, 1 / 2): f"it is half what it should be, {square}",
+        (1 / outputs, N / (N + 1) / outputs): f"it is the average over {outputs} outputs, where their sum is meant",
+        (N, N + 1): f"it is N = {N} times too large, so the 1/N of the mean over the batch is left out",
+        (1 / N, 1 / (N + 1)): f"it is N = {N} times too small, so it is divided by the batch once too often",
     }
-    by_batch = {
-        1 / outputs: f"it is the average over {outputs} outputs, where their sum is meant",
-        N: f"it is N = {N} times too large, so the 1/N of the mean over the batch is left out",
-        1 / N: f"it is N = {N} times too small, so it is divided by the batch once too often",
-    }
-    for one, sentence in known.items():
-        told = sentence if np.isclose(size, one, rtol=1e-5) else told
-    for one, sentence in by_batch.items():
-        if N > 1 and np.isclose(size, one, rtol=1e-5):
+    told = f"it is {abs(factor):.6g} times what it should be, so a constant factor is wrong"
+    for (size, with_one_more), sentence in sizes.items():
+        if np.isclose(abs(factor), size, rtol=1e-5) and (N > 1 or size == with_one_more):
             with contextlib.suppress(Exception):  # f may take no other batch
-                grown = one * (N / (N + 1) if one < 1 else (N + 1) / N)
-                told = sentence if np.isclose(abs(_factor(e.with_another_row())), grown, rtol=1e-4) else told
-    sign = ", and the sign is flipped" if factor < 0 and told != known[1] else ""
+                grown = size if size == with_one_more else abs(_factor(e.with_another_row()))
+                told = sentence if np.isclose(grown, with_one_more, rtol=1e-4) else told
+    sign = f", and {flipped}" if factor < 0 and told != flipped else ""
     told = f"{e.dx} differs by one factor{e.where}: {told}{sign}"
     yield "constant_factor", told, np.where(e.wrong, e.claimed / factor, e.claimed), None
 

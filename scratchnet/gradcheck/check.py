@@ -13,7 +13,7 @@ from scratchnet.core.parameters import Parameters
 from scratchnet.errors import GradientError, LawError
 from scratchnet.gradcheck import laws
 from scratchnet.gradcheck.causes import likeliest
-from scratchnet.gradcheck.numerical import LADDER, NOISY, STEP, Evidence, Scene, random_direction
+from scratchnet.gradcheck.numerical import LADDER, STEP, Evidence, Scene, random_direction
 from scratchnet.gradcheck.subject import Outcome, Point, Subject, d
 
 if TYPE_CHECKING:
@@ -26,23 +26,15 @@ class ArrayReport:
 
     name: str
     shape: tuple[int, ...]
-    checked: str
-    """Along how many coordinates or random directions."""
-    error: float
-    """The largest error of a central difference, relative to the array's largest slope."""
-    step: float
-    """The step of that difference."""
-    exact_error: float | None
-    """The largest error of a complex step; None where f is not analytic as it is written."""
-    kinks: int
-    """How many of these directions have a kink at the point itself, and were checked nearby."""
-    unmeasured: int
-    """How many of their slopes are too small beside the noise of f to be compared."""
-    steps: Array
-    """Of the V-curve, (S,): the error of either method by its step, along one random direction."""
+    checked: str  # along how many coordinates or random directions
+    error: float  # the largest one of a central difference, relative to the array's largest slope
+    step: float  # the step of that difference
+    exact_error: float | None  # the largest one of a complex step; None where f is not analytic as it is written
+    kinks: int  # how many of these directions have a kink at the point itself, and were checked nearby
+    unmeasured: int  # how many of their slopes are too small beside the noise of f to be compared
+    steps: Array  # of the V-curve, (S,): the error of either method by its step, along one random direction
     errors: Array
-    exact_errors: Array
-    """NaN where f is not defined, or not analytic."""
+    exact_errors: Array  # NaN where f is not defined, or not analytic
 
 
 @dataclass(frozen=True, repr=False)
@@ -52,24 +44,23 @@ class GradientReport:
     Examples
     --------
     >>> import numpy as np, scratchnet as sn
-    >>> report = sn.check_gradients(sn.ReLU(), np.array([[-1.0, 2.0]]), rng=np.random.default_rng(0))
-    >>> report.arrays[0].error < 1e-9, report.arrays[0].kinks
-    (True, 0)
+    >>> rng = np.random.default_rng(0)
+    >>> report = sn.check_gradients(sn.Dense(3, 2, rng=rng), rng.standard_normal((4, 3)), rng=rng)
+    >>> [(one.name, one.checked, one.error < 1e-9) for one in report.arrays]
+    [('x', '12 coordinates', True), ('W', '6 coordinates', True), ('b', '2 coordinates', True)]
     """
 
     name: str
-    arrays: list[ArrayReport]
-    """One for each gradient."""
-    notes: list[str]
-    """What was not checked, or not to the usual number of digits."""
+    arrays: list[ArrayReport]  # one for each gradient
+    notes: list[str]  # what was not checked, or not to the usual number of digits
 
     def plot(self) -> "Figure":
-        """The V-curve: the error of each gradient by the step h it was measured with; a dotted line marks the usual."""
+        """The V-curve: the error of each gradient by the step h it was measured with."""
         from scratchnet.plots import INK, SOFT, lines  # here, so that a check does not load matplotlib
 
         analytic = any(one.exact_error is not None for one in self.arrays)
-        title = f"{self.name}: a step too long errs by curvature, one too short by rounding"
-        title += "; a complex step does not round" * analytic
+        exact = "; a complex step does not round" if analytic else ""
+        title = f"{self.name}: a step too long errs by curvature, one too short by rounding{exact}"
         half = np.finfo(np.float64).eps / 2  # an error of 0 is drawn at half the last digit
         curves = {d(one.name): (one.steps, np.maximum(one.errors, half)) for one in self.arrays}
         figure = lines(curves, title, x_label="step h", y_label="error relative to the slope", log=True)
@@ -79,10 +70,7 @@ class GradientReport:
             axes.plot(one.steps, np.maximum(one.exact_errors, half), "--", linewidth=1, color=line.get_color())
         if analytic:
             axes.plot([], "--", linewidth=1, color=INK, label="complex step")
-        axes.axvline(STEP, color=SOFT, linewidth=0.8, linestyle=":")
-        axes.text(
-            STEP, 1.01, "the step used", transform=axes.get_xaxis_transform(), fontsize=8, color=SOFT, ha="center"
-        )
+        axes.axvline(STEP, color=SOFT, linewidth=0.8, linestyle=":", label="the step used")
         axes.legend(frameon=False, fontsize=8)
         return figure
 
@@ -116,7 +104,9 @@ def check_gradients(
     Every input and parameter that has a gradient is moved, one coordinate at a time, and forward alone says how L
     changes: by central differences (f(x + h) − f(x − h)) / 2h in double precision and, wherever the formulas are
     analytic, by the complex step Im f(x + ih) / h, which has all digits. At a kink (ReLU at 0) there is no slope, so a
-    point nearby is checked instead. Laws 1, 3 and 4 are tried as well: no call may spoil another.
+    point nearby is checked instead. Laws 1, 3 and 4 are tried as well: no call may spoil another. A GradientError names
+    the array, the worst index, both values, and the likeliest cause. The check proves that backward belongs to forward,
+    not that forward is what was meant: docs/14-checking-gradients.md.
 
     Parameters
     ----------
@@ -138,18 +128,10 @@ def check_gradients(
         The size up to which an array is checked in all coordinates, and along how many random directions of length 1 a
         larger one is.
 
-    Notes
-    -----
-    A GradientError names the array, the worst index, both values, and the likeliest cause. The check proves that
-    backward belongs to forward, not that forward is what was meant: docs/14-checking-gradients.md.
-
     Examples
     --------
     >>> import numpy as np, scratchnet as sn
     >>> rng = np.random.default_rng(0)
-    >>> report = sn.check_gradients(sn.Dense(3, 2, rng=rng), rng.standard_normal((4, 3)), rng=rng)
-    >>> [(one.name, one.checked) for one in report.arrays]
-    [('x', '12 coordinates'), ('W', '6 coordinates'), ('b', '2 coordinates')]
     >>> class Square(sn.Layer):
     ...     def forward(self, x):
     ...         return x**2, lambda dy: x * dy                      # the 2 is missing
@@ -173,24 +155,20 @@ def check_gradients(
         random = {name: [] for name in names}
         for name in (name for name in names if subject.start[name].size > coordinates):
             random[name] = [random_direction(subject.start[name].shape, rng) for _ in range(directions)]
-
-        def at(point: Point, dy: Array) -> dict[str, Evidence]:
-            return Scene(subject, point, dy, random, tolerance).evidence
-
-        def unknown() -> list[str]:
-            return [name for name in names if np.all([one[name].lost for one in points], axis=0).any()]
-
-        points = [at(subject.start, dy)]
-        while len(points) < 4 and unknown():
-            points.append(at(_nearby(subject, names, rng), dy))
+        points, unknown = [], names
+        while unknown and len(points) < 4:
+            point = _nearby(subject, names, rng) if points else subject.start
+            points.append(Scene(subject, point, dy, random, tolerance).evidence)
+            unknown = [name for name in names if np.all([one[name].lost for one in points], axis=0).any()]
         for here in points:
             if any(e.excess.max(initial=0) > 1 for e in here.values()):
-                raise _mismatch(here, at(_nearby(subject, names, rng), outcome.random_dy(rng)), rng)
-        for name in unknown():
+                elsewhere = Scene(subject, _nearby(subject, names, rng), outcome.random_dy(rng), random, tolerance)
+                raise _mismatch(here, elsewhere.evidence, rng)
+        for name in unknown:
             told = f"{subject.name} has no slope in {name} that can be measured, as at a kink: check other inputs."
-            cause, noise = "there is no slope", points[0][name].scene.relative_noise
-            if 1e-5 < noise < 1e-2:  # a comb is noisier
-                told = f"{subject.name} {_digits(noise)}, too few to measure its slope in {name}: "
+            cause, digits = "there is no slope", points[0][name].scene.digits
+            if 2 < digits < 5:  # a comb has fewer
+                told = f"{subject.name} rounds to {digits:.0f} digits, too few to measure its slope in {name}: "
                 told, cause = f"{told}check it in a longer type.", "it rounds too coarsely"
             raise GradientError(told, array=name, cause=cause)
         arrays = [_array_report([one[name] for one in points], rng) for name in names]
@@ -224,15 +202,10 @@ def _notes(subject: Subject, scene: Scene) -> list[str]:
     ]
     if not subject.held() and not isinstance(subject.owner, Layer):
         notes.append(f"Not checked: parameters. None of {subject.name} are known; pass parameters=… if it trains any.")
-    if scene.relative_noise > NOISY:
-        known = -np.log10(scene.relative_noise) * 2 / 3
-        told = f"{_digits(scene.relative_noise)}, so that its slopes are known to about {known:.0f}"
-        notes.append(f"{subject.name} {told}.")
+    if scene.digits < 11:
+        known = f"its slopes are known to about {scene.digits * 2 / 3:.0f}"
+        notes.append(f"{subject.name} rounds to {scene.digits:.0f} digits, so that {known}.")
     return notes
-
-
-def _digits(relative_noise: float) -> str:
-    return f"rounds to {-np.log10(relative_noise):.0f} digits"
 
 
 def _check_calls(subject: Subject, dy: Array) -> None:
@@ -272,7 +245,7 @@ def _mismatch(here: dict[str, Evidence], elsewhere: dict[str, Evidence], rng: np
     names = sorted((name for name in worst if worst[name] > 1), key=worst.__getitem__, reverse=True)
     causes = {name: likeliest(here[name], elsewhere[name]) for name in names}
     name = next((name for name in names if causes[name]), names[0])
-    e, index, claimed, measured, rest = here[name], (), np.nan, np.nan, "None of the usual mistakes explains it"
+    e, found, rest = here[name], {}, "None of the usual mistakes explains it"
     if e.gradient.shape != e.x.shape:
         told = f"it has the shape {e.gradient.shape}, and {name} is {e.x.shape}"
     else:
@@ -280,6 +253,7 @@ def _mismatch(here: dict[str, Evidence], elsewhere: dict[str, Evidence], rng: np
         unit = np.zeros(e.x.shape)
         unit[index] = 1
         claimed, measured, digits = float(e.gradient[index]), e.slope(unit, steadiest=True).value, 6
+        found = {"index": index, "claimed": claimed, "measured": measured}
         if not e.wrong.any():
             digits, rest = 12, "The first six digits agree: a constant may be cut short"
         at = f"at {list(index)} " if index else ""
@@ -288,7 +262,7 @@ def _mismatch(here: dict[str, Evidence], elsewhere: dict[str, Evidence], rng: np
     because = f"Likeliest cause: {causes[name]}" if causes[name] else rest
     also = f" Wrong too: {', '.join(d(other) for other in names if other != name)}." if len(names) > 1 else ""
     told = f"{d(name)} of {e.scene.subject.name} is wrong: {told}. {because}.{also}"
-    return GradientError(told, array=name, index=index, claimed=claimed, measured=measured, cause=causes[name])
+    return GradientError(told, array=name, cause=causes[name], **found)
 
 
 def _worst_index(e: Evidence, rng: np.random.Generator) -> tuple[int, ...]:
@@ -313,8 +287,7 @@ def _worst_index(e: Evidence, rng: np.random.Generator) -> tuple[int, ...]:
 def _array_report(evidence: list[Evidence], rng: np.random.Generator) -> ArrayReport:
     """What was found about one array at all points."""
     errors, steps = np.concatenate([[e.errors, e.slopes["step"]] for e in evidence], axis=1)
-    exact = [e.exact_errors.max(initial=0).item() for e in evidence if e.exact is not None]
-    first, last = evidence[0], evidence[-1]
+    first, last, is_analytic = evidence[0], evidence[-1], all(e.exact is not None for e in evidence)
     way = random_direction(last.x.shape, rng)
     return ArrayReport(
         name=first.name,
@@ -322,7 +295,7 @@ def _array_report(evidence: list[Evidence], rng: np.random.Generator) -> ArrayRe
         checked=first.checked,
         error=errors.max(initial=0).item(),
         step=steps[np.argmax(errors)].item() if errors.size else 0.0,
-        exact_error=max(exact) if len(exact) == len(evidence) else None,
+        exact_error=max(e.exact_errors.max(initial=0).item() for e in evidence) if is_analytic else None,
         kinks=int(first.lost.sum()),
         unmeasured=int(np.all([e.lost | e.unmeasured for e in evidence], axis=0).sum()),
         steps=LADDER,

@@ -17,10 +17,6 @@ from scratchnet.gradcheck.subject import Outcome, Point, Subject, d
 DrawDy = Callable[[Outcome], Array]
 """An outcome → an array of the shape of its y, to begin the backward pass with."""
 
-IN_PLACE = "an array is changed in place"
-
-KEEP = "after a second forward pass: keep what backward needs in its closure, not on self"
-
 
 def gradients(subject: Subject, outcome: Outcome, dy: Array, from_zero: bool = True) -> Point:
     """Copies of the gradients under their own names, such as dx."""
@@ -39,12 +35,10 @@ def compare(
         if came.shape != one.shape:
             told = f"{name} has the shape {came.shape}, not {one.shape}: {why}."
             raise LawError(law, subject.name, told, array=name, cause=cause)
-        size = 1 + np.abs(one)
+        rtol = atol = 1e-9 if came.dtype.itemsize >= 8 else 1e-4
         if sizes is not None:
-            size = np.abs(sizes[name][np.isfinite(sizes[name])]).max(initial=0)
-        with np.errstate(all="ignore"):
-            differ = ~(np.abs(1.0 * came - one) <= (1e-9 if came.dtype.itemsize >= 8 else 1e-4) * size)
-        differ &= ~(np.isnan(came) & np.isnan(one)) & (came != one)
+            rtol, atol = 0, atol * np.abs(sizes[name][np.isfinite(sizes[name])]).max(initial=0)
+        differ = ~np.isclose(came, one, rtol, atol, equal_nan=True)
         if differ.any():
             at = tuple(np.argwhere(differ)[0].tolist())
             told = f"{name}{list(at) or ''} is {came[at]:.6g}, not {one[at]:.6g}: {why}."
@@ -56,6 +50,7 @@ def mutates_only_what_it_made(
     subject: Subject, points: Sequence[Point], dys: DrawDy, *, may_share: bool = False
 ) -> None:
     """Law 1: no array is changed but dθ, and what is handed out is new."""
+    in_place = "an array is changed in place"
     seen: list[tuple[str, Array, bytes]] = []
 
     def see(name: str, *arrays: Array) -> None:
@@ -71,7 +66,7 @@ def mutates_only_what_it_made(
             for name, x in arrays.items():
                 if copies[name].tobytes() != x.tobytes():
                     told = f"its {what} pass writes into {name}: compute a new array."
-                    raise LawError(1, subject.name, told, array=name, cause=IN_PLACE) from None
+                    raise LawError(1, subject.name, told, array=name, cause=in_place) from None
             raise
 
     for name, value in subject.held().items():
@@ -93,7 +88,7 @@ def mutates_only_what_it_made(
     for name, array, before in seen:
         if array.tobytes() != before:
             told = f"it changes {name}: compute a new array instead of writing in place."
-            raise LawError(1, subject.name, told, array=name, cause=IN_PLACE)
+            raise LawError(1, subject.name, told, array=name, cause=in_place)
 
 
 def is_linear_in_dy(subject: Subject, point: Point, u: Array, v: Array, a: float, b: float) -> None:
@@ -119,18 +114,18 @@ def is_re_entrant(subject: Subject, points: Sequence[Point], dys: DrawDy, *, las
         compare(subject, 3, found, alone[-1], another_dx, alone[-1], "backward is not repeatable")
     outcomes = [subject.run(point) for point in points]
     cause = "a stale cache: backward uses what the last forward left, not its own"
+    stale = "after a second forward pass: keep what backward needs in its closure, not on self"
     for i in reversed(range(len(points))) if last_first else range(len(points)):
         try:
             found = gradients(subject, outcomes[i], given[i])
         except Exception as error:
-            raise LawError(3, subject.name, f"backward fails {KEEP}.", cause=cause) from error
-        compare(subject, 3, found, alone[i], KEEP, alone[i], cause)
+            raise LawError(3, subject.name, f"backward fails {stale}.", cause=cause) from error
+        compare(subject, 3, found, alone[i], stale, alone[i], cause)
 
 
 def accumulates(subject: Subject, points: Sequence[Point], dys: DrawDy) -> None:
     """Law 4: backward passes add up in dθ, and those from zero start over."""
-    outcomes = [subject.run(point) for point in points]
-    passes = [(outcome, dys(outcome)) for outcome in outcomes]
+    passes = [(outcome, dys(outcome)) for outcome in map(subject.run, points)]
     alone, found = [subject.gradients(*one) for one in passes], {}
     for i, one in enumerate(passes):
         found = gradients(subject, *one, from_zero=i == 0)

@@ -28,7 +28,6 @@ COMPLEX_STEP = 1e-20
 LADDER = 10.0 ** -np.arange(1.0, 13.5, 0.5)  # the steps of a V-curve
 EXACT = 1e-12  # how well a gradient must agree with the complex step, relative to the array's largest slope
 UNDERFLOW = 1e-290  # products of numbers near this size lose digits or vanish, so that it counts as zero
-NOISY = 1e-11  # the relative noise of y from which on a report tells of it
 
 Line = Callable[[complex], Array]
 """t → y at x + t d."""
@@ -101,7 +100,7 @@ class Scene:
     """
 
     def __init__(self, subject: Subject, point: Point, dy: Array, random: dict[str, list[Array]], tolerance: float):
-        self.subject, self.point, self.dy = subject, point, dy
+        self.subject, self.point, self.dy, self.random, self.tolerance = subject, point, dy, random, tolerance
         rng = np.random.default_rng(subject.seed)
         self.outcome = subject.run(point)
         self.gradients = subject.gradients(self.outcome, dy)
@@ -110,8 +109,9 @@ class Scene:
             lambda t: self.y(point | {name: point[name] + t * away[name] for name in away})
         )
         self.noise = 8 * noise + (8 * self.relative_noise + 4 * np.finfo(np.float64).eps) * np.abs(self.outcome.y)
+        self.digits = -np.log10(max(self.relative_noise, UNDERFLOW))
         self.step = max(STEP, min(self.relative_noise, 1e-3) ** (1 / 3))
-        self.evidence = {name: Evidence(self, name, random[name], tolerance) for name in self.gradients}
+        self.evidence = {name: Evidence(self, name) for name in self.gradients}
 
     def y(self, point: Point) -> Array:
         """The outputs at a point."""
@@ -127,28 +127,28 @@ class Evidence:
     analytic as it is written. `measured` are the better of the two.
     """
 
-    def __init__(self, scene: Scene, name: str, random: list[Array], tolerance: float):
-        self.scene, self.name, self.dx, self.random = scene, name, d(name), random
+    def __init__(self, scene: Scene, name: str):
+        self.scene, self.name, self.dx, self.random = scene, name, d(name), scene.random[name]
         self.x, self.gradient, self.dy, self.y = scene.point[name], scene.gradients[name], scene.dy, scene.outcome.y
-        self.checked = f"{len(random)} random directions" if random else f"{self.x.size} coordinates"
+        self.checked = f"{len(self.random)} random directions" if self.random else f"{self.x.size} coordinates"
         self.claimed, self.exact, self.floor = self.along(self.gradient), None, np.abs(self.dy * self.y).sum()
         K = range(len(self.claimed))
         fields = np.dtype(list(Slope.__annotations__.items()))
         self.slopes = np.array([self.slope(self.direction(k)) for k in K], fields)
-        self._judge(tolerance)
+        self._judge()
         still_wrong = 0
-        unsure = self.vague | self.unmeasured | ~(self.errors <= tolerance) | (self.excess > 1)
+        unsure = self.vague | self.unmeasured | ~(self.errors <= scene.tolerance) | (self.excess > 1)
         for k in np.flatnonzero(unsure).tolist():
             if still_wrong < 8 or self.vague[k]:  # after eight it is the gradient that is wrong, not the step
                 self.slopes[k] = self.slope(self.direction(k), steadiest=True)
-                self._judge(tolerance)
+                self._judge()
                 still_wrong += self.excess[k] > 1 or self.unmeasured[k]
         with contextlib.suppress(Exception):  # a formula may do anything with numbers that it was not made for
             lines = [self.line(scene.subject.complex_y, self.direction(k)) for k in K]
             exact = np.array([(self.dy * complex_slope(line)).sum() for line in lines])
             if scene.relative_noise < 1e-3 and self.agrees(exact):
                 self.exact = exact
-                self._judge(tolerance)
+                self._judge()
 
     def direction(self, k: int) -> Array:
         """The direction number k: a random one of length 1, or coordinate k."""
@@ -240,7 +240,7 @@ class Evidence:
                 curve[i] = abs(slope - claimed) / (abs(claimed) or 1)
         return curve
 
-    def _judge(self, tolerance: float) -> None:
+    def _judge(self) -> None:
         """Compare what is claimed with what is measured.
 
         No step gave three digits where it is `vague`, and no slope is known where it is `lost`; `errors` are relative
@@ -256,7 +256,7 @@ class Evidence:
         self.errors = self._relative(central, 1e-2)
         self.exact_errors = self._relative(self.measured, 1e-3)
         error, own = np.abs(claimed - self.measured), np.fmax(np.abs(claimed), np.abs(self.measured)) + UNDERFLOW
-        excess = np.where(self.lost, 0, np.abs(claimed - central) / (tolerance * own + doubt))
+        excess = np.where(self.lost, 0, np.abs(claimed - central) / (self.scene.tolerance * own + doubt))
         if self.exact is not None:
             excess = np.maximum(excess, self.exact_errors / (EXACT + 10 * self.scene.relative_noise))
         self.excess = np.where(np.isfinite(claimed), excess, np.inf)

@@ -4,6 +4,7 @@ A layer, or a model with its loss, is copied and converted to float64 or to comp
 nothing, and a float32 layer is checked to the last digits of its formula.
 """
 
+import contextlib
 import copy
 import inspect
 import warnings
@@ -65,7 +66,10 @@ class Subject:
         self.name = repr(f) if isinstance(f, Layer) else name
         self.seed, self.dtype, self._made_of = seed, np.dtype(dtype), (f, inputs, seed, parameters)
         self.owner, self._call, self._slots = _own_copy(f, parameters, self.dtype)
-        arguments = _argument_names(self._call)
+        arguments: list[str] = []
+        with contextlib.suppress(ValueError):  # a function written in C may have no signature
+            signature = inspect.signature(self._call).parameters.values()
+            arguments = [one.name for one in signature if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)]
         self._draws = "rng" in arguments[len(inputs) :]
         names = arguments[: len(inputs)] + [f"input {i + 1}" for i in range(len(arguments), len(inputs))]
         self.inputs: dict[str, Any] = {}
@@ -96,9 +100,8 @@ class Subject:
             case (value, *derivatives) if derivatives and np.ndim(value) == 0:
                 return Outcome(np.array([value]), lambda dy: tuple(derivatives), True)
         came = f"a tuple of {listed(map(named, result), 5)}" if isinstance(result, tuple) else named(result)
-        raise TypeError(
-            f"check_gradients expects {self.name} to return (y, backward), (value, dy) or a Loss, got {came}."
-        )
+        expected = "(y, backward), (value, dy) or a Loss"
+        raise TypeError(f"check_gradients expects {self.name} to return {expected}, got {came}.")
 
     def gradients(self, outcome: Outcome, dy: Array, from_zero: bool = True) -> Point:
         """The backward pass: copies of the gradients, each under the name of its array."""
@@ -144,10 +147,8 @@ def _own_copy(f: Any, parameters: Parameters | None, dtype: np.dtype) -> tuple[A
         raise TypeError(f"check_gradients expects a layer or a function, got {named(f)}{hint}.")
     if parameters is not None:
         if isinstance(f, Layer) or not isinstance(parameters, Parameters):
-            raise TypeError(
-                f"check_gradients expects parameters to be Parameters(…) of what the function f trains, got "
-                f"{named(parameters)} for {named(f)}."
-            )
+            came = f"{named(parameters)} for {named(f)}"
+            raise TypeError(f"check_gradients expects parameters to be Parameters(…) of what f trains, got {came}.")
         if parameters.theta.dtype != dtype:
             came = f"{parameters.theta.dtype}: make the layers with dtype=np.{dtype}"
             raise TypeError(f"check_gradients expects parameters of {dtype}, got {came}.")
@@ -160,9 +161,8 @@ def _own_copy(f: Any, parameters: Parameters | None, dtype: np.dtype) -> tuple[A
     slots = slots_of(layers, "parameter_names")
     for name, part, attribute in slots:
         if not hasattr(part, f"d{attribute}"):
-            raise TypeError(
-                f"check_gradients expects {part!r} to add the gradient of {name} to d{attribute}, got none."
-            )
+            expected = f"{part!r} to add the gradient of {name} to d{attribute}"
+            raise TypeError(f"check_gradients expects {expected}, got none.")
         setattr(part, attribute, getattr(part, attribute).astype(dtype))
         setattr(part, f"d{attribute}", np.zeros_like(getattr(part, attribute)))
     if not isinstance(owner, Layer):
@@ -172,11 +172,3 @@ def _own_copy(f: Any, parameters: Parameters | None, dtype: np.dtype) -> tuple[A
             elif name == "dtype":
                 owner.dtype = dtype
     return owner, getattr(owner, "forward" if isinstance(f, Layer) else getattr(f, "__name__", "__call__")), slots
-
-
-def _argument_names(function: Callable[..., Any]) -> list[str]:
-    try:
-        arguments = inspect.signature(function).parameters.values()
-    except ValueError:  # a function written in C may have no signature
-        return []
-    return [one.name for one in arguments if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)]

@@ -1,12 +1,13 @@
 """All seven laws on one layer or one loss, at random points: docs/18-your-own.md."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.checks import check_length, check_rng, check_type, named
+from scratchnet.checks import check_length, check_rng, check_type
 from scratchnet.core.layer import Layer
 from scratchnet.errors import GradientError, LawError
 from scratchnet.gradcheck import check_gradients, laws
@@ -48,7 +49,7 @@ def check_layer(
     check_type("check_layer", "make()", layer, Layer, "a layer")
 
     def draw(*size: int) -> Array:
-        return _read_only(rng.uniform(-2, 2, size).astype(dtype))
+        return np.broadcast_to(rng.uniform(-2, 2, size).astype(dtype), size)  # a read-only view
 
     def dys(outcome: Outcome) -> Array:
         return draw(*outcome.y.shape)
@@ -99,11 +100,8 @@ def check_loss(
     inputs = rng.uniform(-2, 2, shape), np.asarray(target(rng, shape) if callable(target) else target)
     subject = Subject(f, inputs, 0)
     names = subject.inputs
-    point = dict(zip(names, map(_read_only, inputs), strict=True))
-
-    def dys(outcome: Outcome) -> Array:
-        return outcome.random_dy(rng)
-
+    point = {name: np.broadcast_to(x, x.shape) for name, x in zip(names, inputs, strict=True)}  # read-only views
+    dys = partial(Outcome.random_dy, rng=rng)
     laws.mutates_only_what_it_made(subject, [point, dict(zip(names, map(np.array, inputs), strict=True))], dys)
     laws.averages_over_the_batch(subject, point, dys)
     _is_true(subject, rng, f, *inputs)
@@ -118,16 +116,9 @@ def _is_true(subject: Subject, rng: np.random.Generator, f: Any, *inputs: Array)
         raise LawError(6, subject.name, str(error), **vars(error)) from None
 
 
-def _read_only(x: Array) -> Array:
-    x = x.view()
-    x.flags.writeable = False
-    return x
-
-
 def _batch_shape(where: str, name: str, shape: Any) -> tuple[int, ...]:
-    if not isinstance(shape, tuple) or not shape:
-        raise TypeError(f"{where} expects {name} to be the shape of a batch, such as (5, 3), got {named(shape)}.")
+    check_type(where, name, shape, tuple, "the shape of a batch, such as (5, 3)")
     shape = tuple(check_length(where, name, length) for length in shape)
-    if shape[0] < 2:
+    if not shape or shape[0] < 2:
         raise ValueError(f"{where} expects {name} to have at least 2 rows, to see whether they mix, got {shape}.")
     return shape
