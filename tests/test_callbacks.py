@@ -4,6 +4,7 @@ import json
 import math
 import time
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -298,7 +299,7 @@ def raising(error: BaseException) -> Callable[[Any], None]:
     return then
 
 
-@pytest.mark.parametrize("error", [SomethingError("so"), KeyboardInterrupt(), SystemExit(3)])
+@pytest.mark.parametrize("error", [SomethingError("so"), KeyboardInterrupt(), SystemExit(3), StopIteration()])
 @pytest.mark.parametrize("moment", ["before_epoch", "after_loss", "after_epoch"])
 def test_after_training_is_called_whatever_was_raised(error, moment):
     calls = Calls(lambda run: run.error, **{moment: raising(error)})
@@ -314,6 +315,14 @@ def test_after_training_is_called_only_where_before_training_returned():
         Training().fit(first, second)
     assert first.moments == ["before_training", "after_training"]
     assert second.moments == ["before_training"]
+
+
+@pytest.mark.parametrize("moment", ["before_training", "after_training"])
+def test_an_exception_leaves_fit_as_it_is_also_one_that_ends_loops(moment):
+    error = StopIteration()
+    with pytest.raises(StopIteration) as caught:
+        Training().fit(Calls(), Calls(**{moment: raising(error)}))
+    assert caught.value is error
 
 
 def test_the_first_exception_leaves_fit_and_later_ones_are_its_notes():
@@ -369,6 +378,54 @@ def test_a_callbacks_state_goes_on(path, step):
     Training().fit(again, checkpoint=path)
     assert again.mean.tobytes() == whole.mean.tobytes()
     assert again.steps == 9
+
+
+class KeepsNothing(Calls):
+    """A callback with a state that is empty."""
+
+    def state_dict(self):
+        return {}
+
+
+@pytest.mark.parametrize("beside", [KeepsNothing, Mean, lambda: EarlyStopping(9, "loss"), sn.callbacks.Watch])
+@pytest.mark.parametrize("moment", [*STEP, "before_training", "before_epoch", "after_epoch"])
+def test_a_run_stopped_at_any_moment_goes_on_also_beside_callbacks_with_a_state(path, beside, moment):
+    whole, stopped, again = Training(), Training(), Training()
+    expected = whole.left(whole.fit(beside(), validation=X[:3]))
+    stops = Calls(**{moment: lambda run: run.stop() if run.step in (0, 1, 3) else None})
+    stopped.fit(stops, beside(), checkpoint=path, checkpoint_seconds=3600, validation=X[:3])
+    steps = Calls(lambda run: run.step)
+    assert again.left(again.fit(steps, beside(), checkpoint=path, validation=X[:3])) == expected
+    assert steps.at("before_step")[0] == stopped.optimizer.steps
+
+
+def test_with_a_checkpoint_after_training_is_called_once_of_each_also_where_several_have_a_state(path):
+    callbacks = [KeepsNothing(), Calls(), KeepsNothing()]
+    Training().fit(*callbacks, checkpoint=path, epochs=1)
+    assert [one.moments.count("after_training") for one in callbacks] == [1, 1, 1]
+
+
+class Pauses(sn.Callback):
+    """Stops before its first epoch, and notes so."""
+
+    def __init__(self):
+        self.paused = False
+
+    def before_epoch(self, run):
+        if not self.paused:
+            self.paused = True
+            run.stop()
+
+    def state_dict(self):
+        return {"paused": self.paused}
+
+    def load_state_dict(self, state):
+        self.paused = state["paused"]
+
+
+def test_what_a_callback_noted_as_it_stopped_the_run_before_an_epoch_is_saved(path):
+    assert Training().fit(Pauses(), checkpoint=path).epochs == []
+    assert len(Training().fit(Pauses(), checkpoint=path).epochs) == 3
 
 
 def test_a_state_comes_back_after_before_training_and_before_before_epoch(path):
@@ -570,6 +627,26 @@ def test_a_refused_call_leaves_model_optimizer_generator_and_file_as_they_were(p
     assert training.left(sn.History()) == new.left(sn.History())
 
 
+@pytest.mark.parametrize("data", [X[:, :3], (X, X)])
+def test_a_call_that_the_models_loss_refuses_makes_no_file_and_leaves_the_generator_as_it_was(path, data):
+    training, new = Training(), Training()
+    validation = (X, X) if isinstance(data, tuple) else None
+    with pytest.raises((sn.ShapeError, TypeError)):
+        training.fit(checkpoint=path, data=data, validation=validation)
+    assert list(path.parent.iterdir()) == []
+    assert training.left(sn.History()) == new.left(sn.History())
+
+
+@pytest.mark.parametrize("generator", [np.random.Philox(key=3), np.random.RandomState(0)._bit_generator])
+def test_a_generator_that_cannot_spawn_is_refused_where_validation_needs_one(path, generator):
+    training = Training()
+    training.rng = np.random.Generator(generator)
+    with pytest.raises(TypeError, match=r"^fit with validation expects an rng that can spawn, got .*\.$"):
+        training.fit(validation=X, checkpoint=path)
+    assert not path.exists()
+    assert len(training.fit(epochs=1).epochs) == 1
+
+
 # ---- settings: what they were before the first step, or at the save
 
 
@@ -588,6 +665,41 @@ def test_a_setting_that_a_callback_changes_goes_on_as_it_was_saved(path, step, o
     stopped.fit(HalvesTheRate(), StopsAt(step), checkpoint=path)
     again = stopped if objects == "the same" else Training()
     assert again.left(again.fit(HalvesTheRate(), checkpoint=path)) == expected
+
+
+SCHEDULES = [sn.schedules.cosine(0.01, 20), sn.schedules.cosine(0.02, 20), 0.01]
+
+
+@pytest.mark.parametrize("before", SCHEDULES)
+@pytest.mark.parametrize("after", SCHEDULES)
+def test_a_schedule_that_is_exchanged_is_refused_since_a_file_holds_no_function(path, before, after):
+    training = Training(optimizer=sn.Adam(before))
+
+    def exchange(run: Any) -> None:
+        run.optimizer.learning_rate = after
+
+    if before is after:
+        training.fit(Calls(after_epoch=exchange), checkpoint=path)
+        return
+    with pytest.raises(TypeError, match=r"^fit with a checkpoint expects a learning rate that is a function to stay"):
+        training.fit(Calls(after_epoch=exchange), checkpoint=path)
+
+
+@pytest.mark.parametrize("number", [Fraction(1, 3), np.longdouble(1) / 3, np.float32(0.1), 10**30])
+def test_a_number_that_did_not_change_is_after_resuming_what_it_was(path, number):
+    stopped, again = Training(), Training()
+    stopped.model.extra = again.model.extra = number
+    stopped.fit(StopsAt(2), checkpoint=path)
+    again.fit(checkpoint=path)
+    assert again.model.extra is number
+
+
+def test_a_number_and_its_digits_are_told_apart(path):
+    text, number = Training(), Training()
+    text.model.extra, number.model.extra = "1", 1
+    text.fit(checkpoint=path)
+    with pytest.raises(sn.DataError, match="extra is '1' there and 1 here"):
+        number.fit(checkpoint=path)
 
 
 class HalvesBeta(sn.Callback):

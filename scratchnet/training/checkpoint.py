@@ -38,6 +38,8 @@ class Checkpoint(Callback):
 
     def __init__(self, path: Path, seconds: float, run: Run):
         self.path, self.seconds, self.leads, self._saved = path, seconds, run.processes.leads, time.monotonic()
+        self._learning_rate, self._before = run.optimizer.learning_rate, run.rng.bit_generator.state
+        self._new = not path.exists()
         self._keeping = [one for one in run.callbacks if type(one).state_dict is not Callback.state_dict]
         self._fixed: dict[str, Any] = {
             "the optimizer": type(run.optimizer).__name__,
@@ -77,9 +79,12 @@ class Checkpoint(Callback):
         self._save(run)
 
     def after_training(self, run: Run) -> None:
+        if run.error is not None and self._new and not (run.position.examples or run.history.epochs):
+            run.rng.bit_generator.state = self._before  # no step was taken: as if there had been no call
+            if self.leads:
+                self.path.unlink(missing_ok=True)
         if run.error is None and run.ending and len(run.history.epochs) < run.epochs:
-            if run.position.examples:  # otherwise nothing was learnt since the last save
-                self._save(run)
+            self._save(run)
             if run.progress:
                 console.write(f"Saved in {self.path} after {divergence.steps(run)}: the same call goes on from there.")
 
@@ -96,6 +101,10 @@ class Checkpoint(Callback):
         """Write the run as it is now, whole or not at all, and never with numbers that a step spoilt."""
         if run.step:
             divergence.check_state(run)
+        rate = run.optimizer.learning_rate
+        if rate is not self._learning_rate and (callable(rate) or callable(self._learning_rate)):
+            hint = "give the optimizer one function of the step that does all of it"
+            raise TypeError(f"fit with a checkpoint expects a learning rate that is a function to stay it: {hint}.")
         arrays = storage.arrays_in(_slots(run, run.step)) | self._kept(run)
         settings, last = self._settings(run), max(run.step - 1, 0)
         changed = settings[_RATE] != self._began[_RATE]  # by a callback: the last step had another
@@ -113,8 +122,8 @@ class Checkpoint(Callback):
         }
         text = as_text(state)
         if len(text) > self._most:
-            bytes_ = f"{len(text):,} bytes of records, which may be {self._most:,}"
-            raise ValueError(f"fit expects after_epoch to add few numbers to a record, got {bytes_}.")
+            bytes_ = f"{len(text):,} bytes of them, which may be {self._most:,}"
+            raise ValueError(f"fit expects records and settings to be short, got {bytes_}.")
         arrays |= {"state": text, "seal": np.frombuffer(digest(text).encode(), np.uint8)}
         self._write(lambda file: storage.write_arrays(file, arrays))
 
@@ -153,10 +162,11 @@ class Checkpoint(Callback):
         """Put the run where the file says."""
         for run.calling, kept in state["callbacks"]:
             run.calling.load_state_dict(kept)
+        here = parsed(as_text(self._settings(run)))
         for whose, owner, _ in _owners(run):
             for setting, value in state["settings"].items():
                 name = setting.removeprefix(whose)
-                if name != setting and name.isidentifier() and vars(owner).get(name) != value:
+                if name != setting and name.isidentifier() and not _same(here.get(setting), value):
                     vars(owner)[name] = value
         if not callable(run.optimizer.learning_rate):
             run.optimizer.learning_rate = state["settings"][_RATE]
@@ -189,7 +199,7 @@ class Checkpoint(Callback):
         before, then = state["began"], state["settings"] | {_RATE_AT.format(step): rates[step] for step in rates}
         here = self._began | {_RATE_AT.format(step): _rate(run, int(step)) for step in rates}
         differences = [
-            f"{brief(name)} is {brief(then.get(name), 400)} there and {brief(here.get(name), 400)} here"
+            f"{brief(name)} is {_shown(then.get(name))} there and {_shown(here.get(name))} here"
             for name in {**here, **then, **before}
             if not any(_same(here.get(name), there.get(name)) for there in (before, then))
             and here.get(name) not in state["arrays"].values()  # EarlyStopping leaves the best θ, which it kept
@@ -207,6 +217,9 @@ def digest(x: Array) -> str:
     whose = f"{x.shape} of {x.dtype}"
     if isinstance(x, np.memmap):
         x, whose = x[np.unique(np.linspace(0, len(x) - 1, _SAMPLE).astype(np.intp))], f"{whose} in a file"
+    if x.dtype.char in "gG":  # extended precision, between whose bytes lie some that mean nothing
+        high = x.astype(np.complex128 if x.dtype.kind == "c" else np.float64)
+        x = np.stack([high, (x - high).astype(high.dtype)])
     return f"{whose}, {hashlib.sha256(np.ascontiguousarray(x).reshape(-1).view(np.uint8).data).hexdigest()[:16]}"
 
 
@@ -257,6 +270,11 @@ def _check_harmless(run: Run, state: dict[str, Any]) -> None:
         and type(state["epochs"]) is list
     ):
         raise ValueError("its position makes no sense")
+
+
+def _shown(setting: Any) -> str:
+    is_text_of_a_number = isinstance(setting, str) and setting.isdecimal()
+    return brief(repr(setting) if is_text_of_a_number else setting, 400)
 
 
 def _same(a: Any, b: Any) -> bool:

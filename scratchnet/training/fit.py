@@ -74,7 +74,7 @@ def fit(
     check_rng("fit", rng)
     check_type("fit", "progress", progress, bool | np.bool, "True or False")
     seconds = check_number("fit", "checkpoint_seconds", checkpoint_seconds, 0)
-    check_arguments(model, data, optimizer, validation, callbacks)
+    check_arguments(model, data, optimizer, rng, validation, callbacks)
 
     run = Run(model, data, validation, optimizer, rng, epochs, batch_size, tuple(callbacks), progress)
     bar = [Bar()] if run.progress else []

@@ -28,7 +28,7 @@ def with_the_others(function: Function) -> Function:
     return together  # type: ignore[return-value]
 
 
-def check_arguments(model: Any, data: Any, optimizer: Any, validation: Any, callbacks: Any) -> None:
+def check_arguments(model: Any, data: Any, optimizer: Any, rng: Any, validation: Any, callbacks: Any) -> None:
     """Each has what the loop uses of it, and the model can be trained on the data."""
     check_type("fit", "callbacks", callbacks, Sequence, "a list, such as [EarlyStopping(5)]")
     for i, one in enumerate(callbacks):
@@ -43,6 +43,9 @@ def check_arguments(model: Any, data: Any, optimizer: Any, validation: Any, call
         raise TypeError(f"fit expects a model such as VAE(…) or Autoencoder(…), got {named(model)}.")
     _check_data(model, "x", data, None)
     if validation is not None:
+        if not isinstance(rng.bit_generator.seed_seq, np.random.bit_generator.ISpawnableSeedSequence):
+            made = "one made from a seed, such as np.random.default_rng(0)"
+            raise TypeError(f"fit with validation expects an rng that can spawn, got one that can't: pass {made}.")
         if _form(validation) != _form(data):
             raise TypeError(f"fit expects validation to be {_form(data)}, as the data is, got {_form(validation)}.")
         _check_data(model, "validation", validation, arrays_of(data)[0].shape[1])

@@ -123,15 +123,16 @@ class Run:
         """Whether no further step is to be taken."""
         return bool(self.history.stopped) or self.history.interrupted
 
-    @contextmanager
-    def under_way(self) -> Iterator[None]:
+    def under_way(self) -> ExitStack:
         """From before_training to after_training, whatever is raised in between."""
-        with np.errstate(over="ignore", invalid="ignore"), ExitStack() as begun:  # an overflow shows in the loss
+        with ExitStack() as begun:
+            begun.enter_context(np.errstate(over="ignore", invalid="ignore"))  # an overflow shows in the loss
             self._set_training(False)
-            for self.calling in self.everyone:
-                self.calling.before_training(self)
-                begun.push(partial(self._end, self.calling))
-            yield
+            for callback in self.everyone:
+                self.calling = callback
+                callback.before_training(self)
+                begun.push(partial(self._end, callback))
+            return begun.pop_all()
 
     def _end(self, callback: Any, kind: Any, error: BaseException | None, traceback: Any) -> None:
         """Call after_training; what it raises becomes a note of what was raised before."""
@@ -145,8 +146,9 @@ class Run:
 
     def call(self, moment: str) -> None:
         """Call this method of every callback."""
-        for self.calling in self.everyone:
-            getattr(self.calling, moment)(self)
+        for callback in self.everyone:
+            self.calling = callback
+            getattr(callback, moment)(self)
 
     def epochs_left(self) -> Iterator[int]:
         """The number of each epoch that is not finished."""

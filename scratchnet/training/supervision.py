@@ -45,12 +45,10 @@ class FiniteNumbers(Callback):
 class Recorder(Callback):
     """Counts each step; records the means over an epoch's steps, and as "val_…" those over other data after them."""
 
-    def before_epoch(self, run: Run) -> None:
-        if run.validation is not None and run.position.validation is None:  # a spawned one leaves the order unchanged
-            run.position.validation = run.rng.spawn(1)[0].bit_generator.state
-
     def after_step(self, run: Run) -> None:
         at = run.position
+        if run.validation is not None and at.validation is None:  # a spawned generator leaves the order unchanged
+            at.validation = run.rng.spawn(1)[0].bit_generator.state
         add_to(at.means, run.loss, len(arrays_of(run.batch)[0]))
         at.examples = min(at.examples + run.batch_size, run.examples)
         at.seconds = time.perf_counter() - run.began
