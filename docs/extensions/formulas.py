@@ -18,6 +18,7 @@ from sphinx.writers.html5 import HTML5Translator
 
 KATEX = "katex@0.16.47"
 UNBROKEN = re.compile(r"\(\w{1,2}²?(, \w{1,2}²?)+,?\)|\d %|\d : \d")  # a shape, N(μ, σ²), a percentage, odds
+VERBATIM = (nodes.math, nodes.math_block, nodes.literal, nodes.FixedTextElement, nodes.raw)
 TIED = 40  # characters of TeX; a longer formula may break, and nothing is tied to it
 
 _FIND = "require('path').dirname(require.resolve('katex/package.json'))"
@@ -64,11 +65,12 @@ def prepare(app: Sphinx) -> None:
 
 
 def arrange(app: Sphinx, doctree: nodes.document) -> None:
-    r"""Split displayed formulas at \qquad into a formula and its reasons; tie others to the signs that touch them."""
+    r"""Split displayed formulas at \qquad into a formula and its reasons; tie others to the signs that touch them.
+
+    In prose, what UNBROKEN finds gets spaces at which no line ends.
+    """
     for text in list(doctree.findall(nodes.Text)):
-        if not isinstance(
-            text.parent, nodes.math | nodes.math_block | nodes.literal | nodes.FixedTextElement | nodes.raw
-        ):
+        if not isinstance(text.parent, VERBATIM):
             bound = UNBROKEN.sub(lambda found: found[0].replace(" ", "\N{NO-BREAK SPACE}"), text)
             text.parent.replace(text, nodes.Text(bound))
     for block in list(doctree.findall(nodes.math_block)):
