@@ -165,7 +165,7 @@ def watched(watch: Watch, title: str) -> Figure:
         raise TypeError(f"plots.watched expects a Watch of at least one recorded step, got {came}.")
     steps = [record["step"] for record in watch.records]
     kinds = {"gradient": "‖dW‖", "update": "‖ΔW‖ / ‖W‖", "idle": "share of idle units"}
-    figure, each = panels(title, list(kinds.values()), width=11, height=3.4)
+    figure, each = panels(title, list(kinds.values()), width=8.4, height=2.9)
     for axes, kind in zip(each, kinds, strict=True):
         names = [name for name in watch.records[0][kind] if not name.endswith(".b")]
         axes.set_prop_cycle(color=colormaps["viridis"](np.linspace(0, 0.9, max(1, len(names)))))
@@ -173,7 +173,7 @@ def watched(watch: Watch, title: str) -> Figure:
             axes.plot(steps, [record[kind].get(name, np.nan) for record in watch.records], linewidth=1.4, label=name)
         axes.set(xlabel="step", **({"ylim": (-0.03, 1.03)} if kind == "idle" else {"yscale": "log"}))
         if names:
-            axes.legend(frameon=False, fontsize=7)
+            axes.legend(frameon=False, fontsize=8)
     return figure
 
 

@@ -170,11 +170,3 @@ def test_the_reasons_of_a_derivation_name_only_chapters_that_were_read(chapter):
 def test_half_an_hour_is_enough_for_its_path():
     words = sum(len(_without_formulas(place).split()) for place in PATHS["In half an hour"])
     assert words < 30 * 150  # a minute, which leaves time for the formulas
-
-
-def test_a_weekend_is_enough_for_its_chapters():
-    path = README.split("**In a weekend**")[1].split("In the evening")[0]
-    chapters = set(re.findall(r"\]\((\d\d)-", path))
-    words = sum(len(_text(chapter).split()) for chapter in chapters)
-    assert f"about {round(words, -3):,} words and formulas" in path
-    assert words < 16 * 60 * 30  # two days of eight hours; half a word a second leaves time for pencil and exercises

@@ -17,6 +17,8 @@ from sphinx.util import logging
 from sphinx.writers.html5 import HTML5Translator
 
 KATEX = "katex@0.16.47"
+UNBROKEN = re.compile(r"\(\w{1,2}²?(, \w{1,2}²?)+,?\)|\d %|\d : \d")  # a shape, N(μ, σ²), a percentage, odds
+VERBATIM = (nodes.math, nodes.math_block, nodes.literal, nodes.FixedTextElement, nodes.raw)
 TIED = 40  # characters of TeX; a longer formula may break, and nothing is tied to it
 
 _FIND = "require('path').dirname(require.resolve('katex/package.json'))"
@@ -63,7 +65,14 @@ def prepare(app: Sphinx) -> None:
 
 
 def arrange(app: Sphinx, doctree: nodes.document) -> None:
-    r"""Split displayed formulas at \qquad into a formula and its reasons; tie others to the signs that touch them."""
+    r"""Split displayed formulas at \qquad into a formula and its reasons; tie others to the signs that touch them.
+
+    In prose, what UNBROKEN finds gets spaces at which no line ends.
+    """
+    for text in list(doctree.findall(nodes.Text)):
+        if not isinstance(text.parent, VERBATIM):
+            bound = UNBROKEN.sub(lambda found: found[0].replace(" ", "\N{NO-BREAK SPACE}"), text)
+            text.parent.replace(text, nodes.Text(bound))
     for block in list(doctree.findall(nodes.math_block)):
         first, *others = re.split(r"\\qquad|\\quad(?=\s*\\text)", block.astext())
         parts = [line(first), *(reason(tex) if r"\text" in tex else line(tex) for tex in others)]
@@ -85,15 +94,14 @@ def reason(tex: str) -> nodes.container:
 
 
 def tie(formula: nodes.math) -> None:
-    """Keep a short formula on one line with what touches it, such as a bracket before it or a comma after it."""
+    """Keep a short formula on one line, with what touches it, such as a bracket before it or a comma after it."""
     parent, place = formula.parent, formula.parent.index(formula)
     if len(formula.astext()) > TIED or "displayed" in formula["classes"]:
         return
     before, after = (parent[i] if 0 <= i < len(parent) else None for i in (place - 1, place + 1))
     left = re.search(r"\S*$", before)[0] if isinstance(before, nodes.Text) else ""
     right = re.match(r"\S*", after)[0] if isinstance(after, nodes.Text) else ""
-    if left or right:
-        parent[place] = nodes.inline("", left, formula.deepcopy(), nodes.Text(right), classes=["tied"])
+    parent[place] = nodes.inline("", left, formula.deepcopy(), nodes.Text(right), classes=["tied"])
     if left:
         parent[place - 1] = nodes.Text(before.removesuffix(left))
     if right:

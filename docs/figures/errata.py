@@ -94,8 +94,8 @@ def main() -> None:
         found["samples"][f"as printed, z from {prior}"]["distance to the nearest training image"]
         for prior in ("N(0, I)", "N(0, I/2)")
     )
-    title = f"Trained with the KL as printed, codes have a spread of {spread:.2f}.\n"
-    title += f"From a sample to the nearest digit it is {wide:.2f} with z from N(0, I), {fitting:.2f} from N(0, I/2)"
+    title = f"Trained with the KL as printed, codes have a spread of {spread:.2f}:\n"
+    title += f"z from N(0, I/2) decodes nearer to digits, {fitting:.2f}, than z from N(0, I), {wide:.2f}"
     rows = {name: images[:SHOWN] for name, images in samples.items()}
     plots.save_figure(HERE / "errata.png", plots.image_rows(rows, title))
     with write_whole(HERE / "errata.json") as file:

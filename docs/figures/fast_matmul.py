@@ -408,7 +408,7 @@ def draw(found: dict[str, Any]) -> None:
     bars |= {"NumPy's BLAS": blas["1"], f"BLAS, {all_of}": blas[str(found["threads"])]}
     limits = {"one core": one, f"{found['threads']} cores": every}
     rates = f"{rungs['plain Python']:.2g} to {rungs['register tile']:.0f} GFLOP/s on one core, whose limit is {one:.0f}"
-    title = f"From {rates}: "
+    title = f"From {rates}:\n"
     title += "the large steps are compiling, running along rows, and keeping sums in registers"
     chains = {f"{count}": rate for count, rate in found["chains"].items()}
     panels = [

@@ -272,6 +272,7 @@ def draw_losses(found: dict[str, Found]) -> Any:
             color=plots.SOFT,
             ha="right",
             transform=axes.get_yaxis_transform(),
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
         )
         axes.set(xlabel="step", ylabel="nats/example", ylim=(0, 5))
         axes.legend(frameon=False, fontsize=8)

@@ -142,8 +142,7 @@ def main() -> None:
     }
     ae = found["linear autoencoder of 10"]
     title = f"{ae['share of the subspace']:.2%} of a linear autoencoder's space is that of the components.\n"
-    title += "Its axes are its own: their mean cosine to the nearest component is "
-    title += f"{ae['mean largest cosine to a component']:.2f}"
+    title += f"Its axes differ: cosine {ae['mean largest cosine to a component']:.2f} to the nearest component"
     plots.save_figure(HERE / "pca_components.png", plots.image_rows(rows, title))
 
     with write_whole(HERE / "pca.json") as file:
