@@ -64,6 +64,7 @@ class EarlyStopping(Callback):
         self.monitor, self.mode, self.restore_best = monitor, mode or "min", bool(restore_best)
 
     def before_training(self, run: Run) -> None:
+        self._run: Run | None = run
         self._seen: dict[str, Any] = {"best": None, "best_epoch": 0, "waited": 0, "arrays": None}
         earlier = run.callbacks[: run.callbacks.index(self)]
         if all(type(callback).after_epoch is Callback.after_epoch for callback in earlier):
@@ -74,9 +75,6 @@ class EarlyStopping(Callback):
             hint = ": give fit a validation" if self.monitor.startswith("val_") and "val_loss" not in names else ""
             expected = f"EarlyStopping expects monitor to be one of {listed(names, 12)}"
             raise ValueError(f"{expected}, got {self.monitor!r}{hint}.")
-
-    def before_epoch(self, run: Run) -> None:
-        self._judge(run)
 
     def after_epoch(self, run: Run) -> None:
         self._check([name for name in run.record if name not in ("epoch", "seconds")])
@@ -100,7 +98,7 @@ class EarlyStopping(Callback):
             run.stop(f"{self.monitor} was {was}")
 
     def after_training(self, run: Run) -> None:
-        self._judge(run)  # so that a finished run gives its reason again
+        self._run = None
         if self.restore_best and self._seen["arrays"] is not None:
             set_arrays(learnt(run.parameters), self._seen["arrays"])
 
@@ -109,6 +107,8 @@ class EarlyStopping(Callback):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._seen = state
+        if self._run is not None:  # a run that this ended ends at once
+            self._judge(self._run)
 
 
 class ClipGradients(Callback):

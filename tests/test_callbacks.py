@@ -405,27 +405,50 @@ def test_with_a_checkpoint_after_training_is_called_once_of_each_also_where_seve
     assert [one.moments.count("after_training") for one in callbacks] == [1, 1, 1]
 
 
-class Pauses(sn.Callback):
-    """Stops before its first epoch, and notes so."""
+class ActsBeforeAnEpoch(sn.Callback):
+    """Halves the learning rate, draws and counts before each epoch."""
 
     def __init__(self):
-        self.paused = False
+        self.count = 0
 
-    def before_epoch(self, run):
-        if not self.paused:
-            self.paused = True
-            run.stop()
+    def before_epoch(self, run: Any):
+        self.count += 1
+        run.optimizer.learning_rate /= 2
+        run.rng.random()
 
     def state_dict(self):
-        return {"paused": self.paused}
+        return {"count": self.count}
 
     def load_state_dict(self, state):
-        self.paused = state["paused"]
+        self.count = state["count"]
 
 
-def test_what_a_callback_noted_as_it_stopped_the_run_before_an_epoch_is_saved(path):
-    assert Training().fit(Pauses(), checkpoint=path).epochs == []
-    assert len(Training().fit(Pauses(), checkpoint=path).epochs) == 3
+@pytest.mark.parametrize("objects", ["new", "the same"])
+@pytest.mark.parametrize("epoch", [1, 2])
+def test_what_was_done_before_an_epoch_that_did_not_begin_is_done_once(path, objects, epoch):
+    whole, stopped, acts = Training(), Training(), ActsBeforeAnEpoch()
+    expected = whole.left(whole.fit(ActsBeforeAnEpoch(), validation=X[:3]))
+    stops = Calls(before_epoch=lambda run: run.stop() if run.epoch == epoch else None)
+    stopped.fit(acts, stops, checkpoint=path, validation=X[:3])
+    again = stopped if objects == "the same" else Training()
+    acts = acts if objects == "the same" else ActsBeforeAnEpoch()
+    assert again.left(again.fit(acts, checkpoint=path, validation=X[:3])) == expected
+    assert acts.count == 3
+    assert again.optimizer.learning_rate == whole.optimizer.learning_rate
+
+
+def test_a_run_that_early_stopping_ended_is_the_same_after_any_number_of_calls(path):
+    scores = [3.0, 1.0, 2.0, 2.0, 2.0, 2.0]
+
+    def fit(patience: int, **options: Any) -> tuple[Any, ...]:
+        training, acts = Training(), ActsBeforeAnEpoch()
+        given = Calls(after_epoch=lambda run: run.record.update(score=scores[run.epoch - 1]))
+        history = training.fit(given, EarlyStopping(patience, "score"), acts, epochs=6, **options)
+        return *training.left(history), acts.count, training.optimizer.learning_rate
+
+    ended = [fit(2, checkpoint=path) for _ in range(3)]
+    assert ended == [fit(2)] * 3
+    assert fit(3, checkpoint=path) == fit(3)
 
 
 def test_a_state_comes_back_after_before_training_and_before_before_epoch(path):

@@ -470,6 +470,95 @@ def test_objects_are_refused_with_a_checkpoint_and_taken_without(path):
     assert len(Training(Scores()).fit(data=data, epochs=1).epochs) == 1
 
 
+# ---- what is not declared
+
+
+class Holder(sn.Layer):
+    """A layer made of layers that does not say so."""
+
+    def __init__(self, held: Any):
+        self.held = held
+
+    def forward(self, x):
+        return x.copy(), lambda dy: dy.copy()
+
+
+@pytest.mark.parametrize("shape", [lambda one: one, lambda one: [one], lambda one: (one,), lambda one: {"a": one}])
+def test_layers_that_children_does_not_return_are_refused_since_they_would_never_be_trained(shape):
+    with pytest.raises(ValueError, match=r"^Holder expects children\(\) to return the layers in held: return .*\.$"):
+        sn.Autoencoder(sn.Sequential(Holder(shape(dense(4, 4, 0))), dense(4, 2, 1)), dense(2, 4, 2))
+
+
+def test_layers_behind_an_underscore_are_not_asked_for():
+    holder = Holder(None)
+    holder._held = dense(4, 4, 0)
+    assert len(sn.Parameters(a=sn.Sequential(holder, dense(4, 2, 1)))) == 10
+
+
+@pytest.mark.parametrize("kind", ["parameter_names", "state_names"])
+def test_a_word_in_place_of_a_tuple_of_names_is_refused(kind):
+    layer = dense(4, 2, 0)
+    setattr(layer, kind, ("gamma"))
+    with pytest.raises(TypeError, match=rf"^Dense expects {kind} to be a tuple of names, such as .*, got 'gamma'"):
+        sn.Autoencoder(layer, dense(2, 4, 1))
+
+
+class Forgets(sn.Optimizer):
+    """Momentum whose memory is not declared."""
+
+    def __init__(self, rate: float, memory: Any = None):
+        super().__init__(rate)
+        self.v, self.mask = memory, np.array([1.0])  # the mask never changes
+
+    def move(self, theta, dtheta, learning_rate):
+        self.v = dtheta if self.v is None else 0.9 * self.v + dtheta
+        theta -= learning_rate * self.mask * self.v
+
+
+class Inner(sn.Optimizer):
+    """An optimizer that leaves its work to another."""
+
+    def __init__(self, rate: float):
+        super().__init__(rate)
+        self.inner = sn.Adam(rate)
+
+    def move(self, theta, dtheta, learning_rate):
+        self.inner.step(theta, dtheta)
+
+
+@pytest.mark.parametrize(("make", "name"), [(Forgets, "v"), (Inner, "inner")])
+def test_an_optimizer_whose_memory_is_not_declared_is_refused_with_a_checkpoint_and_taken_without(make, name, path):
+    with pytest.raises(
+        TypeError, match=rf"an optimizer's memory, got also {name}: only arrays that {make.__name__}\.memory_names"
+    ):
+        Training(optimizer=make(0.01)).fit(checkpoint=path)
+    assert len(Training(optimizer=make(0.01)).fit(epochs=1).epochs) == 1
+
+
+def test_memory_names_are_a_tuple():
+    optimizer = Forgets(0.01)
+    optimizer.memory_names = "v"  # type: ignore[assignment]
+    with pytest.raises(TypeError, match=r"^Forgets expects memory_names to be a tuple of names, such as .*, got 'v'"):
+        Training(optimizer=optimizer).fit()
+
+
+def test_a_moment_that_does_not_exist_is_refused():
+    class Late(sn.Callback):
+        def after_epochs(self, run):
+            raise AssertionError
+
+    with pytest.raises(TypeError, match=r"^fit expects the moments that a Callback has, got Late\.after_epochs\.$"):
+        Training().fit(Late())
+
+
+def test_of_a_model_it_is_said_what_it_lacks():
+    class Bare:
+        unit, dtype = "nats", np.dtype(np.float32)
+
+    with pytest.raises(TypeError, match=r"got .*Bare.*, which has no loss and no parameters\.$"):
+        sn.fit(Bare(), X, optimizer=sn.SGD(0.1), epochs=1, rng=np.random.default_rng(0))
+
+
 # ---- arrays in files
 
 

@@ -112,8 +112,23 @@ def parts_of(layers: Mapping[str, Layer]) -> list[tuple[str, Layer]]:
     parts: dict[int, tuple[str, Layer]] = {}  # by identity, so that a layer used twice counts once
     for name, layer in layers.items():
         for path, part in layer.walk(name):
+            _check_declared(part)
             parts.setdefault(id(part), (path.removeprefix("."), part))
     return list(parts.values())
+
+
+def _check_declared(layer: Layer) -> None:
+    """Names are in tuples; layers in public attributes are among its children, or they would never be trained."""
+    for kind in ("parameter_names", "state_names"):
+        check_type(
+            type(layer).__name__, kind, getattr(layer, kind), tuple | list, 'a tuple of names, such as ("W", "b")'
+        )
+    children = list(map(id, layer.children().values()))
+    for name, value in vars(layer).items():
+        held = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else [value]
+        if not name.startswith("_") and any(isinstance(one, Layer) and id(one) not in children for one in held):
+            hint = f"return {{'{name}': self.{name}}}, or, if they are not to be trained, begin the name with _"
+            raise ValueError(f"{type(layer).__name__} expects children() to return the layers in {name}: {hint}.")
 
 
 def slots_of(layers: Mapping[str, Layer], kind: str) -> list[Slot]:

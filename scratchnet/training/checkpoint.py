@@ -16,6 +16,7 @@ import numpy as np
 from scratchnet import kernels
 from scratchnet.arrays import Array
 from scratchnet.checks import brief, check_type
+from scratchnet.core.optim import Optimizer
 from scratchnet.core.parameters import Slot, parts_of
 from scratchnet.errors import DataError
 from scratchnet.training import console, divergence, storage
@@ -39,7 +40,7 @@ class Checkpoint(Callback):
     def __init__(self, path: Path, seconds: float, run: Run):
         self.path, self.seconds, self.leads, self._saved = path, seconds, run.processes.leads, time.monotonic()
         self._learning_rate, self._before = run.optimizer.learning_rate, run.rng.bit_generator.state
-        self._new = not path.exists()
+        self._new, self._other_memory = not path.exists(), _other_memory(run.optimizer)
         self._keeping = [one for one in run.callbacks if type(one).state_dict is not Callback.state_dict]
         self._fixed: dict[str, Any] = {
             "the optimizer": type(run.optimizer).__name__,
@@ -84,7 +85,10 @@ class Checkpoint(Callback):
             if self.leads:
                 self.path.unlink(missing_ok=True)
         if run.error is None and run.ending and len(run.history.epochs) < run.epochs:
-            self._save(run)
+            if run.position.examples:
+                self._save(run)
+            elif run.epoch > len(run.history.epochs):  # before_epoch will be called again, so what it changed is undone
+                self._resume(run, *self._read(run, again=True))
             if run.progress:
                 console.write(f"Saved in {self.path} after {divergence.steps(run)}: the same call goes on from there.")
 
@@ -105,6 +109,12 @@ class Checkpoint(Callback):
         if rate is not self._learning_rate and (callable(rate) or callable(self._learning_rate)):
             hint = "give the optimizer one function of the step that does all of it"
             raise TypeError(f"fit with a checkpoint expects a learning rate that is a function to stay it: {hint}.")
+        for name, value in _other_memory(run.optimizer).items():
+            if self._other_memory.get(name) != value:
+                hint = f"only arrays that {type(run.optimizer).__name__}.memory_names names are saved"
+                raise TypeError(
+                    f"fit with a checkpoint expects to know an optimizer's memory, got also {name}: {hint}."
+                )
         arrays = storage.arrays_in(_slots(run, run.step)) | self._kept(run)
         settings, last = self._settings(run), max(run.step - 1, 0)
         changed = settings[_RATE] != self._began[_RATE]  # by a callback: the last step had another
@@ -138,7 +148,7 @@ class Checkpoint(Callback):
             raise
         self._saved = time.monotonic()
 
-    def _read(self, run: Run) -> tuple[dict[str, Any], dict[str, Array]]:
+    def _read(self, run: Run, again: bool = False) -> tuple[dict[str, Any], dict[str, Array]]:
         """What the file holds, if all of it belongs to this run; nothing changes here."""
         with storage.opened(self.path, "checkpoint") as archive:
             text = storage.read_array(archive, "state", most=self._most + 1000)  # with a header
@@ -147,7 +157,8 @@ class Checkpoint(Callback):
                 raise DataError("was written by another version of scratchnet: begin the run anew, with another file.")
             if storage.read_array(archive, "seal", most=1000).tobytes() != digest(text).encode():
                 raise ValueError("its numbers are not those that were saved")
-            self._compare(run, state)
+            if not again:
+                self._compare(run, state)
             names = ["state", "seal", *state["arrays"], *(name for name, _, _ in _slots(run, state["steps"]))]
             arrays = storage.read_arrays(archive, dict.fromkeys(names) | {"theta": run.parameters.theta})
             if state["arrays"] != {name: digest(arrays[name]) for name in state["arrays"]}:
@@ -227,6 +238,14 @@ def _slots(run: Run, steps: int) -> list[Slot]:
     """Where θ, the layers' states, and, after the first step, the optimizer's memory are."""
     memory = [(f"optimizer {name}", run.optimizer, name) for name in run.optimizer.memory_names if steps]
     return [*storage.learnt(run.parameters), *memory]
+
+
+def _other_memory(optimizer: Optimizer) -> dict[str, Any]:
+    """What stands for the arrays and optimizers that an optimizer holds and that are not in its `memory_names`."""
+    held = {name: value for name, value in vars(optimizer).items() if name[:1] != "_"}
+    arrays = {name: digest(value) for name, value in held.items() if isinstance(value, np.ndarray)}
+    optimizers = {name: value.steps for name, value in held.items() if isinstance(value, Optimizer)}
+    return {name: value for name, value in (arrays | optimizers).items() if name not in optimizer.memory_names}
 
 
 def _owners(run: Run) -> list[tuple[str, Any, tuple[str, ...]]]:

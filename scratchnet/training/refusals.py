@@ -34,13 +34,19 @@ def check_arguments(model: Any, data: Any, optimizer: Any, rng: Any, validation:
     for i, one in enumerate(callbacks):
         hint = f": write {one.__name__}(…)" if isinstance(one, type) and issubclass(one, Callback) else ""
         check_type("fit", f"callbacks[{i}]", one, Callback, "a Callback", hint)
+        for name in dir(one):
+            if name.startswith(("before_", "after_")) and not hasattr(Callback, name) and callable(getattr(one, name)):
+                raise TypeError(f"fit expects the moments that a Callback has, got {type(one).__name__}.{name}.")
     hint = ": one of your own is an object of a subclass of Optimizer"
     check_type("fit", "optimizer", optimizer, Optimizer, "SGD(…) or Adam(…)", hint)
     if not hasattr(optimizer, "learning_rate"):
         hint = "begin its __init__ with super().__init__(learning_rate)"
         raise TypeError(f"fit expects {type(optimizer).__name__} to have a learning_rate, got none: {hint}.")
-    if not all(hasattr(model, name) for name in ("loss", "parameters", "dtype", "unit")):
-        raise TypeError(f"fit expects a model such as VAE(…) or Autoencoder(…), got {named(model)}.")
+    if lacks := [name for name in ("loss", "parameters", "dtype", "unit") if not hasattr(model, name)]:
+        came = f"{named(model)}, which has no {' and no '.join(lacks)}"
+        raise TypeError(f"fit expects a model such as VAE(…) or Autoencoder(…), got {came}.")
+    names = 'a tuple of names, such as ("v",)'
+    check_type(type(optimizer).__name__, "memory_names", optimizer.memory_names, tuple | list, names)
     _check_data(model, "x", data, None)
     if validation is not None:
         if not isinstance(rng.bit_generator.seed_seq, np.random.bit_generator.ISpawnableSeedSequence):
