@@ -777,6 +777,27 @@ def test_a_way_back_that_trains_is_refused():
     assert refusal(Affine(3, 2, training), normal(5, 3)).array == "W"
 
 
+def test_a_way_back_that_leaves_out_more_than_dx_is_named():
+    class Product(sn.Layer):
+        parameter_names, skips_dx = ("W",), True
+
+        def __init__(self):
+            self.W, self.dW = normal(3, 2), np.zeros((3, 2))
+
+        def forward(self, x):
+            def backward(dy, need_dx=True):
+                if not need_dx:
+                    return None
+                self.dW += x.T @ dy
+                return dy @ self.W.T
+
+            return x @ self.W, backward
+
+    error = refusal(Product(), normal(5, 3))
+    assert error.array == "dW"
+    assert error.cause == "need_dx=False leaves out more than dx"
+
+
 def test_a_layer_that_takes_no_other_batch_is_not_asked_to():
     """The stale cache is looked for with another batch, if there is one that the function takes."""
 

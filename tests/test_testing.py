@@ -161,6 +161,36 @@ def test_the_layers_of_the_library_pass(make, shape, rng):
     check_layer(make, shape, rng=rng)
 
 
+class Skips(sn.Layer):
+    """y = x · w, which can leave out dx; `mistake` is what is planted."""
+
+    parameter_names, skips_dx = ("w",), True
+
+    def __init__(self, mistake: str = ""):
+        self.w, self.dw, self.mistake = np.full(3, 1.5), np.zeros(3), mistake
+
+    def forward(self, x):
+        def backward(dy, need_dx=True):
+            if need_dx or self.mistake != "leaves out dw too":
+                self.dw[...] += (dy * x).sum(axis=0)
+            if not need_dx and self.mistake == "overwrites dw":
+                self.dw[...] = (dy * x).sum(axis=0)
+            return dy * self.w if need_dx else None
+
+        return x * self.w, (lambda dy: backward(dy)) if self.mistake == "does not take need_dx" else backward
+
+
+def test_a_layer_that_can_leave_out_dx_passes(rng):
+    check_layer(Skips, (4, 3), rng=rng)
+
+
+@pytest.mark.parametrize("mistake", ["leaves out dw too", "overwrites dw", "does not take need_dx"])
+def test_a_layer_that_leaves_out_more_than_dx_breaks_law_6(mistake, rng):
+    with pytest.raises(sn.LawError, match=r"^Law 6 \(true\): Skips\(\): .*need_dx=False") as caught:
+        check_layer(lambda: Skips(mistake), (4, 3), rng=rng)
+    assert caught.value.law == 6
+
+
 def test_a_layer_of_single_precision_passes(rng):
     check_layer(lambda: sn.Dense(3, 2, rng=rng), (4, 3), rng=rng, dtype=np.float32)
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from scratchnet import kernels
 from scratchnet.arrays import Array
+from scratchnet.core.layer import without_dx
 from scratchnet.errors import LawError
 from scratchnet.gradcheck.subject import Outcome, Point, Subject, d
 
@@ -161,6 +162,21 @@ def averages_over_the_batch(subject: Subject, point: Point, dys: DrawDy, k: int 
         if name in expected:
             expected[name] = np.concatenate([expected[name] / k] * k)
     compare(subject, 5, found, expected, why.format("the derivative"))
+
+
+def leaves_out_dx_alone(subject: Subject, point: Point, dys: DrawDy) -> None:
+    """Law 6 for a layer with `skips_dx`: `backward(dy, need_dx=False)` adds to dθ what `backward(dy)` adds."""
+    outcome = subject.run(point)
+    dy, short = dys(outcome), outcome._replace(backward=without_dx(subject.owner, outcome.backward))
+    whole = gradients(subject, outcome, dy)
+    try:
+        found = gradients(subject, short, dy, from_zero=False)
+    except Exception as error:
+        told = "backward(dy, need_dx=False) fails: take need_dx, as skips_dx says, and leave out dx alone."
+        raise LawError(6, subject.name, told) from error
+    expected = {d(name): 2 * whole[d(name)] for name in subject.held()}
+    why = "after backward(dy) and backward(dy, need_dx=False), which should leave out dx alone"
+    compare(subject, 6, found, expected, why, expected, "need_dx=False leaves out more than dx")
 
 
 def is_the_same_under_every_engine(subject: Subject, point: Point, dys: DrawDy) -> None:

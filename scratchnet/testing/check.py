@@ -113,6 +113,8 @@ def _is_true(subject: Subject, rng: np.random.Generator, f: Any, *inputs: Array)
     try:
         check_gradients(f, *inputs, rng=rng)
     except GradientError as error:
+        if isinstance(error.__cause__, LawError):
+            raise error.__cause__ from None
         raise LawError(6, subject.name, str(error), **vars(error)) from None
 
 
