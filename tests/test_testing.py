@@ -161,6 +161,33 @@ def test_the_layers_of_the_library_pass(make, shape, rng):
     check_layer(make, shape, rng=rng)
 
 
+class Counts(sn.Layer):
+    """y = x − a running mean, which `learns`; as `learns` says, it keeps the rules or not."""
+
+    state_names = ("mean",)
+
+    def __init__(self, learns: str = "in training"):
+        self.mean, self.learns = np.zeros(3), learns
+
+    def forward(self, x):
+        y = x - self.mean
+        if self.learns == "in place" or self.training:
+            self.mean += x.mean(axis=0)
+        if self.learns == "by a new array":
+            self.mean = self.mean + x.mean(axis=0)
+        return y, lambda dy: dy.copy()
+
+
+def test_a_state_that_changes_in_training_alone_passes(rng):
+    check_layer(Counts, (4, 3), rng=rng)
+
+
+@pytest.mark.parametrize("learns", ["in place", "by a new array"])
+def test_a_state_that_changes_outside_training_breaks_law_1(learns, rng):
+    with pytest.raises(sn.LawError, match=r"^Law 1 .*: Sequential\(Counts\(\)\): it changes its state 0\.mean while"):
+        check_layer(lambda: sn.Sequential(Counts(learns)), (4, 3), rng=rng)
+
+
 class Skips(sn.Layer):
     """y = x · w, which can leave out dx; `mistake` is what is planted."""
 

@@ -50,7 +50,7 @@ def compare(
 def mutates_only_what_it_made(
     subject: Subject, points: Sequence[Point], dys: DrawDy, *, may_share: bool = False
 ) -> None:
-    """Law 1: no array is changed but dθ, and what is handed out is new."""
+    """Law 1: no array is changed but dθ, nor a state outside training, and what is handed out is new."""
     in_place = "an array is changed in place"
     seen: list[tuple[str, Array, bytes]] = []
 
@@ -70,6 +70,7 @@ def mutates_only_what_it_made(
                     raise LawError(1, subject.name, told, array=name, cause=in_place) from None
             raise
 
+    states = subject.states()
     for name, value in subject.held().items():
         see(name, value)
     for point in points:  # the second round must leave alone what the first one handed out
@@ -90,6 +91,11 @@ def mutates_only_what_it_made(
         if array.tobytes() != before:
             told = f"it changes {name}: compute a new array instead of writing in place."
             raise LawError(1, subject.name, told, array=name, cause=in_place)
+    after = subject.states()
+    for name, before in states.items():
+        if name not in after or after[name].tobytes() != before.tobytes():
+            told = f"it changes its state {name} while it is not training: ask self.training first."
+            raise LawError(1, subject.name, told, array=name, cause="a state changes outside training")
 
 
 def is_linear_in_dy(subject: Subject, point: Point, u: Array, v: Array, a: float, b: float) -> None:
