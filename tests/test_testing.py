@@ -27,6 +27,8 @@ class Scale(sn.Layer):
     def forward(self, x):
         if self.mistake == "writes into x":
             x *= 2
+        if self.mistake == "writes into x what it holds":
+            np.clip(x, -10, 10, out=x)
         if self.mistake == "returns x itself":
             return x, lambda dy: dy.copy()
         if self.mistake in ("keeps x on self", "takes the last batch back only"):
@@ -46,6 +48,11 @@ class Scale(sn.Layer):
                 raise RuntimeError("the graph is gone")
             if self.mistake == "writes into dy":
                 dy *= 2
+            if self.mistake == "writes into a dy that it can write to":
+                dy = np.require(dy, requirements="W")
+                dy *= 2
+            if self.mistake == "writes into dy what it holds":
+                np.clip(dy, -10, 10, out=dy)
             if self.mistake == "clips dy":
                 dy = np.clip(dy, -0.5, 0.5)
             if self.mistake == "keeps a number on self":
@@ -74,6 +81,9 @@ class Scale(sn.Layer):
 BROKEN = {
     "writes into x": "Law 1 (mutate only what you made)",
     "writes into dy": "Law 1 (mutate only what you made)",
+    "writes into a dy that it can write to": "Law 1 (mutate only what you made)",
+    "writes into dy what it holds": "Law 1 (mutate only what you made)",
+    "writes into x what it holds": "Law 1 (mutate only what you made)",
     "returns x itself": "Law 1 (mutate only what you made)",
     "trains in backward": "Law 1 (mutate only what you made)",
     "returns one array again and again": "Law 1 (mutate only what you made)",
@@ -264,6 +274,43 @@ def test_a_loss_whose_derivative_alone_is_not_divided_by_the_batch_breaks_law_5(
 
     with pytest.raises(sn.LawError, match=r"Law 5 .* 2 times: divide the derivative by the batch size"):
         check_loss(undivided, (4, 3), target=rng.random((4, 3)), rng=rng)
+
+
+def into_the_labels(logits, labels):
+    labels[labels < 0] = 0
+    return sn.softmax_cross_entropy(logits, labels)
+
+
+@pytest.mark.parametrize(
+    ("loss", "target"),
+    [
+        (lambda y, target: sn.bce_with_logits(y, np.clip(target, 0, 1, out=target)), np.full((4, 3), 0.5)),
+        (into_the_labels, np.array([0, 2, 1, 1])),
+    ],
+)
+def test_a_loss_that_writes_into_the_target_what_it_holds_breaks_law_1(loss, target, rng):
+    with pytest.raises(
+        sn.LawError, match=r"Law 1 .*: its forward pass works only where (target|labels) can be"
+    ) as caught:
+        check_loss(loss, (4, 3), target=target, rng=rng)
+    assert caught.value.found["array"] in ("target", "labels")
+
+
+def test_an_error_that_has_nothing_to_do_with_writing_comes_as_it_is(rng):
+    class Late(sn.Layer):
+        """Refuses its first batch."""
+
+        def __init__(self):
+            self.called = 0
+
+        def forward(self, x):
+            self.called += 1
+            if self.called == 1:
+                raise RuntimeError("not ready")
+            return 2 * x, lambda dy: 2 * dy
+
+    with pytest.raises(RuntimeError, match="not ready"):
+        check_layer(Late, (4, 3), rng=rng)
 
 
 # ---- the door, and the strategies

@@ -60,14 +60,15 @@ def mutates_only_what_it_made(
     def called(what: str, function: Callable[[Point], Any], arrays: Point) -> Any:
         try:
             return function(arrays)
-        except Exception:  # perhaps because it writes into read-only arrays: then it changes others
+        except Exception:  # perhaps because it writes into read-only arrays: then it writes into copies
             copies = {name: np.array(x) for name, x in arrays.items()}
-            with contextlib.suppress(Exception):
-                function(copies)
-            for name, x in arrays.items():
-                if copies[name].tobytes() != x.tobytes():
-                    told = f"its {what} pass writes into {name}: compute a new array."
-                    raise LawError(1, subject.name, told, array=name, cause=in_place) from None
+            works, told = _works(function, copies), f"its {what} pass writes into {{}}: compute a new array."
+            wrote = [name for name, x in arrays.items() if copies[name].tobytes() != x.tobytes()]
+            if works and not wrote:  # it may write what is there already
+                told = f"its {what} pass works only where {{}} can be written to: compute a new array."
+                wrote = [name for name, x in arrays.items() if not _works(function, copies | {name: x})]
+            if wrote:
+                raise LawError(1, subject.name, told.format(wrote[0]), array=wrote[0], cause=in_place) from None
             raise
 
     states = subject.states()
@@ -77,16 +78,17 @@ def mutates_only_what_it_made(
         for name, x in point.items():
             see(name, x)
         outcome = called("forward", subject.run, point)
-        dy = dys(outcome)
-        see("dy", dy)
         see("y", outcome.y)
-        returned = called("backward", lambda arrays, outcome=outcome: outcome.returned(arrays["dy"]), {"dy": dy})
-        see("a gradient that backward returned", *returned, *outcome.returned(dy))
-        handed = [*point.values(), outcome.y, dy, *returned, *subject.held().values(), *subject.held("d").values()]
-        for i, one in enumerate(handed):
-            if not may_share and any(np.shares_memory(one, other) for other in handed[:i]):
-                told = "an array that it returns shares memory with another: return a new one."
-                raise LawError(1, subject.name, told)
+        given = dys(outcome)
+        for dy in (given, np.array(given)):  # the second can be written to, whether or not the first can
+            see("dy", dy)
+            returned = called("backward", lambda arrays, outcome=outcome: outcome.returned(arrays["dy"]), {"dy": dy})
+            see("a gradient that backward returned", *returned)
+            handed = [*point.values(), outcome.y, dy, *returned, *subject.held().values(), *subject.held("d").values()]
+            for i, one in enumerate(handed):
+                if not may_share and any(np.shares_memory(one, other) for other in handed[:i]):
+                    told = "an array that it returns shares memory with another: return a new one."
+                    raise LawError(1, subject.name, told)
     for name, array, before in seen:
         if array.tobytes() != before:
             told = f"it changes {name}: compute a new array instead of writing in place."
@@ -96,6 +98,14 @@ def mutates_only_what_it_made(
         if name not in after or after[name].tobytes() != before.tobytes():
             told = f"it changes its state {name} while it is not training: ask self.training first."
             raise LawError(1, subject.name, told, array=name, cause="a state changes outside training")
+
+
+def _works(function: Callable[[Point], Any], arrays: Point) -> bool:
+    """Whether the function raises nothing."""
+    with contextlib.suppress(Exception):
+        function(arrays)
+        return True
+    return False
 
 
 def is_linear_in_dy(subject: Subject, point: Point, u: Array, v: Array, a: float, b: float) -> None:
