@@ -36,7 +36,8 @@ def compare(
         if came.shape != one.shape:
             told = f"{name} has the shape {came.shape}, not {one.shape}: {why}."
             raise LawError(law, subject.name, told, array=name, cause=cause)
-        rtol = atol = 1e-9 if came.dtype.itemsize >= 8 else 1e-4
+        eps = np.finfo(np.result_type(came.dtype, np.float16)).eps.item()
+        rtol = atol = 1e-9 if eps < 1e-9 else max(1e-4, 128 * eps)  # a long sum in float16 is off by dozens of eps
         if sizes is not None:
             rtol, atol = 0, atol * np.abs(sizes[name][np.isfinite(sizes[name])]).max(initial=0)
         differ = ~np.isclose(came, one, rtol, atol, equal_nan=True)
