@@ -348,6 +348,27 @@ def test_nonsense_is_refused_in_one_sentence(arguments, said, rng):
         check_layer(*arguments, rng=rng)
 
 
+def test_a_dtype_that_is_no_float_type_is_refused_in_one_sentence(rng):
+    with pytest.raises(TypeError, match=r"check_layer expects a floating-point dtype .* got 'abc'"):
+        check_layer(sn.ReLU, (2, 3), rng=rng, dtype="abc")
+
+
+@pytest.mark.parametrize(("dx", "came"), [(1, "1"), (0.5, "0.5"), ([[0.0] * 3] * 4, "list")])
+def test_a_gradient_that_is_no_array_is_refused_in_one_sentence(dx, came, rng):
+    class Wrong(sn.Layer):
+        def forward(self, x):
+            return x.copy(), lambda dy: dx
+
+    def loss(y, target):
+        return absolute(y, target)[0], dx
+
+    said = rf"what the backward pass of .* returns to be an array or a tuple of arrays, got {came}\.$"
+    with pytest.raises(TypeError, match=said):
+        check_layer(Wrong, (4, 3), rng=rng)
+    with pytest.raises(TypeError, match=said):
+        check_loss(loss, (4, 3), target=rng.random((4, 3)), rng=rng)
+
+
 def test_testing_is_imported_only_when_asked_for():
     code = (
         "import sys, scratchnet as sn; assert 'scratchnet.testing' not in sys.modules; sn.testing.check_layer\n"

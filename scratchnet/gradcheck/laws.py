@@ -83,7 +83,8 @@ def mutates_only_what_it_made(
         given = dys(outcome)
         for dy in (given, np.array(given)):  # the second can be written to, whether or not the first can
             see("dy", dy)
-            returned = called("backward", lambda arrays, outcome=outcome: outcome.returned(arrays["dy"]), {"dy": dy})
+            back = called("backward", lambda of, outcome=outcome: subject.returned(outcome, of["dy"]), {"dy": dy})
+            returned = [one for one in back if one is not None]
             see("a gradient that backward returned", *returned)
             handed = [*point.values(), outcome.y, dy, *returned, *subject.held().values(), *subject.held("d").values()]
             for i, one in enumerate(handed):

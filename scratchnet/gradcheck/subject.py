@@ -17,7 +17,7 @@ import numpy as np
 
 from scratchnet import kernels
 from scratchnet.arrays import Array
-from scratchnet.checks import listed, named
+from scratchnet.checks import check_type, listed, named
 from scratchnet.core.layer import Layer
 from scratchnet.core.model import Loss, Model
 from scratchnet.core.parameters import Parameters, slots_of
@@ -46,10 +46,6 @@ class Outcome(NamedTuple):
     def random_dy(self, rng: np.random.Generator) -> Array:
         """Random numbers; for a loss 1 for the value and 0 for the terms."""
         return np.eye(1, self.y.size)[0] if self.is_loss else rng.standard_normal(self.y.shape)
-
-    def returned(self, dy: Array) -> list[Array]:
-        """What the backward pass returns, without the tuples around it."""
-        return [one for one in _flat(self.backward(dy)) if one is not None]
 
 
 class Subject:
@@ -108,9 +104,16 @@ class Subject:
         """The backward pass: copies of the gradients, each under the name of its array."""
         if from_zero:
             self.zero_grad()
-        of_inputs = zip(self.inputs, _flat(outcome.backward(dy)), strict=False)
+        of_inputs = zip(self.inputs, self.returned(outcome, dy), strict=False)
         found = {name: dx for name, dx in of_inputs if dx is not None and name in self.start} | self.held("d")
         return {name: np.array(gradient) for name, gradient in found.items()}
+
+    def returned(self, outcome: Outcome, dy: Array) -> list[Array | None]:
+        """What the backward pass returns, without the tuples around it."""
+        found, what = list(_flat(outcome.backward(dy))), f"what the backward pass of {self.name} returns"
+        for one in found:
+            check_type("check_gradients", what, one, np.ndarray | np.generic | None, "an array or a tuple of arrays")
+        return found
 
     @cached_property
     def _in_complex(self) -> "Subject":
