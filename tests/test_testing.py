@@ -65,6 +65,8 @@ class Scale(sn.Layer):
                 dw *= 2
             if self.mistake == "trains in backward":
                 self.w -= 0.1 * dw
+            if self.mistake == "puts other weights in place of w":
+                self.w = self.w - 0.1 * dw
             if self.mistake == "overwrites dw":
                 self.dw[...] = dw
             else:
@@ -87,6 +89,7 @@ BROKEN = {
     "writes into x what it holds": "Law 1 (mutate only what you made)",
     "returns x itself": "Law 1 (mutate only what you made)",
     "trains in backward": "Law 1 (mutate only what you made)",
+    "puts other weights in place of w": "Law 1 (mutate only what you made)",
     "returns one array again and again": "Law 1 (mutate only what you made)",
     "clips dy": "Law 2 (linear in dy)",
     "draws noise of its own": "Law 3 (re-entrant)",
@@ -211,6 +214,10 @@ class Skips(sn.Layer):
         def backward(dy, need_dx=True):
             if need_dx or self.mistake != "leaves out dw too":
                 self.dw[...] += (dy * x).sum(axis=0)
+            if not need_dx and self.mistake == "writes into dy":
+                dy *= 2
+            if not need_dx and self.mistake == "trains":
+                self.w -= 0.1 * self.dw
             if not need_dx and self.mistake == "overwrites dw":
                 self.dw[...] = (dy * x).sum(axis=0)
             return dy * self.w if need_dx else None
@@ -227,6 +234,12 @@ def test_a_layer_that_leaves_out_more_than_dx_breaks_law_6(mistake, rng):
     with pytest.raises(sn.LawError, match=r"^Law 6 \(true\): Skips\(\): .*need_dx=False") as caught:
         check_layer(lambda: Skips(mistake), (4, 3), rng=rng)
     assert caught.value.law == 6
+
+
+@pytest.mark.parametrize(("mistake", "array"), [("writes into dy", "dy"), ("trains", "w")])
+def test_a_layer_that_changes_another_array_as_it_leaves_out_dx_breaks_law_1(mistake, array, rng):
+    with pytest.raises(sn.LawError, match=rf"^Law 1 .*: {array}\[.* need_dx=False\) changes it: compute a new"):
+        check_layer(lambda: Skips(mistake), (4, 3), rng=rng)
 
 
 def test_a_layer_of_single_precision_passes(rng):
