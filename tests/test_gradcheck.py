@@ -777,6 +777,55 @@ def test_a_way_back_that_trains_is_refused():
     assert refusal(Affine(3, 2, training), normal(5, 3)).array == "W"
 
 
+class Drifts(sn.Layer):
+    """Adds to its state in every forward pass."""
+
+    state_names = ("total",)
+
+    def __init__(self):
+        self.total = np.zeros(3)
+
+    def forward(self, x):
+        self.total += x.sum(axis=0)
+        return 2 * x, lambda dy: 2 * dy
+
+
+def test_a_state_that_changes_outside_training_is_refused():
+    assert refusal(Drifts(), normal(5, 3)).array == "total"
+
+
+def test_a_state_of_a_models_layer_that_changes_outside_training_is_refused(rng):
+    model = sn.Autoencoder(Drifts(), sn.Dense(3, 3, rng=rng))
+    assert refusal(model.loss, rng.random((5, 3))).array == "encoder.total"
+
+
+def test_a_state_may_change_in_a_layer_that_is_training():
+    layer = Drifts()
+    layer.training = True
+    assert check(layer, normal(5, 3)).arrays[0].error < 1e-9
+
+
+def test_a_way_back_that_leaves_out_more_than_dx_is_named():
+    class Product(sn.Layer):
+        parameter_names, skips_dx = ("W",), True
+
+        def __init__(self):
+            self.W, self.dW = normal(3, 2), np.zeros((3, 2))
+
+        def forward(self, x):
+            def backward(dy, need_dx=True):
+                if not need_dx:
+                    return None
+                self.dW += x.T @ dy
+                return dy @ self.W.T
+
+            return x @ self.W, backward
+
+    error = refusal(Product(), normal(5, 3))
+    assert error.array == "dW"
+    assert error.cause == "need_dx=False leaves out more than dx"
+
+
 def test_a_layer_that_takes_no_other_batch_is_not_asked_to():
     """The stale cache is looked for with another batch, if there is one that the function takes."""
 

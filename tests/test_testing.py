@@ -1,6 +1,7 @@
 """scratchnet.testing: it passes what is right, and names the lowest law that is broken."""
 
 import contextlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -27,6 +28,8 @@ class Scale(sn.Layer):
     def forward(self, x):
         if self.mistake == "writes into x":
             x *= 2
+        if self.mistake == "writes into x what it holds":
+            np.clip(x, -10, 10, out=x)
         if self.mistake == "returns x itself":
             return x, lambda dy: dy.copy()
         if self.mistake in ("keeps x on self", "takes the last batch back only"):
@@ -46,6 +49,11 @@ class Scale(sn.Layer):
                 raise RuntimeError("the graph is gone")
             if self.mistake == "writes into dy":
                 dy *= 2
+            if self.mistake == "writes into a dy that it can write to":
+                dy = np.require(dy, requirements="W")
+                dy *= 2
+            if self.mistake == "writes into dy what it holds":
+                np.clip(dy, -10, 10, out=dy)
             if self.mistake == "clips dy":
                 dy = np.clip(dy, -0.5, 0.5)
             if self.mistake == "keeps a number on self":
@@ -57,6 +65,8 @@ class Scale(sn.Layer):
                 dw *= 2
             if self.mistake == "trains in backward":
                 self.w -= 0.1 * dw
+            if self.mistake == "puts other weights in place of w":
+                self.w = self.w - 0.1 * dw
             if self.mistake == "overwrites dw":
                 self.dw[...] = dw
             else:
@@ -74,8 +84,12 @@ class Scale(sn.Layer):
 BROKEN = {
     "writes into x": "Law 1 (mutate only what you made)",
     "writes into dy": "Law 1 (mutate only what you made)",
+    "writes into a dy that it can write to": "Law 1 (mutate only what you made)",
+    "writes into dy what it holds": "Law 1 (mutate only what you made)",
+    "writes into x what it holds": "Law 1 (mutate only what you made)",
     "returns x itself": "Law 1 (mutate only what you made)",
     "trains in backward": "Law 1 (mutate only what you made)",
+    "puts other weights in place of w": "Law 1 (mutate only what you made)",
     "returns one array again and again": "Law 1 (mutate only what you made)",
     "clips dy": "Law 2 (linear in dy)",
     "draws noise of its own": "Law 3 (re-entrant)",
@@ -161,8 +175,94 @@ def test_the_layers_of_the_library_pass(make, shape, rng):
     check_layer(make, shape, rng=rng)
 
 
+class Counts(sn.Layer):
+    """y = x − a running mean, which `learns`; as `learns` says, it keeps the rules or not."""
+
+    state_names = ("mean",)
+
+    def __init__(self, learns: str = "in training"):
+        self.mean, self.learns = np.zeros(3), learns
+
+    def forward(self, x):
+        y = x - self.mean
+        if self.learns == "in place" or self.training:
+            self.mean += x.mean(axis=0)
+        if self.learns == "by a new array":
+            self.mean = self.mean + x.mean(axis=0)
+        return y, lambda dy: dy.copy()
+
+
+def test_a_state_that_changes_in_training_alone_passes(rng):
+    check_layer(Counts, (4, 3), rng=rng)
+
+
+@pytest.mark.parametrize("learns", ["in place", "by a new array"])
+def test_a_state_that_changes_outside_training_breaks_law_1(learns, rng):
+    with pytest.raises(sn.LawError, match=r"^Law 1 .*: Sequential\(Counts\(\)\): it changes its state 0\.mean while"):
+        check_layer(lambda: sn.Sequential(Counts(learns)), (4, 3), rng=rng)
+
+
+class Skips(sn.Layer):
+    """y = x · w, which can leave out dx; `mistake` is what is planted."""
+
+    parameter_names, skips_dx = ("w",), True
+
+    def __init__(self, mistake: str = ""):
+        self.w, self.dw, self.mistake = np.full(3, 1.5), np.zeros(3), mistake
+
+    def forward(self, x):
+        def backward(dy, need_dx=True):
+            if need_dx or self.mistake != "leaves out dw too":
+                self.dw[...] += (dy * x).sum(axis=0)
+            if not need_dx and self.mistake == "writes into dy":
+                dy *= 2
+            if not need_dx and self.mistake == "trains":
+                self.w -= 0.1 * self.dw
+            if not need_dx and self.mistake == "overwrites dw":
+                self.dw[...] = (dy * x).sum(axis=0)
+            return dy * self.w if need_dx else None
+
+        return x * self.w, (lambda dy: backward(dy)) if self.mistake == "does not take need_dx" else backward
+
+
+def test_a_layer_that_can_leave_out_dx_passes(rng):
+    check_layer(Skips, (4, 3), rng=rng)
+
+
+@pytest.mark.parametrize("mistake", ["leaves out dw too", "overwrites dw", "does not take need_dx"])
+def test_a_layer_that_leaves_out_more_than_dx_breaks_law_6(mistake, rng):
+    with pytest.raises(sn.LawError, match=r"^Law 6 \(true\): Skips\(\): .*need_dx=False") as caught:
+        check_layer(lambda: Skips(mistake), (4, 3), rng=rng)
+    assert caught.value.law == 6
+
+
+@pytest.mark.parametrize(("mistake", "array"), [("writes into dy", "dy"), ("trains", "w")])
+def test_a_layer_that_changes_another_array_as_it_leaves_out_dx_breaks_law_1(mistake, array, rng):
+    with pytest.raises(sn.LawError, match=rf"^Law 1 .*: {array}\[.* need_dx=False\) changes it: compute a new"):
+        check_layer(lambda: Skips(mistake), (4, 3), rng=rng)
+
+
 def test_a_layer_of_single_precision_passes(rng):
     check_layer(lambda: sn.Dense(3, 2, rng=rng), (4, 3), rng=rng, dtype=np.float32)
+
+
+@pytest.mark.parametrize(
+    ("make", "shape"),
+    [
+        (lambda: sn.Dense(3, 2, rng=np.random.default_rng(0)), (5, 3)),
+        (lambda: sn.Dense(100, 50, rng=np.random.default_rng(0)), (32, 100)),
+        (sn.Tanh, (5, 3)),
+        (lambda: sn.Conv2D(2, 3, 3, rng=np.random.default_rng(0)), (3, 2, 5, 5)),
+    ],
+)
+def test_a_layer_of_half_precision_passes(make, shape, rng):
+    check_layer(make, shape, rng=rng, dtype=np.float16)
+
+
+@pytest.mark.parametrize("mistake", ["clips dy", "overwrites dw", "divides by the batch size"])
+def test_a_mistake_is_told_by_its_law_in_half_precision_too(mistake, rng):
+    with pytest.raises(sn.LawError, match=re.escape(BROKEN[mistake])):
+        check_layer(lambda: Scale(3, mistake), (4, 3), rng=rng, dtype=np.float16)
 
 
 # ---- losses
@@ -209,6 +309,41 @@ def test_a_loss_whose_derivative_alone_is_not_divided_by_the_batch_breaks_law_5(
         check_loss(undivided, (4, 3), target=rng.random((4, 3)), rng=rng)
 
 
+def into_the_labels(logits, labels):
+    labels[labels < 0] = 0
+    return sn.softmax_cross_entropy(logits, labels)
+
+
+@pytest.mark.parametrize(
+    ("loss", "target"),
+    [
+        (lambda y, target: sn.bce_with_logits(y, np.clip(target, 0, 1, out=target)), np.full((4, 3), 0.5)),
+        (into_the_labels, np.array([0, 2, 1, 1])),
+    ],
+)
+def test_a_loss_that_writes_into_the_target_what_it_holds_breaks_law_1(loss, target, rng):
+    with pytest.raises(sn.LawError, match=r"Law 1 .*: its forward pass works only where .* can be written") as caught:
+        check_loss(loss, (4, 3), target=target, rng=rng)
+    assert caught.value.found["array"] in ("target", "labels")
+
+
+def test_an_error_that_has_nothing_to_do_with_writing_comes_as_it_is(rng):
+    class Late(sn.Layer):
+        """Refuses its first batch."""
+
+        def __init__(self):
+            self.called = 0
+
+        def forward(self, x):
+            self.called += 1
+            if self.called == 1:
+                raise RuntimeError("not ready")
+            return 2 * x, lambda dy: 2 * dy
+
+    with pytest.raises(RuntimeError, match="not ready"):
+        check_layer(Late, (4, 3), rng=rng)
+
+
 # ---- the door, and the strategies
 
 
@@ -224,6 +359,27 @@ def test_a_loss_whose_derivative_alone_is_not_divided_by_the_batch_breaks_law_5(
 def test_nonsense_is_refused_in_one_sentence(arguments, said, rng):
     with pytest.raises((TypeError, ValueError), match=said):
         check_layer(*arguments, rng=rng)
+
+
+def test_a_dtype_that_is_no_float_type_is_refused_in_one_sentence(rng):
+    with pytest.raises(TypeError, match=r"check_layer expects a floating-point dtype .* got 'abc'"):
+        check_layer(sn.ReLU, (2, 3), rng=rng, dtype="abc")
+
+
+@pytest.mark.parametrize(("dx", "came"), [(1, "1"), (0.5, "0.5"), ([[0.0] * 3] * 4, "list")])
+def test_a_gradient_that_is_no_array_is_refused_in_one_sentence(dx, came, rng):
+    class Wrong(sn.Layer):
+        def forward(self, x):
+            return x.copy(), lambda dy: dx
+
+    def loss(y, target):
+        return absolute(y, target)[0], dx
+
+    said = rf"what the backward pass of .* returns to be an array or a tuple of arrays, got {came}\.$"
+    with pytest.raises(TypeError, match=said):
+        check_layer(Wrong, (4, 3), rng=rng)
+    with pytest.raises(TypeError, match=said):
+        check_loss(loss, (4, 3), target=rng.random((4, 3)), rng=rng)
 
 
 def test_testing_is_imported_only_when_asked_for():

@@ -151,7 +151,7 @@ def check_gradients(
         check_finite("check_gradients", f"the y of {subject.name}", outcome.y)
         dy = outcome.random_dy(rng)
         names = _names(f, subject, outcome, dy)
-        _check_calls(subject, dy)
+        _check_calls(f, subject, dy)
         random = {name: [] for name in names}
         for name in (name for name in names if subject.start[name].size > coordinates):
             random[name] = [random_direction(subject.start[name].shape, rng) for _ in range(directions)]
@@ -208,8 +208,8 @@ def _notes(subject: Subject, scene: Scene) -> list[str]:
     return notes
 
 
-def _check_calls(subject: Subject, dy: Array) -> None:
-    """Refuse f if one call spoils another: laws 1, 3 and 4, at the point and on another batch."""
+def _check_calls(f: Any, subject: Subject, dy: Array) -> None:
+    """Refuse f if one call spoils another: laws 1, 3 and 4, at the point and on another batch; or if need_dx does."""
     points = [{name: x.copy() for name, x in subject.start.items()}]
     other = {name: 0.5 * (x[::-1] if x.ndim else x) if name in subject.inputs else x for name, x in points[0].items()}
 
@@ -223,6 +223,8 @@ def _check_calls(subject: Subject, dy: Array) -> None:
             points.append(other)
         laws.is_re_entrant(subject, points, dys)
         laws.accumulates(subject, 2 * points[:1], dys)
+        if isinstance(f, Layer) and f.skips_dx:
+            laws.leaves_out_dx_alone(subject, points[0], dys)
     except LawError as error:
         raise GradientError(str(error), **error.found) from error
 

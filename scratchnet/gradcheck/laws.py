@@ -11,6 +11,7 @@ import numpy as np
 
 from scratchnet import kernels
 from scratchnet.arrays import Array
+from scratchnet.core.layer import without_dx
 from scratchnet.errors import LawError
 from scratchnet.gradcheck.subject import Outcome, Point, Subject, d
 
@@ -35,7 +36,8 @@ def compare(
         if came.shape != one.shape:
             told = f"{name} has the shape {came.shape}, not {one.shape}: {why}."
             raise LawError(law, subject.name, told, array=name, cause=cause)
-        rtol = atol = 1e-9 if came.dtype.itemsize >= 8 else 1e-4
+        eps = np.finfo(np.result_type(came.dtype, np.float16)).eps.item()
+        rtol = atol = 1e-9 if eps < 1e-9 else max(1e-4, 128 * eps)  # a long sum in float16 is off by dozens of eps
         if sizes is not None:
             rtol, atol = 0, atol * np.abs(sizes[name][np.isfinite(sizes[name])]).max(initial=0)
         differ = ~np.isclose(came, one, rtol, atol, equal_nan=True)
@@ -49,7 +51,7 @@ def compare(
 def mutates_only_what_it_made(
     subject: Subject, points: Sequence[Point], dys: DrawDy, *, may_share: bool = False
 ) -> None:
-    """Law 1: no array is changed but dθ, and what is handed out is new."""
+    """Law 1: no array is changed but dθ, nor a state outside training, and what is handed out is new."""
     in_place = "an array is changed in place"
     seen: list[tuple[str, Array, bytes]] = []
 
@@ -59,36 +61,52 @@ def mutates_only_what_it_made(
     def called(what: str, function: Callable[[Point], Any], arrays: Point) -> Any:
         try:
             return function(arrays)
-        except Exception:  # perhaps because it writes into read-only arrays: then it changes others
+        except Exception:  # perhaps because it writes into read-only arrays: then it writes into copies
             copies = {name: np.array(x) for name, x in arrays.items()}
-            with contextlib.suppress(Exception):
-                function(copies)
-            for name, x in arrays.items():
-                if copies[name].tobytes() != x.tobytes():
-                    told = f"its {what} pass writes into {name}: compute a new array."
-                    raise LawError(1, subject.name, told, array=name, cause=in_place) from None
+            works, told = _works(function, copies), f"its {what} pass writes into {{}}: compute a new array."
+            wrote = [name for name, x in arrays.items() if copies[name].tobytes() != x.tobytes()]
+            if works and not wrote:  # it may write what is there already
+                told = f"its {what} pass works only where {{}} can be written to: compute a new array."
+                wrote = [name for name, x in arrays.items() if not _works(function, copies | {name: x})]
+            if wrote:
+                raise LawError(1, subject.name, told.format(wrote[0]), array=wrote[0], cause=in_place) from None
             raise
 
-    for name, value in subject.held().items():
-        see(name, value)
+    held, states = {name: value.tobytes() for name, value in subject.held().items()}, subject.states()
     for point in points:  # the second round must leave alone what the first one handed out
         for name, x in point.items():
             see(name, x)
         outcome = called("forward", subject.run, point)
-        dy = dys(outcome)
-        see("dy", dy)
         see("y", outcome.y)
-        returned = called("backward", lambda arrays, outcome=outcome: outcome.returned(arrays["dy"]), {"dy": dy})
-        see("a gradient that backward returned", *returned, *outcome.returned(dy))
-        handed = [*point.values(), outcome.y, dy, *returned, *subject.held().values(), *subject.held("d").values()]
-        for i, one in enumerate(handed):
-            if not may_share and any(np.shares_memory(one, other) for other in handed[:i]):
-                told = "an array that it returns shares memory with another: return a new one."
-                raise LawError(1, subject.name, told)
-    for name, array, before in seen:
+        given = dys(outcome)
+        for dy in (given, np.array(given)):  # the second can be written to, whether or not the first can
+            see("dy", dy)
+            back = called("backward", lambda of, outcome=outcome: subject.returned(outcome, of["dy"]), {"dy": dy})
+            returned = [one for one in back if one is not None]
+            see("a gradient that backward returned", *returned)
+            handed = [*point.values(), outcome.y, dy, *returned, *subject.held().values(), *subject.held("d").values()]
+            for i, one in enumerate(handed):
+                if not may_share and any(np.shares_memory(one, other) for other in handed[:i]):
+                    told = "an array that it returns shares memory with another: return a new one."
+                    raise LawError(1, subject.name, told)
+    now = [(name, value, held[name]) for name, value in subject.held().items()]  # a new array may stand there now
+    for name, array, before in now + seen:
         if array.tobytes() != before:
             told = f"it changes {name}: compute a new array instead of writing in place."
             raise LawError(1, subject.name, told, array=name, cause=in_place)
+    after = subject.states()
+    for name, before in states.items():
+        if name not in after or after[name].tobytes() != before.tobytes():
+            told = f"it changes its state {name} while it is not training: ask self.training first."
+            raise LawError(1, subject.name, told, array=name, cause="a state changes outside training")
+
+
+def _works(function: Callable[[Point], Any], arrays: Point) -> bool:
+    """Whether the function raises nothing."""
+    with contextlib.suppress(Exception):
+        function(arrays)
+        return True
+    return False
 
 
 def is_linear_in_dy(subject: Subject, point: Point, u: Array, v: Array, a: float, b: float) -> None:
@@ -161,6 +179,25 @@ def averages_over_the_batch(subject: Subject, point: Point, dys: DrawDy, k: int 
         if name in expected:
             expected[name] = np.concatenate([expected[name] / k] * k)
     compare(subject, 5, found, expected, why.format("the derivative"))
+
+
+def leaves_out_dx_alone(subject: Subject, point: Point, dys: DrawDy) -> None:
+    """Law 6 for a layer with `skips_dx`: `backward(dy, need_dx=False)` adds to dθ what `backward(dy)` adds."""
+    outcome = subject.run(point)
+    dy, short = dys(outcome), outcome._replace(backward=without_dx(subject.owner, outcome.backward))
+    whole = gradients(subject, outcome, dy)
+    arrays = point | subject.held() | {"dy": dy}
+    before = {name: np.array(x) for name, x in arrays.items()}
+    try:
+        found = gradients(subject, short, dy, from_zero=False)
+    except Exception as error:
+        told = "backward(dy, need_dx=False) fails: take need_dx, as skips_dx says, and leave out dx alone."
+        raise LawError(6, subject.name, told) from error
+    why = "backward(dy, need_dx=False) changes it: compute a new array"
+    compare(subject, 1, arrays | subject.held(), before, why, before)
+    expected = {d(name): 2 * whole[d(name)] for name in subject.held()}
+    why = "after backward(dy) and backward(dy, need_dx=False), which should leave out dx alone"
+    compare(subject, 6, found, expected, why, expected, "need_dx=False leaves out more than dx")
 
 
 def is_the_same_under_every_engine(subject: Subject, point: Point, dys: DrawDy) -> None:

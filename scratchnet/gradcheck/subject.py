@@ -8,7 +8,7 @@ import contextlib
 import copy
 import inspect
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from itertools import chain, islice
 from typing import Any, NamedTuple
@@ -17,10 +17,10 @@ import numpy as np
 
 from scratchnet import kernels
 from scratchnet.arrays import Array
-from scratchnet.checks import listed, named
+from scratchnet.checks import check_type, listed, named
 from scratchnet.core.layer import Layer
 from scratchnet.core.model import Loss, Model
-from scratchnet.core.parameters import Parameters, Slot, slots_of
+from scratchnet.core.parameters import Parameters, slots_of
 
 Point = dict[str, Array]
 """Arrays by name: inputs first, then parameters under their dotted names."""
@@ -47,10 +47,6 @@ class Outcome(NamedTuple):
         """Random numbers; for a loss 1 for the value and 0 for the terms."""
         return np.eye(1, self.y.size)[0] if self.is_loss else rng.standard_normal(self.y.shape)
 
-    def returned(self, dy: Array) -> list[Array]:
-        """What the backward pass returns, without the tuples around it."""
-        return [one for one in _flat(self.backward(dy)) if one is not None]
-
 
 class Subject:
     """f as a function of a point, computed in `dtype`.
@@ -65,7 +61,8 @@ class Subject:
         name = getattr(f, "__qualname__", getattr(f, "__name__", type(f).__name__))  # older ufuncs lack the first
         self.name = repr(f) if isinstance(f, Layer) else name
         self.seed, self.dtype, self._made_of = seed, np.dtype(dtype), (f, inputs, seed, parameters)
-        self.owner, self._call, self._slots = _own_copy(f, parameters, self.dtype)
+        self.owner, self._call, layers = _own_copy(f, parameters, self.dtype)
+        self._slots, self._states = (slots_of(layers, kind) for kind in ("parameter_names", "state_names"))
         arguments: list[str] = []
         with contextlib.suppress(ValueError):  # a function written in C may have no signature
             signature = inspect.signature(self._call).parameters.values()
@@ -107,9 +104,16 @@ class Subject:
         """The backward pass: copies of the gradients, each under the name of its array."""
         if from_zero:
             self.zero_grad()
-        of_inputs = zip(self.inputs, _flat(outcome.backward(dy)), strict=False)
+        of_inputs = zip(self.inputs, self.returned(outcome, dy), strict=False)
         found = {name: dx for name, dx in of_inputs if dx is not None and name in self.start} | self.held("d")
         return {name: np.array(gradient) for name, gradient in found.items()}
+
+    def returned(self, outcome: Outcome, dy: Array) -> list[Array | None]:
+        """What the backward pass returns, without the tuples around it."""
+        found, what = list(_flat(outcome.backward(dy))), f"what the backward pass of {self.name} returns"
+        for one in found:
+            check_type("check_gradients", what, one, np.ndarray | np.generic | None, "an array or a tuple of arrays")
+        return found
 
     @cached_property
     def _in_complex(self) -> "Subject":
@@ -125,6 +129,11 @@ class Subject:
         """The parameters as they are now; their gradients with the prefix "d"."""
         return {name: getattr(part, f"{prefix}{attribute}") for name, part, attribute in self._slots}
 
+    def states(self) -> Point:
+        """Copies of the layers' states, but for those of a layer that is training, which may change."""
+        held = ((name, getattr(part, attribute, None)) for name, part, attribute in self._states if not part.training)
+        return {name: np.array(value) for name, value in held if value is not None}
+
     def zero_grad(self) -> None:
         """Set the gradients of the parameters to zero."""
         for gradient in self.held("d").values():
@@ -139,8 +148,8 @@ def _is_of_floats(x: Any) -> bool:
     return isinstance(x, np.ndarray | float) and np.asarray(x).dtype.kind in "fc"
 
 
-def _own_copy(f: Any, parameters: Parameters | None, dtype: np.dtype) -> tuple[Any, Any, list[Slot]]:
-    """The owner of f, f, and the slots of its parameters; copies in `dtype` if the owner has parameters."""
+def _own_copy(f: Any, parameters: Parameters | None, dtype: np.dtype) -> tuple[Any, Any, Mapping[str, Layer]]:
+    """The owner of f, f, and its layers by name; copies in `dtype` if the owner has parameters."""
     if isinstance(f, Model | type) or not isinstance(f, Layer | Callable):
         hint = ": pass its loss, model.loss" if isinstance(f, Model) else ""
         hint = f": pass one of its instances, {f.__name__}(…)" if isinstance(f, type) else hint
@@ -152,14 +161,13 @@ def _own_copy(f: Any, parameters: Parameters | None, dtype: np.dtype) -> tuple[A
         if parameters.theta.dtype != dtype:
             came = f"{parameters.theta.dtype}: make the layers with dtype=np.{dtype}"
             raise TypeError(f"check_gradients expects parameters of {dtype}, got {came}.")
-        return None, f, parameters.slots
+        return None, f, parameters.layers
     owner: Any = getattr(f, "__self__", f)
     if not isinstance(owner, Layer) and not isinstance(getattr(owner, "parameters", None), Parameters):
-        return None, f, []
+        return None, f, {}
     owner = copy.deepcopy(owner)
     layers = {"": owner} if isinstance(owner, Layer) else owner.parameters.layers
-    slots = slots_of(layers, "parameter_names")
-    for name, part, attribute in slots:
+    for name, part, attribute in slots_of(layers, "parameter_names"):
         if not hasattr(part, f"d{attribute}"):
             expected = f"{part!r} to add the gradient of {name} to d{attribute}"
             raise TypeError(f"check_gradients expects {expected}, got none.")
@@ -171,4 +179,4 @@ def _own_copy(f: Any, parameters: Parameters | None, dtype: np.dtype) -> tuple[A
                 setattr(owner, name, Parameters(**layers))
             elif name == "dtype":
                 owner.dtype = dtype
-    return owner, getattr(owner, "forward" if isinstance(f, Layer) else getattr(f, "__name__", "__call__")), slots
+    return owner, getattr(owner, "forward" if isinstance(f, Layer) else getattr(f, "__name__", "__call__")), layers

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.checks import check_length, check_rng, check_type
+from scratchnet.checks import check_float_type, check_length, check_rng, check_type
 from scratchnet.core.layer import Layer
 from scratchnet.errors import GradientError, LawError
 from scratchnet.gradcheck import check_gradients, laws
@@ -45,6 +45,7 @@ def check_layer(
     check_type("check_layer", "make", make, Callable, "a function")
     check_rng("check_layer", rng)
     N, *shape = _batch_shape("check_layer", "x_shape", x_shape)
+    dtype = check_float_type("check_layer", dtype)
     layer = make()
     check_type("check_layer", "make()", layer, Layer, "a layer")
 
@@ -113,6 +114,8 @@ def _is_true(subject: Subject, rng: np.random.Generator, f: Any, *inputs: Array)
     try:
         check_gradients(f, *inputs, rng=rng)
     except GradientError as error:
+        if isinstance(error.__cause__, LawError):
+            raise error.__cause__ from None
         raise LawError(6, subject.name, str(error), **vars(error)) from None
 
 
