@@ -7,6 +7,7 @@ import math
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -336,6 +337,38 @@ def test_pixels_are_looked_at_only_where_the_likelihood_asks_for_probabilities()
     asks.pixels_are_probabilities = True
     with pytest.raises(sn.DataError, match=r"^fit expects x in \[0, 1\]"):
         Training(make_vae(likelihood=asks)).fit(epochs=1, data=X * 5)
+
+
+ASK_PER_IMAGE: dict[str, Callable[[sn.IWAE], Any]] = {
+    "IWAE": lambda iwae: iwae.loss(X, np.random.default_rng(0)),
+    "elbo": lambda iwae: sn.elbo(iwae, X, np.random.default_rng(0)),
+    "log_likelihood": lambda iwae: sn.log_likelihood(iwae, X, 2, np.random.default_rng(0)),
+}
+
+
+@pytest.mark.parametrize(
+    "forgets",
+    [
+        lambda nll: nll.sum(),
+        lambda nll: nll[:, None],
+        lambda nll: nll[:-1],
+        lambda nll: nll.astype("U9"),
+        lambda _: None,
+    ],
+    ids=["a scalar", "a column", "a row fewer", "words", "nothing"],
+)
+@pytest.mark.parametrize("where", ASK_PER_IMAGE)
+def test_a_likelihood_that_gives_no_number_for_each_image_is_refused(where, forgets):
+    class Forgets(Laplace):
+        def nll_per_image(self, y, x):
+            return forgets(super().nll_per_image(y, x))
+
+    rng = np.random.default_rng(0)
+    iwae = sn.IWAE(sn.Dense(4, 4, rng=rng), sn.Dense(2, 4, rng=rng), k=3, likelihood=Forgets(0.5))
+    with pytest.raises(
+        sn.ShapeError, match=rf"^{where} expects nll_per_image to return a number for each image, \(\d+,\)"
+    ):
+        ASK_PER_IMAGE[where](iwae)
 
 
 @pytest.mark.parametrize(("name", "likelihood"), [("bernoulli", sn.Bernoulli()), ("gaussian", sn.Gaussian(0.5))])
