@@ -5,8 +5,9 @@ except those that read an array's numbers, such as `check_pixels` and `check_fin
 """
 
 import os
-from collections.abc import Iterable
-from numbers import Integral, Real
+import sys
+from collections.abc import Iterable, Mapping
+from numbers import Integral, Number, Rational, Real
 from pathlib import Path
 from typing import Any
 
@@ -198,6 +199,23 @@ def check_number(
         came = number if np.isfinite(number) else named(value)
         raise ValueError(f"{where} expects {name} in {interval}, got {came}.")
     return number
+
+
+def check_float(where: str, name: str, value: Any, kind: Any = Real) -> None:
+    """`value` is a number that a float can hold, NaN and ±∞ too; an array without axes counts as one."""
+    if type(value) is not float:
+        value = value[()] if isinstance(value, np.ndarray) and value.ndim == 0 else value
+        check_type(where, name, value, kind, "a number")
+        if isinstance(value, Rational) and abs(value) > sys.float_info.max:  # type: ignore[operator]
+            raise ValueError(f"{where} expects {name} to be a number that a float can hold, got {named(value)}.")
+
+
+def check_numbers(where: str, name: str, numbers: Any) -> None:
+    """`numbers` is a dict of numbers by name; complex ones too, which a gradient check's complex step needs."""
+    check_type(where, name, numbers, Mapping, "a dict of numbers by name")
+    for key, value in numbers.items():
+        check_type(where, f"a name in {name}", key, str, "a text")
+        check_float(where, key, value, Number)
 
 
 def check_real(where: str, name: str, x: Any, *axes: int | str) -> Array:
