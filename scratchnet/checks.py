@@ -75,10 +75,9 @@ def check_images(where: object, name: str, x: Any, C: int | str, dtype: Any, lea
 
 def _check_dtype(where: object, name: str, x: Array, dtype: np.dtype | None) -> None:
     if dtype is not None and x.dtype != dtype:
-        raise TypeError(
-            f"{where} computes in {dtype}, but {name} is {x.dtype}: "
-            f"use {name}.astype(np.{dtype}), or make the layers with dtype=np.{x.dtype}."
-        )
+        hint = f"or make the layers with dtype=np.{x.dtype}" if x.dtype.isnative else "in this machine's byte order"
+        came = f"{where} computes in {dtype}, but {name} is {x.dtype}"
+        raise TypeError(f"{came}: use {name}.astype(np.{dtype}), {hint}.")
 
 
 def check_same(where: object, name: str, x: Any, other_name: str, other: Array) -> None:
@@ -98,6 +97,14 @@ def check_alike(where: str, **arrays: Any) -> None:
     for other_name, other in others:
         check_same(where, other_name, other, name, first)
     check_batch(where, first)
+
+
+def check_returned(where: str, name: str, found: Any) -> tuple[float, Array]:
+    """What a loss function returned is its value and dy."""
+    if not isinstance(found, tuple | list) or len(found) != 2:
+        came = f"a {type(found).__name__} of {len(found)}" if isinstance(found, tuple | list) else named(found)
+        raise TypeError(f"{where} expects {name} to return its value and its derivative, (value, dy), got {came}.")
+    return found
 
 
 def check_dy(where: object, dy: Any, y: Array) -> None:
@@ -141,6 +148,9 @@ def check_finite(where: str, name: str, x: Array) -> None:
 def check_labels(where: str, name: str, labels: Any, count: int | None, classes: int) -> None:
     """`labels` is (count,) of integers from 0 to `classes` − 1; a count of None allows any."""
     check_type(where, name, labels, np.ndarray, "a NumPy array of integers", ": convert it with np.asarray(labels)")
+    if _is_masked(labels):
+        expected = f"{where} expects {name} without a mask, which it would not look at"
+        raise TypeError(f"{expected}, got a masked array: leave out the examples whose label is masked.")
     hints = {classes: "labels.argmax(axis=1) in place of one-hot rows", 1: "labels[:, 0] in place of a column"}
     hint = f": use {hints[labels.shape[1]]}" if labels.ndim == 2 and labels.shape[1] in hints else ""
     check_shape(where, name, labels, "N" if count is None else count, hint=hint)
@@ -259,7 +269,8 @@ def check_path(where: str, name: str, path: Any) -> Path:
         usable = False
     if not usable:
         raise ValueError(f"{where} expects {name} in letters that a file's name can have here, got {path!a}.")
-    return Path(path)
+    path = Path(path)  # one with .. is resolved, since a system finds nothing beyond a folder that is missing
+    return Path(os.path.realpath(path)) if ".." in path.parts else path
 
 
 def check_model(where: str, model: Any) -> None:

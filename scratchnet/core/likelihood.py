@@ -70,7 +70,7 @@ class Gaussian:
     """
 
     def __init__(self, sigma: float):
-        self.sigma = check_number("Gaussian", "sigma", sigma, 0, open_low=True)
+        self.sigma = check_number("Gaussian", "sigma", sigma, 1e-150, 1e150)  # σ² neither vanishes nor overflows
 
     def nll(self, y: Array, x: Array) -> tuple[float, Array]:
         squared, dy = mse(y, x)
