@@ -3,12 +3,14 @@
 It needs the extra `mpi`. One process trains as well, so that the two can be compared: θ is the same to rounding.
 """
 
+import argparse
 import os
+import sys
+from typing import Any
 
 os.environ.setdefault("NUMBA_NUM_THREADS", "1")  # a process takes one core; several of them take the others
 
 import numpy as np
-from mpi4py import MPI
 
 import scratchnet as sn
 from lib.common import Run, options, run
@@ -18,9 +20,18 @@ from scratchnet.parallel import DataParallel, Together
 
 
 def main() -> None:
-    """Train on all processes; the first one shows, tests and writes."""
-    comm = MPI.COMM_WORLD
+    """Train on all processes; an error on one ends all."""
     arguments = options("data_parallel", __doc__, epochs=2, batch_size=256).parse_args()
+    try:
+        from mpi4py import MPI
+    except ImportError as error:
+        sys.exit(f"data_parallel.py needs mpi4py ({error}): install the extra with pip install -e '.[mpi]'.")
+    with Together(MPI.COMM_WORLD):
+        run(lambda: train(arguments, MPI.COMM_WORLD))
+
+
+def train(arguments: argparse.Namespace, comm: Any) -> None:
+    """The first process shows, tests and writes."""
     demo = Run("data_parallel", arguments) if comm.rank == 0 else None
     arguments = comm.bcast(arguments)  # --quick changes the number of epochs
     x, x_test = comm.bcast((demo.images("train")[0], demo.images("test")[0]) if demo else None)
@@ -53,5 +64,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with Together(MPI.COMM_WORLD):
-        run(main)
+    run(main)

@@ -104,12 +104,12 @@ def conclusion(errors: dict[str, dict[int, float]]) -> str:
     """Where the error falls most, in numbers."""
     ours = errors["autoencoder"]
     falls = {(a, b): ours[a] / ours[b] for a, b in itertools.pairwise(sorted(ours))}
-    by_pca = f"At 2, PCA's error is {errors['PCA'][2] / ours[2]:.0f} times as large."
+    by_pca = f"At 2, PCA's error is {errors['PCA'][2] / ours[2]:.1f} times as large as the autoencoder's."
     if not falls:
         return by_pca
     _, knee = max(falls, key=falls.__getitem__)
-    listed = ", ".join(f"{fall:.1f} ({a} to {b})" for (a, b), fall in falls.items())
-    return f"The knee is at {knee}: from one bottleneck to the next the error falls {listed} times. {by_pca}"
+    listed = ", ".join(f"{fall:.1f}-fold from {a} to {b} numbers" for (a, b), fall in falls.items())
+    return f"The knee is at {knee}: the error falls {listed}. {by_pca}"
 
 
 def draw(demo: Run, model: sn.Autoencoder, z, z_test, x_test, c_test, rebuilt, by_pca, errors, shares) -> None:

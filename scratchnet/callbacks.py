@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.checks import check_choice, check_count, check_number, check_type, listed
+from scratchnet.checks import check_choice, check_count, check_float, check_number, check_type, listed
 from scratchnet.core.activations import ReLU, Sigmoid, Tanh
 from scratchnet.training.run import Callback, Run
 from scratchnet.training.storage import arrays_in, learnt, set_arrays
@@ -80,6 +80,7 @@ class EarlyStopping(Callback):
         self._check([name for name in run.record if name not in ("epoch", "seconds")])
         if run.epoch < self.start_from_epoch:
             return
+        check_float("EarlyStopping", f"run.record[{self.monitor!r}]", run.record[self.monitor])
         score, best = float(run.record[self.monitor]) * (1 if self.mode == "max" else -1), self._seen["best"]
         if not math.isnan(score) if best is None else score - best > self.min_delta:
             self._seen |= {"best": score, "best_epoch": run.epoch, "waited": 0}

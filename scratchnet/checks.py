@@ -6,8 +6,9 @@ except those that read an array's numbers, such as `check_pixels` and `check_fin
 
 import contextlib
 import os
-from collections.abc import Iterable
-from numbers import Integral, Real
+import sys
+from collections.abc import Iterable, Mapping
+from numbers import Integral, Number, Rational, Real
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +74,9 @@ def check_images(where: object, name: str, x: Any, C: int | str, dtype: Any, lea
 
 def _check_dtype(where: object, name: str, x: Array, dtype: np.dtype | None) -> None:
     if dtype is not None and x.dtype != dtype:
-        hint = f"use {name}.astype(np.{dtype}), or make the layers with dtype=np.{x.dtype}"
-        raise TypeError(f"{where} computes in {dtype}, but {name} is {x.dtype}: {hint}.")
+        hint = f"or make the layers with dtype=np.{x.dtype}" if x.dtype.isnative else "in this machine's byte order"
+        came = f"{where} computes in {dtype}, but {name} is {x.dtype}"
+        raise TypeError(f"{came}: use {name}.astype(np.{dtype}), {hint}.")
 
 
 def check_same(where: object, name: str, x: Any, other_name: str, other: Array) -> None:
@@ -94,6 +96,14 @@ def check_alike(where: str, **arrays: Any) -> None:
     for other_name, other in others:
         check_same(where, other_name, other, name, first)
     check_batch(where, first)
+
+
+def check_returned(where: str, name: str, found: Any) -> tuple[float, Array]:
+    """What a loss function returned is its value and dy."""
+    if not isinstance(found, tuple | list) or len(found) != 2:
+        came = f"a {type(found).__name__} of {len(found)}" if isinstance(found, tuple | list) else named(found)
+        raise TypeError(f"{where} expects {name} to return its value and its derivative, (value, dy), got {came}.")
+    return found
 
 
 def check_dy(where: object, dy: Any, y: Array) -> None:
@@ -135,6 +145,9 @@ def check_finite(where: str, name: str, x: Array) -> None:
 def check_labels(where: str, name: str, labels: Any, count: int | None, classes: int) -> None:
     """`labels` is (count,) of integers from 0 to `classes` − 1; a count of None allows any."""
     check_type(where, name, labels, np.ndarray, "a NumPy array of integers", ": convert it with np.asarray(labels)")
+    if _is_masked(labels):
+        expected = f"{where} expects {name} without a mask, which it would not look at"
+        raise TypeError(f"{expected}, got a masked array: leave out the examples whose label is masked.")
     hints = {classes: "labels.argmax(axis=1) in place of one-hot rows", 1: "labels[:, 0] in place of a column"}
     hint = f": use {hints[labels.shape[1]]}" if labels.ndim == 2 and labels.shape[1] in hints else ""
     check_shape(where, name, labels, "N" if count is None else count, hint=hint)
@@ -193,6 +206,23 @@ def check_number(
     return number
 
 
+def check_float(where: str, name: str, value: Any, kind: Any = Real) -> None:
+    """`value` is a number that a float can hold, NaN and ±∞ too; an array without axes counts as one."""
+    if type(value) is not float:
+        value = value[()] if isinstance(value, np.ndarray) and value.ndim == 0 else value
+        check_type(where, name, value, kind, "a number")
+        if isinstance(value, Rational) and abs(value) > sys.float_info.max:  # type: ignore[operator]
+            raise ValueError(f"{where} expects {name} to be a number that a float can hold, got {named(value)}.")
+
+
+def check_numbers(where: str, name: str, numbers: Any) -> None:
+    """`numbers` is a dict of numbers by name; complex ones too, which a gradient check's complex step needs."""
+    check_type(where, name, numbers, Mapping, "a dict of numbers by name")
+    for key, value in numbers.items():
+        check_type(where, f"a name in {name}", key, str, "a text")
+        check_float(where, key, value, Number)
+
+
 def check_real(where: str, name: str, x: Any, *axes: int | str) -> Array:
     """`x`, an array or a nested list, holds real numbers, and has these axes if any are given; returned as an array."""
     if _is_masked(x):
@@ -228,7 +258,8 @@ def check_path(where: str, name: str, path: Any) -> Path:
     check_type(where, name, path, str | os.PathLike, "a path")
     with contextlib.suppress(UnicodeEncodeError):
         if b"\0" not in os.fsencode(path):
-            return Path(path)
+            path = Path(path)  # one with .. is resolved, since a system finds nothing beyond a folder that is missing
+            return Path(os.path.realpath(path)) if ".." in path.parts else path
     raise ValueError(f"{where} expects {name} in letters that a file's name can have here, got {path!a}.")
 
 

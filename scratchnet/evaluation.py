@@ -10,8 +10,9 @@ import numpy as np
 from scratchnet import checks, kernels
 from scratchnet.arrays import Array
 from scratchnet.core.gaussian import log_p_over_q, noise_like, sample_gaussian
+from scratchnet.core.likelihood import nll_per_image
 from scratchnet.core.vae import VAE
-from scratchnet.errors import DataError, ShapeError
+from scratchnet.errors import DataError
 
 _ROWS = 1000  # images or samples evaluated at once, so that memory does not grow with the data
 
@@ -153,9 +154,7 @@ def _nll_per_image(where: str, vae: Any, z: Array, x: Array) -> Array:
     y, _ = vae.decoder.forward(z)
     if y.shape != x.shape and isinstance(vae, VAE):
         vae.check_decoded(y, x)
-    nll = np.asarray(vae.likelihood.nll_per_image(y, x), np.float64)
-    if nll.shape != (len(x),):
-        raise ShapeError(f"{where} expects nll_per_image to return a number for each image, (N,), got {nll.shape}.")
+    nll = nll_per_image(where, vae.likelihood, y, x).astype(np.float64)
     _check_sound(where, "−log p(x|z)", nll, ~np.isnan(nll))
     return nll
 

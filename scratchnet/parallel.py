@@ -152,5 +152,6 @@ class Together(OneProcess):
             return
         if not isinstance(error, SystemExit) or isinstance(error.code, str):
             who, what = f"rank {self.comm.rank} of {self.comm.size}", type(error).__name__
-            print(f"{who} raised {what}: {error} All processes end.", file=sys.stderr, flush=True)
+            why = f": {error}".removesuffix(".") if str(error) else ""
+            print(f"{who} raised {what}{why}. All processes end.", file=sys.stderr, flush=True)
         self.comm.Abort(0 if isinstance(error, SystemExit) and not error.code else 1)

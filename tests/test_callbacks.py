@@ -782,6 +782,14 @@ def test_a_number_of_a_likelihood_and_of_a_corruption_is_a_setting(path):
 # ---- EarlyStopping
 
 
+@pytest.mark.parametrize(
+    "score", ["a", None, 1j, 10**400, np.ones(2)], ids=["text", "none", "complex", "huge", "array"]
+)
+def test_early_stopping_refuses_a_score_that_is_no_number(score):
+    with pytest.raises((TypeError, ValueError), match=r"^EarlyStopping expects run\.record\['score'\] to be a number"):
+        Training().fit(Course(score), EarlyStopping(2, "score"), epochs=1)
+
+
 class Course(sn.Callback):
     """Puts these numbers into the records as "score", one an epoch."""
 

@@ -256,6 +256,16 @@ def test_a_demo_runs_to_its_end_in_ascii(tmp_path, demo, environment):
     assert b"metrics.json" in done.stdout
 
 
+@pytest.mark.parametrize(("option", "said"), [("--help", b"--out"), ("--quick", b"needs mpi4py")])
+def test_the_demo_on_several_processes_says_what_it_lacks(tmp_path, option, said):
+    (tmp_path / "mpi4py.py").write_text("raise ImportError('none here')", "utf-8")
+    given = ENVIRONMENT | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)]), "SCRATCHNET_KERNELS": "numpy"}
+    arguments = [sys.executable, str(ROOT / "demos" / "data_parallel.py"), option]
+    done = subprocess.run(arguments, env=given, cwd=tmp_path, capture_output=True)
+    assert said in done.stdout + done.stderr
+    assert b"Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("demo", [*ALL, pytest.param("benchmark", marks=pytest.mark.slow)])
 def test_a_demos_help_can_be_read_in_ascii(demo):
     given = ENVIRONMENT | {"PYTHONIOENCODING": "ascii", "SCRATCHNET_KERNELS": "numpy"}

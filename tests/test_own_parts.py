@@ -7,6 +7,8 @@ import math
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -338,6 +340,40 @@ def test_pixels_are_looked_at_only_where_the_likelihood_asks_for_probabilities()
         Training(make_vae(likelihood=asks)).fit(epochs=1, data=X * 5)
 
 
+ASK_PER_IMAGE: dict[str, Callable[[sn.IWAE], Any]] = {
+    "IWAE": lambda iwae: iwae.loss(X, np.random.default_rng(0)),
+    "elbo": lambda iwae: sn.elbo(iwae, X, np.random.default_rng(0)),
+    "log_likelihood": lambda iwae: sn.log_likelihood(iwae, X, 2, np.random.default_rng(0)),
+}
+
+
+@pytest.mark.parametrize(
+    "forgets",
+    [
+        lambda nll: nll.sum(),
+        lambda nll: nll[:, None],
+        lambda nll: nll[:-1],
+        lambda nll: nll.astype("U9"),
+        lambda _: None,
+    ],
+    ids=["a scalar", "a column", "a row fewer", "words", "nothing"],
+)
+@pytest.mark.parametrize("where", ASK_PER_IMAGE)
+def test_a_likelihood_that_gives_no_number_for_each_image_is_refused(where, forgets):
+    class Forgets(Laplace):
+        def nll(self, y, x):
+            return 1.0, np.zeros_like(y)
+
+        def nll_per_image(self, y, x):
+            return forgets(super().nll_per_image(y, x))
+
+    rng = np.random.default_rng(0)
+    layers = [sn.Dense(n_in, 4, rng=rng, dtype=np.float64) for n_in in (4, 2)]
+    iwae = sn.IWAE(*layers, k=3, likelihood=Forgets(0.5))
+    with pytest.raises(sn.ShapeError, match=rf"^{where} expects nll_per_image to return a number for each image, "):
+        ASK_PER_IMAGE[where](iwae)
+
+
 @pytest.mark.parametrize(("name", "likelihood"), [("bernoulli", sn.Bernoulli()), ("gaussian", sn.Gaussian(0.5))])
 def test_the_words_are_short_for_two_of_them(name, likelihood):
     by_name, by_object = make_vae(likelihood=name, sigma=0.5), make_vae(likelihood=likelihood)
@@ -439,11 +475,65 @@ def test_a_metric_that_is_nan_is_no_divergence_and_goes_on(path):
 
 
 @pytest.mark.parametrize(
-    ("terms", "metrics"), [({"a": 1.0}, {"a": 1.0}), ({}, {"loss": 1.0}), ({"epoch": 1.0}, {}), ({}, {"seconds": 1.0})]
+    ("terms", "metrics"),
+    [
+        ({"a": 1.0}, {"a": 1.0}),
+        ({}, {"loss": 1.0}),
+        ({"epoch": 1.0}, {}),
+        ({}, {"seconds": 1.0}),
+        ({"val_loss": 1.0}, {}),
+        ({}, {"val_a": 1.0}),
+    ],
 )
 def test_a_name_that_a_record_has_already_is_refused(terms, metrics):
     with pytest.raises(ValueError, match=r"^Loss expects names that a record does not have yet, got "):
         sn.Loss(1.0, terms, lambda: None, metrics)
+
+
+NO_NUMBERS = {"a text": "a", "nothing": None, "an array": np.ones(2), "too large": 10**400}
+
+
+@pytest.mark.parametrize("number", NO_NUMBERS.values(), ids=NO_NUMBERS)
+@pytest.mark.parametrize("name", ["value", "kl", "accuracy"])
+def test_a_loss_takes_only_what_is_a_number(name, number):
+    value, kl, accuracy = (number if one == name else 1.0 for one in ("value", "kl", "accuracy"))
+    with pytest.raises((TypeError, ValueError), match=rf"^Loss expects {name} to be a number.*, got .*\.$"):
+        sn.Loss(value, {"kl": kl}, lambda: None, {"accuracy": accuracy})
+
+
+@pytest.mark.parametrize("number", [np.float32(2), np.float16(2), np.int8(2), np.array(2.0), Fraction(2), 2])
+def test_a_loss_takes_a_number_of_any_type(number):
+    class Two(Scores):
+        def loss(self, batch, rng):
+            return sn.Loss(number, {"term": number}, super().loss(batch, rng).backward, {"metric": number})
+
+    record = Training(Two()).fit(epochs=1, data=scored()).epochs[0]
+    assert [record[name] for name in ("loss", "term", "metric")] == [2.0, 2.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({"terms": [("a", 1.0)]}, "terms to be a dict of numbers by name, got list"),
+        ({"metrics": None}, "metrics to be a dict of numbers by name, got None"),
+        ({"terms": {1: 1.0}}, "a name in terms to be a text, got 1"),
+        ({"backward": None}, "backward to be a function, got None"),
+    ],
+)
+def test_the_parts_of_a_loss_are_looked_at(changed, expected):
+    with pytest.raises(TypeError, match=rf"^Loss expects {expected}\.$"):
+        sn.Loss(**{"value": 1.0, "terms": {}, "backward": lambda: None} | changed)
+
+
+@pytest.mark.parametrize("name", ["the loss", "kl", "accuracy"])
+def test_a_complex_loss_is_refused_in_training(name):
+    class Complex(Scores):
+        def loss(self, batch, rng):
+            value, kl, accuracy = (1j if one == name else 1.0 for one in ("the loss", "kl", "accuracy"))
+            return sn.Loss(value, {"kl": kl}, super().loss(batch, rng).backward, {"accuracy": accuracy})
+
+    with pytest.raises(TypeError, match=f"^fit expects {name} to be a number, got complex"):
+        Training(Complex()).fit(epochs=1, data=scored())
 
 
 def test_a_metric_is_printed_without_the_losss_unit(capsys):

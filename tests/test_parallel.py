@@ -132,7 +132,7 @@ class TestEnding:
     def test_an_error_on_one_process_is_one_sentence_and_ends_all(self):
         done = launch(3, rank=1, at=5, does="raise ValueError('odd')")
         assert done.returncode != 0
-        assert done.stderr.count("rank 1 of 3 raised ValueError: odd") == 1
+        assert done.stderr.count("rank 1 of 3 raised ValueError: odd. All processes end.\n") == 1
         assert "Traceback" not in done.stderr
 
     def test_a_process_that_leaves_without_an_error_ends_all_without_a_word(self):

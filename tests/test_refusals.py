@@ -204,6 +204,12 @@ ARGUMENTS = [
         id="Dense: float64 into float32",
     ),
     pytest.param(
+        lambda: dense().forward(X.astype(X.dtype.newbyteorder())),
+        TypeError,
+        r"computes in float32, but x is .f4: use x\.astype\(np\.float32\), in this machine's byte order",
+        id="Dense: the other byte order",
+    ),
+    pytest.param(
         lambda: dense(dtype=np.float64).forward(X),
         TypeError,
         r"computes in float64, but x is float32",
@@ -855,6 +861,15 @@ ARGUMENTS = [
         r"Autoencoder expects corrupt to be a function, got 0\.5",
         id="Autoencoder: a number for corrupt",
     ),
+    *[
+        pytest.param(
+            lambda returned=returned: autoencoder(loss=lambda y, x: returned).loss(X),
+            TypeError,
+            rf"Autoencoder expects loss to return its value and its derivative, \(value, dy\), got {came}",
+            id=f"Autoencoder: a loss that returns {came}",
+        )
+        for returned, came in ((1.0, "1.0"), (None, "None"), (X, "ndarray"), ((1.0, X, X), "a tuple of 3"))
+    ],
     pytest.param(
         lambda: autoencoder(corrupt=lambda x, rng: x).loss(X),
         TypeError,
@@ -1225,9 +1240,20 @@ ARGUMENTS = [
         r"cosine expects steps to be at least 1, got 0",
         id="cosine: no steps",
     ),
-    pytest.param(
-        lambda: sn.Gaussian(0.0), ValueError, r"Gaussian expects sigma in \(0, inf\), got 0\.0", id="Gaussian: sigma 0"
-    ),
+    *[
+        pytest.param(
+            make,
+            ValueError,
+            rf"Gaussian expects sigma in \[1e-150, 1e\+150\), got {came}",
+            id=f"{name}: sigma {came}",
+        )
+        for name, make, came in (
+            ("Gaussian", lambda: sn.Gaussian(0.0), "0.0"),
+            ("Gaussian", lambda: sn.Gaussian(1e-200), "1e-200"),
+            ("Gaussian", lambda: sn.Gaussian(1e200), r"1e\+200"),
+            ("VAE", lambda: vae(likelihood="gaussian", sigma=1e-200), "1e-200"),
+        )
+    ],
     pytest.param(
         lambda: vae(likelihood=sn.Bernoulli),
         TypeError,
@@ -1253,6 +1279,19 @@ ARGUMENTS = [
         r"fit expects \(x, labels\) to train a Classifier, got 1 array for x",
         id="Classifier: no labels",
     ),
+    *[
+        pytest.param(
+            lambda ask=ask: ask((X, np.ma.masked_array([0, 1, 1]))),
+            TypeError,
+            rf"{where} expects .*labels.* without a mask, which it would not look at, got a masked array: leave out",
+            id=f"{where}: masked labels",
+        )
+        for where, ask in (
+            ("Classifier.accuracy", lambda data: sn.Classifier(dense()).accuracy(data)),
+            ("fit", lambda data: fit(sn.Classifier(dense()), data)),
+            ("softmax_cross_entropy", lambda data: sn.softmax_cross_entropy(*data)),
+        )
+    ],
     pytest.param(
         lambda: fit(sn.Classifier(dense()), (X, np.eye(2)[[0, 1, 0]])),
         sn.ShapeError,

@@ -357,6 +357,39 @@ def test_a_save_that_is_refused_leaves_the_old_file(path):
     assert stray_files(path) == []
 
 
+@pytest.mark.parametrize("fields", [[f"f{i}" for i in range(120)], ["β"]], ids=["many fields", "a Greek letter"])
+@pytest.mark.parametrize("write", [sn.save, lambda path, model: fit_saved(path, model)], ids=["save", "fit"])
+def test_a_state_that_could_not_be_read_again_is_refused_by_its_name(path, write, fields):
+    class Counts(sn.ReLU):
+        state_names = ("counts",)
+        counts = np.zeros(2, [(field, "f4") for field in fields])
+
+    model = sn.Autoencoder(sn.Sequential(make().encoder, Counts()), make().decoder)
+    path.write_bytes(b"older") if write is sn.save else None
+    before = path.exists()
+    with pytest.raises(TypeError, match=r"^A file expects the dtype of .*encoder\.1\.counts in at most 1,000 letters"):
+        write(path, model)
+    assert path.exists() == before
+    assert stray_files(path) == []
+
+
+def fit_saved(path: Path, model: sn.Autoencoder, epochs: int = 1) -> sn.History:
+    x, rng = np.full((4, 4), 0.5, np.float32), np.random.default_rng(0)
+    return sn.fit(model, x, optimizer=sn.Adam(), epochs=epochs, rng=rng, progress=False, checkpoint=path)
+
+
+@pytest.mark.parametrize("where", ["missing/../model.npz", "./missing/../model.npz", "model.npz"])
+def test_what_is_written_to_a_path_is_read_from_it(tmp_path, monkeypatch, where):
+    monkeypatch.chdir(tmp_path)
+    sn.save(where, make())
+    sn.load(where, make())
+    Path("model.npz").unlink()
+    fit_saved(where, make())
+    history = fit_saved(where, make(), epochs=2)
+    assert len(history.epochs) == 2
+    assert [other.name for other in tmp_path.iterdir()] == ["model.npz"]
+
+
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 def test_a_block_that_ends_badly_leaves_the_old_file(path, error):
     path.write_bytes(b"old")

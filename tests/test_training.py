@@ -244,6 +244,14 @@ def test_a_line_says_how_long_the_epoch_took(clock, capfd):
     assert capfd.readouterr().out.endswith(" nats/image  6.0 s  500 images/s\n")
 
 
+def test_a_line_counts_examples_where_the_loss_is_per_example(clock, capfd):
+    classifier = sn.Classifier(sn.Dense(4, 2, rng=np.random.default_rng(0), dtype=X.dtype))
+    labels = np.arange(3000) % 2
+    data = (np.tile(X, (300, 1)), labels)
+    fit(classifier, data, epochs=1, batch_size=1000, callbacks=[clock], progress=True)
+    assert capfd.readouterr().out.endswith("  6.0 s  500 examples/s\n")
+
+
 def test_an_epochs_loss_is_the_mean_over_its_images():
     x = X.copy()
     x[3] *= 100  # with one image this far out, a mean of the batches' means is another number

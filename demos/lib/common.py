@@ -124,9 +124,6 @@ class Run:
     def _check_former(self) -> None:
         """The run in the folder is one that --resume can go on with: this one, and not finished."""
         out, former = self.arguments.out, self._former
-        if former.get("finished"):
-            print(f"The run in {out} is finished, and nothing was changed. To begin anew, leave out --resume.")
-            sys.exit()
         if former["demo"] != self.name:
             raise sn.DataError(f"{out} holds a run of {former['demo']}.py: give this one another --out.")
         there, here = former["arguments"], _as_json(self.arguments)
@@ -136,6 +133,9 @@ class Run:
             raise sn.DataError(
                 f"{out} holds a run with {differences}: give --resume the same options, or leave it out to begin anew."
             )
+        if former.get("finished"):
+            print(f"The run in {out} is finished, and nothing was changed. To begin anew, leave out --resume.")
+            sys.exit()
 
     def _begin(self, name: str) -> Path:
         """The path of a file that this run writes; the folder is this run's from its first file on."""

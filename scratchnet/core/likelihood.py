@@ -11,6 +11,7 @@ from scratchnet import kernels
 from scratchnet.arrays import Array
 from scratchnet.checks import check_choice, check_number, named
 from scratchnet.core.losses import bce_with_logits, mse
+from scratchnet.errors import ShapeError
 
 
 class Likelihood(Protocol):
@@ -69,7 +70,7 @@ class Gaussian:
     """
 
     def __init__(self, sigma: float):
-        self.sigma = check_number("Gaussian", "sigma", sigma, 0, open_low=True)
+        self.sigma = check_number("Gaussian", "sigma", sigma, 1e-150, 1e150)  # σ² neither vanishes nor overflows
 
     def nll(self, y: Array, x: Array) -> tuple[float, Array]:
         squared, dy = mse(y, x)
@@ -86,6 +87,15 @@ class Gaussian:
 
     def __repr__(self) -> str:
         return f"gaussian with sigma {self.sigma:g}"
+
+
+def nll_per_image(where: str, likelihood: Likelihood, y: Array, x: Array) -> Array:
+    """−log p(x|z) of each image, (N,), looked at, since a scalar or (N, 1) would be broadcast silently."""
+    nll = np.asarray(likelihood.nll_per_image(y, x))
+    if nll.shape != (len(x),) or nll.dtype.kind not in "fciu":
+        came = f"{nll.dtype.name} of shape {nll.shape}"
+        raise ShapeError(f"{where} expects nll_per_image to return a number for each image, {(len(x),)}, got {came}.")
+    return nll
 
 
 def check_likelihood(where: str, likelihood: Any, sigma: float) -> Likelihood:

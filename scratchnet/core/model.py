@@ -7,7 +7,16 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.checks import check_batch, check_count, check_finite, check_pixels, check_rows, check_shape, check_type
+from scratchnet.checks import (
+    check_batch,
+    check_count,
+    check_finite,
+    check_numbers,
+    check_pixels,
+    check_rows,
+    check_shape,
+    check_type,
+)
 from scratchnet.core.layer import Layer
 from scratchnet.core.parameters import Parameters
 from scratchnet.core.sequential import Sequential
@@ -18,7 +27,7 @@ from scratchnet.errors import ShapeError
 class Loss:
     """A model's loss on one batch: its value, the terms that it is made of, and its backward pass.
 
-    Names of terms and metrics are unique, and not those that a history has: "loss", "epoch", "seconds".
+    Names of terms and metrics are unique, and not those that a history has: "loss", "epoch", "seconds", "val_…".
 
     Examples
     --------
@@ -33,10 +42,13 @@ class Loss:
     metrics: dict[str, float] = field(default_factory=dict)  # numbers beside it, averaged and recorded as terms are
 
     def __post_init__(self) -> None:
+        check_type("Loss", "backward", self.backward, Callable, "a function")
+        for kind, numbers in (("terms", self.terms), ("metrics", self.metrics), ("the loss", {"value": self.value})):
+            check_numbers("Loss", kind, numbers)
         names = ["loss", "epoch", "seconds", *self.terms, *self.metrics]
-        if len(set(names)) < len(names):
-            twice = next(name for name in names if names.count(name) > 1)
-            raise ValueError(f"Loss expects names that a record does not have yet, got {twice!r} twice.")
+        if taken := [name for name in names if names.count(name) > 1 or name.startswith("val_")]:
+            why = "names are unique, and val_ is before those of the validation"
+            raise ValueError(f"Loss expects names that a record does not have yet, got {taken[0]!r}: {why}.")
 
 
 class Model(ABC):

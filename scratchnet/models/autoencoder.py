@@ -6,7 +6,7 @@ import numpy as np
 
 from scratchnet import kernels
 from scratchnet.arrays import Array, LossFunction
-from scratchnet.checks import check_rng, check_same, check_type
+from scratchnet.checks import check_returned, check_rng, check_same, check_type
 from scratchnet.core.layer import Layer, without_dx
 from scratchnet.core.losses import bce, bce_with_logits, mse
 from scratchnet.core.model import Loss, Model, trace_layers
@@ -68,7 +68,7 @@ class Autoencoder(Model):
         z, encoder_backward = self.encoder.forward(seen)  # z (N, L)
         y, decoder_backward = self.decoder.forward(z)  # y (N, D)
         self.check_decoded(y, x)
-        reconstruction, dy = self.reconstruction_loss(y, x)
+        reconstruction, dy = check_returned("Autoencoder", "loss", self.reconstruction_loss(y, x))
 
         def backward() -> None:
             dz = decoder_backward(dy)

@@ -6,7 +6,7 @@ from scratchnet.arrays import Array
 from scratchnet.checks import check_count, check_rng
 from scratchnet.core.gaussian import log_p_over_q, noise_like, sample_gaussian
 from scratchnet.core.layer import Layer, without_dx
-from scratchnet.core.likelihood import Likelihood
+from scratchnet.core.likelihood import Likelihood, nll_per_image
 from scratchnet.core.model import Loss
 from scratchnet.core.vae import VAE
 
@@ -55,7 +55,7 @@ class IWAE(VAE):
         y, decoder_backward = self.decoder.forward(z)
         self.check_decoded(y, x)
         _, dy = self.likelihood.nll(y, x)  # dy is the slope of the mean over N·k rows
-        log_w = (log_p_over_q(z, logvar, eps) - self.likelihood.nll_per_image(y, x)).reshape(N, k)
+        log_w = (log_p_over_q(z, logvar, eps) - nll_per_image("IWAE", self.likelihood, y, x)).reshape(N, k)
         highest = log_w.max(axis=1, keepdims=True)  # log Σ w = highest + log Σ w/exp(highest) can't overflow
         w = np.exp(log_w - highest)
         value = -(highest[:, 0] + np.log(w.mean(axis=1))).mean().item()

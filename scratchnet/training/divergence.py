@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from scratchnet import kernels
-from scratchnet.checks import named
+from scratchnet.checks import check_float, named
 from scratchnet.core.layer import Layer
 from scratchnet.core.model import Loss
 from scratchnet.core.parameters import parts_of
@@ -28,6 +28,8 @@ def check_loss(run: Any, loss: Any, batch: Any) -> None:
     """What the model's loss returned is a Loss, and finite."""
     if not isinstance(loss, Loss):
         raise TypeError(f"fit expects {type(run.model).__name__}.loss to return a Loss(…), got {named(loss)}.")
+    for name, number in {"the loss": loss.value, **loss.terms, **loss.metrics}.items():
+        check_float("fit", name, number)
     if not math.isfinite(loss.value):
         bad = ", ".join(f"{name} is {value}" for name, value in loss.terms.items() if not math.isfinite(value))
         raise _error(run, batch, f"is {loss.value} ({bad or 'each term alone is finite'})")

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import io
 import math
 import os
 import re
@@ -23,6 +24,7 @@ from scratchnet.core.parameters import Parameters, Slot, slots_of
 from scratchnet.errors import DataError
 from scratchnet.kernels.memory import empty
 
+_HEADER = 1000  # letters in which an array's shape and dtype are written, at most
 _KEPT = 40  # letters of a file's name in the name of its unfinished version, to which more is added
 
 
@@ -43,7 +45,7 @@ def save(path: str | PathLike[str], model: Any) -> None:
     >>> bool(dense.W.any())
     True
     """
-    check_path("save", "path", path)
+    path = check_path("save", "path", path)
     arrays = arrays_in(_slots("save", model))
     with write_whole(path) as file:
         write_arrays(file, arrays)
@@ -64,7 +66,7 @@ def load(path: str | PathLike[str], model: Any) -> None:
         ...
     scratchnet.errors.DataError: no/such/model.npz does not exist.
     """
-    check_path("load", "path", path)
+    path = check_path("load", "path", path)
     slots = _slots("load", model)
     with opened(path, "model") as archive:
         found = read_arrays(archive, arrays_in(slots))
@@ -118,8 +120,22 @@ def write_arrays(file: IO[bytes], arrays: Mapping[str, Array]) -> None:
     """An .npz of the arrays, as np.savez writes it, but under any names, and closed also where the disk is full."""
     with zipfile.ZipFile(file, "w") as archive:
         for name, x in arrays.items():
+            _check_header(name, x)
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, x, allow_pickle=False)
+
+
+def _check_header(name: str, x: Array) -> None:
+    """The array's shape and dtype are written in a way that `read_array` takes."""
+    header = io.BytesIO()
+    try:
+        np.lib.format.write_array_header_1_0(header, np.lib.format.header_data_from_array_1_0(x))
+        fits = header.tell() <= 10 + _HEADER  # 10 bytes before the text
+    except ValueError:  # letters that are not in Latin-1
+        fits = False
+    if not fits:
+        expected = f"A file expects the dtype of {name} in at most {_HEADER:,} letters of Latin-1"
+        raise TypeError(f"{expected}, got {brief(x.dtype, 100)}: keep its fields in several arrays.")
 
 
 @contextmanager
@@ -169,7 +185,7 @@ def read_array(archive: zipfile.ZipFile, name: str, expected: Array | None = Non
     with archive.open(member) as file:
         if np.lib.format.read_magic(file) != (1, 0):
             raise ValueError(f"{name} is in another version of NumPy's format")
-        shape, column_major, dtype = np.lib.format.read_array_header_1_0(file, max_header_size=1000)
+        shape, column_major, dtype = np.lib.format.read_array_header_1_0(file, max_header_size=_HEADER)
         if expected is not None and (shape, dtype) != (expected.shape, expected.dtype):
             came, wanted = f"{brief(shape)} of {brief(dtype)}", f"{expected.shape} of {expected.dtype}"
             raise DataError(f"holds another model: {name} is {came}, expected {wanted}.")

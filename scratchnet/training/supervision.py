@@ -74,7 +74,7 @@ class Bar(Callback):
     def before_step(self, run: Run) -> None:
         if self._bar is None:
             name = f"epoch {run.epoch}/{run.epochs}"
-            self._bar = console.bar(name, run.examples, run.position.examples, unit="images")
+            self._bar = console.bar(name, run.examples, run.position.examples, unit=_examples(run))
 
     def after_step(self, run: Run) -> None:
         self._bar.set_postfix_str(run.in_a_line(averages(run.position.means), 1), refresh=False)
@@ -99,4 +99,9 @@ class Records(Callback):
         if run.progress:
             epoch, seconds = f"epoch {run.epoch:>{len(str(run.epochs))}}/{run.epochs}", run.record["seconds"]
             numbers = run.in_a_line(run.record, 2)
-            console.write(f"{epoch}  {numbers}  {seconds:.1f} s  {run.examples / seconds:,.0f} images/s")
+            console.write(f"{epoch}  {numbers}  {seconds:.1f} s  {run.examples / seconds:,.0f} {_examples(run)}/s")
+
+
+def _examples(run: Run) -> str:
+    """What the loss's unit says that an example is."""
+    return "images" if run.model.unit.endswith("image") else "examples"
