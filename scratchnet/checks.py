@@ -103,7 +103,7 @@ def check_returned(where: str, name: str, found: Any) -> tuple[float, Array]:
     if not isinstance(found, tuple | list) or len(found) != 2:
         came = f"a {type(found).__name__} of {len(found)}" if isinstance(found, tuple | list) else named(found)
         raise TypeError(f"{where} expects {name} to return its value and its derivative, (value, dy), got {came}.")
-    return found
+    return found[0], found[1]
 
 
 def check_dy(where: object, dy: Any, y: Array) -> None:

@@ -529,7 +529,8 @@ def test_the_parts_of_a_loss_are_looked_at(changed, expected):
 def test_a_complex_loss_is_refused_in_training(name):
     class Complex(Scores):
         def loss(self, batch, rng):
-            value, kl, accuracy = (1j if one == name else 1.0 for one in ("the loss", "kl", "accuracy"))
+            numbers: list[Any] = [1j if one == name else 1.0 for one in ("the loss", "kl", "accuracy")]
+            value, kl, accuracy = numbers
             return sn.Loss(value, {"kl": kl}, super().loss(batch, rng).backward, {"accuracy": accuracy})
 
     with pytest.raises(TypeError, match=f"^fit expects {name} to be a number, got complex"):
