@@ -30,6 +30,7 @@ def check_floats(where: object, name: str, x: Any) -> None:
         return
     if not isinstance(x, np.ndarray) or isinstance(x, np.matrix | np.ma.MaskedArray):  # these two multiply otherwise
         hint = f": convert it with np.asarray({name}, dtype=np.float32)" if name.isidentifier() else ""
+        hint = ", where one array is meant" if isinstance(x, tuple) else hint
         raise TypeError(f"{where} expects {name} to be a NumPy array, got {type(x).__name__}{hint}.")
     if x.dtype.kind not in "fc":
         hint = ", and divide pixels of 0–255 by 255" if x.dtype == np.uint8 else ""
