@@ -22,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +78,7 @@ def changed(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def mutants(source: str) -> list[Mutant]:
-    """Every mutant of a module that Python can still read."""
+    """Every mutant of a module that Python can still read, in parentheses only where its meaning needs them."""
     starts = [0]
     for line in source.splitlines(keepends=True):
         starts.append(starts[-1] + len(line.encode()))
@@ -101,15 +101,21 @@ def mutants(source: str) -> list[Mutant]:
             if place is other and place is not node:
                 other = ast.UnaryOp(ast.Not(), place)
             text = ast.unparse(ast.fix_missing_locations(other))
-            became = text if isinstance(other, ast.stmt) else f"({text})"
             first = min(statement[node].lineno, place.lineno)  # a decorator stands above its statement
-            mutant = Mutant(range(first, place.end_lineno + 1), start, end, data[start:end].decode(), became)
-            try:
-                ast.parse(planted(source, mutant))
-            except SyntaxError:  # inside an f-string, for example
-                continue
-            found.append(mutant)
+            lines, was = range(first, place.end_lineno + 1), data[start:end].decode()
+            bare = Mutant(lines, start, end, was, text)
+            grouped = bare if isinstance(other, ast.stmt) else replace(bare, became=f"({text})")
+            if meant := _tree(planted(source, grouped)):  # none inside an f-string, for example
+                found.append(bare if _tree(planted(source, bare)) == meant else grouped)
     return found
+
+
+def _tree(source: str) -> str:
+    """What a source means to Python, without its layout; "" if Python cannot read it."""
+    try:
+        return ast.dump(ast.parse(source))
+    except SyntaxError:
+        return ""
 
 
 def planted(source: str, mutant: Mutant) -> str:
