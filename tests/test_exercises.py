@@ -411,6 +411,9 @@ def _tests_of(file: str) -> ModuleType:
 
 
 def _source(folder: Path, file: str) -> str:
+    """A file of exercises; whoever asks for a solution in a copy of the project that has none is skipped."""
+    if not folder.is_dir():
+        pytest.skip(f"the folder {folder.name} is left out of this copy")
     return (folder / f"{file}.py").read_text(encoding="utf-8")
 
 
@@ -567,6 +570,11 @@ def test_without_the_folder_of_solutions_one_sentence_says_so(folder):
     run = _run(folder, "--solutions")
     assert run.returncode == pytest.ExitCode.USAGE_ERROR
     assert run.stderr.count("does not exist: it should hold the reference solutions") == 1
+
+
+def test_without_the_folder_of_solutions_a_test_that_needs_it_is_skipped(folder):
+    with pytest.raises(pytest.skip.Exception, match="solutions is left out"):
+        _source(folder / "solutions", FILES[0])
 
 
 def test_one_command_counts_the_blanks(folder):
