@@ -70,6 +70,18 @@ def test_a_mutant_has_no_parentheses_that_it_does_not_need(right, wrong):
     assert wrong in {planted(right, mutant) for mutant in mutants(right)}
 
 
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("2 * x**n", "2 / x**n"),
+        ("x**n + 1", "x * n + 1"),
+        ('name != "np"', 'name == "np"'),
+    ],
+)
+def test_a_mutant_keeps_the_layout_of_what_it_does_not_change(right, wrong):
+    assert wrong in {planted(right, mutant) for mutant in mutants(right)}
+
+
 @pytest.mark.parametrize(("right", "wrong"), [("a / b ** c", "a / (b * c)"), ("a ^ b & c", "a ^ (b | c)")])
 def test_a_mutant_keeps_parentheses_without_which_it_means_something_else(right, wrong):
     assert wrong in {planted(right, mutant) for mutant in mutants(right)}
