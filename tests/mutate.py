@@ -22,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +78,7 @@ def changed(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def mutants(source: str) -> list[Mutant]:
-    """Every mutant of a module that Python can still read."""
+    """Every mutant of a module that Python can still read, in parentheses only where its meaning needs them."""
     starts = [0]
     for line in source.splitlines(keepends=True):
         starts.append(starts[-1] + len(line.encode()))
@@ -89,27 +89,62 @@ def mutants(source: str) -> list[Mutant]:
     ]
     typing = {inner for part in annotations if part is not None for inner in ast.walk(part)}
     statement = {inner: outer for outer in ast.walk(tree) if isinstance(outer, ast.stmt) for inner in ast.walk(outer)}
+
+    def span(node: Any) -> tuple[int, int]:
+        return starts[node.lineno - 1] + node.col_offset, starts[node.end_lineno - 1] + node.end_col_offset
+
+    def in_place(node: ast.AST, other: ast.AST) -> str:
+        """The source of `node` with the sign of `other`, in the layout that it has; "" if there is no one sign."""
+        match node:
+            case (
+                ast.BinOp(left=left, right=right)
+                | ast.Compare(left=left, comparators=[right])
+                | ast.BoolOp(values=[left, right])
+            ):
+                (start, end), left_end, right_start = span(node), span(left)[1], span(right)[0]
+                sign = data[left_end:right_start].decode().replace(_sign(node), _sign(other), 1)
+                sign = " * " if sign == "*" else sign  # a power stands close, a product does not
+                return data[start:left_end].decode() + sign + data[right_start:end].decode()
+        return ""
+
     for node in ast.walk(tree):
         if node in typing:
             continue
         for other in changed(node):
             place: Any = other if isinstance(node, ast.If | ast.IfExp | ast.While) else node
-            start, end = (
-                starts[line - 1] + at
-                for line, at in ((place.lineno, place.col_offset), (place.end_lineno, place.end_col_offset))
-            )
+            start, end = span(place)
             if place is other and place is not node:
                 other = ast.UnaryOp(ast.Not(), place)
             text = ast.unparse(ast.fix_missing_locations(other))
-            became = text if isinstance(other, ast.stmt) else f"({text})"
             first = min(statement[node].lineno, place.lineno)  # a decorator stands above its statement
-            mutant = Mutant(range(first, place.end_lineno + 1), start, end, data[start:end].decode(), became)
-            try:
-                ast.parse(planted(source, mutant))
-            except SyntaxError:  # inside an f-string, for example
+            lines, was = range(first, place.end_lineno + 1), data[start:end].decode()
+            bare = Mutant(lines, start, end, was, text)
+            grouped = bare if isinstance(other, ast.stmt) else replace(bare, became=f"({text})")
+            if not (meant := _tree(planted(source, grouped))):  # inside an f-string, for example
                 continue
-            found.append(mutant)
+            laid_out = in_place(node, other) if place is node else f"not {was}"
+            forms = (replace(bare, became=laid_out), bare, replace(bare, became=f"({laid_out})"), grouped)
+            found.append(next(form for form in forms if _tree(planted(source, form)) == meant))
     return found
+
+
+def _sign(node: Any) -> str:
+    """The sign of an operation, such as `+`."""
+    a, b = ast.Name("a"), ast.Name("b")
+    match node:
+        case ast.Compare():
+            return ast.unparse(ast.Compare(a, node.ops, [b]))[2:-2]
+        case ast.BoolOp():
+            return ast.unparse(ast.BoolOp(node.op, [a, b]))[2:-2]
+    return ast.unparse(ast.BinOp(a, node.op, b))[2:-2]
+
+
+def _tree(source: str) -> str:
+    """What a source means to Python, without its layout; "" if Python cannot read it."""
+    try:
+        return ast.dump(ast.parse(source))
+    except SyntaxError:
+        return ""
 
 
 def planted(source: str, mutant: Mutant) -> str:

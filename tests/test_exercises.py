@@ -62,6 +62,16 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ("Dense", "self.dW += x.T @ dy", "self.dW += x.T @ dy / len(x)", "it is N = 5 times too small"),
         ("Sequential", "reversed(backwards)", "backwards", "the backward passes ran in the order [1, 2, 3]"),
         ("Sequential", "x, backward = layer.forward(x)", "_, backward = layer.forward(x)", "It is x itself"),
+        (
+            "Sequential",
+            "for layer in self.layers:\n            x, backward = layer.forward(x)",
+            "given = x\n        for layer in self.layers:\n            x, backward = layer.forward(given)",
+            "Each layer gets x",
+        ),
+        ("Dense", "x.T @ dy", "x @ dy.T", "dW has shape (5, 5), W has (3, 3): which axis is summed?"),
+        ("Dense", "dy.sum(axis=0)", "dy.sum(axis=1)", "db has shape (5,), b has (3,): which axis is summed?"),
+        ("Dense", "dy.sum(axis=0)", "dy.sum()", "db has shape (), b has (3,): which axis is summed?"),
+        ("Dense", "self.dW += x.T @ dy", "self.dW = x @ dy.T", "dW has shape (5, 5), W has (3, 3)"),
     ],
     "ex04_activations": [
         ("ReLU", "(y > 0)", "(dy > 0)", "the mask is taken from dy"),
@@ -90,6 +100,18 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ),
         ("bce_with_logits", "(p - target) / N", "(p - target)", "it is N = 5 times too large"),
         (
+            "bce_with_logits",
+            "(p - target) / N",
+            "(p - target) * p * (1 - p) / N",
+            "The slope of the sigmoid, p (1 − p), is in it once too often",
+        ),
+        (
+            "bce_with_logits",
+            "return (np.maximum(logits, 0) - logits * target + np.log1p(e))",
+            "q = np.clip(p, 1e-7, 1 - 1e-7)\n    return (-target * np.log(q) - (1 - target) * np.log(1 - q))",
+            "p is clipped",
+        ),
+        (
             "softmax_cross_entropy",
             "dlogits[rows, labels] -= 1",
             "dlogits[rows, labels] += 0",
@@ -97,6 +119,12 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ),
         ("softmax_cross_entropy", "logits.max(axis=1, keepdims=True)", "0", "It overflows"),
         ("softmax_cross_entropy", "dlogits / N", "dlogits", "it is N = 5 times too large"),
+        (
+            "softmax_cross_entropy",
+            "return (np.log(total[:, 0]) - below[rows, labels]).sum() / N",
+            "p = np.exp(logits) / np.exp(logits).sum(axis=0)\n    return -np.log(p[rows, labels]).mean()",
+            "The softmax is over axis 0",
+        ),
     ],
     "ex05_optimizers": [
         ("largest_rate", "2 * (1 + momentum)", "2", "It is the limit without momentum, 2 / a"),
@@ -220,6 +248,9 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ("gaussian_nll", " + 0.5 * D * np.log(2 * np.pi * s**2)", "", "The constant ½ D log 2πs² is left out"),
         ("gaussian_nll", "(y - x) / s**2 / N", "(y - x) / s**2", "it is N = 5 times too large"),
         ("gaussian_nll", "(y - x) / s**2 / N", "(x - y) / s**2 / N", "the sign is flipped"),
+        ("gaussian_nll", "N, D = x.shape", "N, D, s = *x.shape, np.sqrt(s)", "s is taken for s²"),
+        ("gaussian_nll", "0.5 * D * np.log", "0.5 * np.log", "The constant is that of one pixel: multiply it by D"),
+        ("gaussian_nll", "0.5 * D * np.log", "0.5 * D / N * np.log", "The constant is divided by N = 5"),
         ("elbo", "- kl", "+ kl", "The KL has the wrong sign"),
         ("elbo", "(decoder(z), x)", "(decoder(mu), x)", "The decoder gets z = μ"),
         ("effective_beta", "written_beta * D if", "written_beta / D if", "Multiply the loss by D"),
@@ -233,8 +264,23 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "a constant term, such as a 1, is left out",
         ),
         ("kl_standard_normal", "mu / N", "mu", "it is N = 5 times too large"),
+        ("kl_standard_normal", "np.exp(logvar)", "logvar", "logvar is taken for σ²: σ² = e^logvar"),
+        (
+            "kl_standard_normal",
+            "np.exp(logvar)\n    return 0.5 * (mu**2 + variance - logvar",
+            "logvar\n    return 0.5 * (mu**2 + variance - np.log(variance)",
+            "A negative number has no logarithm: logvar is taken for σ²",
+        ),
+        (
+            "kl_standard_normal",
+            "np.exp(logvar)\n    return 0.5 * (mu**2 + variance - logvar",
+            "logvar\n    return 0.5 * (mu**2 + variance - np.log(np.abs(variance))",
+            "logvar is taken for σ², and its logarithm for log σ²",
+        ),
         ("sample_gaussian", "np.exp(0.5 * logvar)", "np.exp(logvar)", "σ² stands in the place of σ"),
         ("sample_gaussian", "0.5 * dz * sigma * eps", "dz * sigma * eps", "it is twice what it should be"),
+        ("sample_gaussian", "0.5 * dz * sigma * eps", "dz * eps", "It is ∂L/∂σ: multiply it by ∂σ/∂log σ² = ½ σ"),
+        ("VAE", "[dmu, dlogvar]", "[dlogvar, dmu]", "dμ and dlogvar are exchanged"),
         ("VAE", "dlogvar += self.beta * dlogvar_of_kl", "pass", "the gradient of the kl is missing"),
         (
             "VAE",
@@ -340,6 +386,8 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ("huber", "np.clip(d, -1, 1) / len(y)", "d / len(y)", "Beyond 1 the slope is ±1"),
         ("AdaGrad", "self.G += dtheta**2", "self.G[...] = dtheta**2", "The squares of the first step are forgotten"),
         ("AdaGrad", "np.sqrt(self.G)", "self.G", "The root is missing"),
+        ("AdaGrad", "(np.sqrt(self.G) + self.epsilon)", "np.sqrt(self.G + self.epsilon)", "ε is inside the root"),
+        ("AdaGrad", "(np.sqrt(self.G) + self.epsilon)", "np.sqrt(self.G)", "ε is left out"),
         (
             "Smoothed",
             "new if self.smoothed is None else 0.9 * self.smoothed + 0.1 * new",
@@ -363,6 +411,9 @@ def _tests_of(file: str) -> ModuleType:
 
 
 def _source(folder: Path, file: str) -> str:
+    """A file of exercises; whoever asks for a solution in a copy of the project that has none is skipped."""
+    if not folder.is_dir():
+        pytest.skip(f"the folder {folder.name} is left out of this copy")
     return (folder / f"{file}.py").read_text(encoding="utf-8")
 
 
@@ -519,6 +570,11 @@ def test_without_the_folder_of_solutions_one_sentence_says_so(folder):
     run = _run(folder, "--solutions")
     assert run.returncode == pytest.ExitCode.USAGE_ERROR
     assert run.stderr.count("does not exist: it should hold the reference solutions") == 1
+
+
+def test_without_the_folder_of_solutions_a_test_that_needs_it_is_skipped(folder):
+    with pytest.raises(pytest.skip.Exception, match="solutions is left out"):
+        _source(folder / "solutions", FILES[0])
 
 
 def test_one_command_counts_the_blanks(folder):

@@ -13,7 +13,34 @@ def test_initial_weights(ex, check, rng):
     check.that(0.028 < W.std() < 0.030, told)
 
 
+class Gradient(np.ndarray):
+    """Zeros in the shape of a parameter, that take nothing of another shape."""
+
+    name = ""
+
+    def __iadd__(self, term):
+        if self.base is None and np.shape(term) != self.shape:
+            raise AssertionError(shapes_differ(self.name, term, self))
+        return super().__iadd__(term)
+
+
+def shapes_differ(name, gradient, parameter):
+    shapes = f"d{name} has shape {np.shape(gradient)}, {name} has {np.shape(parameter)}"
+    return f"{shapes}: which axis is summed? The sum is over the examples, axis 0 of x and of dy."
+
+
 def test_dense(ex, check, rng):
+    layer = ex.Dense(3, 3, rng)
+    for name in layer.parameter_names:
+        gradient = Gradient((3, 3) if name == "W" else 3)
+        gradient[...], gradient.name = 0, name
+        setattr(layer, f"d{name}", gradient)
+    x, dy = rng.normal(size=(2, 5, 3))
+    layer.forward(x)[1](dy)
+    for name in layer.parameter_names:
+        gradient, parameter = getattr(layer, f"d{name}"), getattr(layer, name)
+        check.that(np.shape(gradient) == parameter.shape, shapes_differ(name, gradient, parameter))
+
     check.layer(lambda: ex.Dense(3, 3, rng), (5, 3))
     check.layer(lambda: ex.Dense(4, 2, rng), (5, 4))
 
@@ -26,7 +53,11 @@ def test_sequential(ex, check, rng):
         y, _ = layer.forward(y)
     found = ex.Sequential(*layers).forward(x)
     check.that(isinstance(found, tuple) and len(found) == 2, "forward returns two things, y and backward.")
-    mistakes = {"It is what the first layer returns.": layers[0].forward(x)[0], "It is x itself.": x}
+    mistakes = {
+        "It is what the first layer returns.": layers[0].forward(x)[0],
+        "It is x itself.": x,
+        "Each layer gets x, where it is to get the y of the one before.": layers[-1].forward(x)[0],
+    }
     check.same(found[0], y, mistakes, "y")
 
     called = []

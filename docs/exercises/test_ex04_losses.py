@@ -32,11 +32,15 @@ def test_bce_with_logits(ex, check, rng):
         "It is in bits: nats need the natural logarithm.": sn.bce_with_logits(logits, target)[0] / np.log(2),
     }
     value_of(check, ex.bce_with_logits(logits, target), sn.bce_with_logits(logits, target)[0], 5, 3, mistakes)
+    slope = "The slope of the sigmoid, p (1 − p), is in it once too often: with that of the logarithms it is p − t."
+    check.none_of(ex.bce_with_logits(logits, target)[1], {slope: (p - target) * p * (1 - p) / 5}, "dlogits")
     check.loss(ex.bce_with_logits, (5, 3), target)
+    clipped = "p is clipped, so no mistake costs more than that: write the loss with l in the place of p."
     told = "It overflows: with p = σ(l), −log(1 − p) is log(1 + e^l) = max(l, 0) + log(1 + e^−|l|)."
     for logit, t in ((10_000.0, 0.0), (-10_000.0, 1.0)):
         value, dlogits = ex.bce_with_logits(np.array([[logit]]), np.array([[t]]))
-        check.same(value, 10_000.0, {}, f"the loss of the logit {logit:.0f}", not_finite=told)
+        mistakes = {clipped: value} if 0 < value < 1000 else {}
+        check.same(value, 10_000.0, mistakes, f"the loss of the logit {logit:.0f}", not_finite=told)
         check.same(dlogits, [[1 - 2 * t]], {}, f"dlogits at the logit {logit:.0f}", not_finite=told)
 
 
@@ -44,10 +48,14 @@ def test_softmax_cross_entropy(ex, check, rng):
     logits, labels = rng.normal(size=(5, 4)), rng.permutation(np.array([0, 1, 2, 3, 1]))
     right = sn.softmax_cross_entropy(logits, labels)[0]
     p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    of_columns = np.exp(logits) / np.exp(logits).sum(axis=0)
     mistakes = {
         "It is in bits: nats need the natural logarithm.": right / np.log(2),
         "It is the mean of p at the label: the logarithm is missing.": -p[np.arange(5), labels].mean(),
         "It is the sum of all logarithms, where that of the label alone is meant.": -np.log(p).sum() / 5,
+        "The softmax is over axis 0, the examples: sum over the classes, axis 1.": -np.log(
+            of_columns[np.arange(5), labels]
+        ).mean(),
     }
     value_of(check, ex.softmax_cross_entropy(logits, labels), right, 5, 4, mistakes)
     mistakes = {

@@ -13,6 +13,8 @@ def test_gaussian_nll(ex, check, rng):
         "The constant ½ D log 2πs² is left out, so it is no log-likelihood.": right - constant,
         "The constant is that of one pixel: multiply it by D.": right - constant + constant / 4,
         "The constant has log 2πs in the place of log 2πs².": right - 2 * np.log(s),
+        "s is taken for s², the variance: square it.": squared / (2 * s) + 2 * np.log(2 * np.pi * s),
+        "The constant is divided by N = 5: each image has it, so it is its own mean.": right - 0.8 * constant,
         "s is not squared in the first term.": squared / (2 * s) + constant,
         "The 2 of 2s² is missing.": squared / s**2 + constant,
         "It is the mean over all numbers: sum over the pixels.": right / 4,

@@ -74,6 +74,14 @@ def test_adagrad(ex, check, rng):
     told = [sentence for sentence, one in mistakes.items() if np.allclose(theta, one, rtol=1e-5, atol=1e-6)]
     check.that(off < 1e-6, " ".join(["theta is wrong after the second step.", *told]))
 
+    tiny, theta = np.full(4, 1e-8), start.copy()  # a gradient as small as ε
+    ex.AdaGrad(0.1).step(theta, tiny)
+    mistakes = {
+        "ε is inside the root: it is added to √G.": start - 0.1 * tiny / np.sqrt(tiny**2 + 1e-8),
+        "ε is left out.": start - 0.1,
+    }
+    check.same(theta, start - 0.05, mistakes, "after a step with dθ = ε, theta")
+
 
 class Run:
     def __init__(self, value):
