@@ -27,7 +27,7 @@ from scratchnet.errors import ShapeError
 class Loss:
     """A model's loss on one batch: its value, the terms that it is made of, and its backward pass.
 
-    Names of terms and metrics are unique, and not those that a history has: "loss", "epoch", "seconds", "val_…".
+    Names of terms and metrics are unique, not "loss", "epoch" or "seconds", and do not begin with `val_`.
 
     Examples
     --------
