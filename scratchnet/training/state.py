@@ -26,7 +26,8 @@ def _number(value: Any) -> Any:
 
 def parsed(text: Array) -> Any:
     """What `as_text` was given; nested more deeply than `pack` can write, it could crash Python's reader."""
-    steps = np.isin(text, [*b"[{"]).astype(np.int8) - np.isin(text, [*b"]}"])
+    brackets = text[(text == ord("[")) | (text == ord("]")) | (text == ord("{")) | (text == ord("}"))]  # mostly few
+    steps = np.where((brackets == ord("[")) | (brackets == ord("{")), np.int32(1), np.int32(-1))
     if np.cumsum(steps, dtype=np.int32).max(initial=0) > 2 * sys.getrecursionlimit() + 100:  # two a level, at most
         raise ValueError("it is nested too deeply")
     return json.loads(text.tobytes())
