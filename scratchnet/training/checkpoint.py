@@ -51,7 +51,7 @@ class Checkpoint(Callback):
         for name, arrays in run.given.items():
             for i, array in enumerate(arrays):
                 self._fixed[f"{name}[{i}]" if i else name] = digest(array)
-        self._began = parsed(as_text(self._settings(run)))  # as they come back from a file
+        self._began = self._settings(run)
         self._most = 2**20 + 2**14 * run.epochs  # bytes of the JSON text: read back, it takes 30 times as much memory
 
     def before_training(self, run: Run) -> None:
@@ -173,7 +173,7 @@ class Checkpoint(Callback):
         """Put the run where the file says."""
         for run.calling, kept in state["callbacks"]:
             run.calling.load_state_dict(kept)
-        here = parsed(as_text(self._settings(run)))
+        here = self._settings(run)
         for whose, owner, _ in _owners(run):
             for setting, value in state["settings"].items():
                 name = setting.removeprefix(whose)
@@ -191,7 +191,7 @@ class Checkpoint(Callback):
     def _settings(self, run: Run) -> dict[str, Any]:
         """What makes a run what it is, with the numbers and strings of the model, its parts and the optimizer."""
         rng = run.rng.bit_generator.state
-        return {
+        settings = {
             "the model": re.sub(r" at 0x[0-9a-f]+", "", repr(run.model)),  # without the addresses of objects
             **self._fixed,
             "theta": digest(run.parameters.theta),
@@ -203,6 +203,7 @@ class Checkpoint(Callback):
             for name, value in vars(owner).items()
             if isinstance(value, str | Real | np.bool) and not name.startswith("_") and name not in others
         }
+        return parsed(as_text(settings))  # as they come back from a file
 
     def _compare(self, run: Run, state: dict[str, Any]) -> None:
         """The run in the file is this run; otherwise a DataError names what differs."""
