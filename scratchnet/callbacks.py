@@ -41,6 +41,8 @@ class EarlyStopping(Callback):
         warm-up, or monitor "val_reconstruction".
     """
 
+    _run: Run | None = None  # while it is under way
+
     def __init__(
         self,
         patience: int,
@@ -64,7 +66,7 @@ class EarlyStopping(Callback):
         self.monitor, self.mode, self.restore_best = monitor, mode or "min", bool(restore_best)
 
     def before_training(self, run: Run) -> None:
-        self._run: Run | None = run
+        self._run = run
         self._seen: dict[str, Any] = {"best": None, "best_epoch": 0, "waited": 0, "arrays": None}
         earlier = run.callbacks[: run.callbacks.index(self)]
         if all(type(callback).after_epoch is Callback.after_epoch for callback in earlier):

@@ -910,6 +910,12 @@ def test_it_monitors_the_loss_and_its_terms(monitor):
     assert len(history.epochs) == 2
 
 
+def test_a_state_can_be_loaded_outside_a_run():
+    early = EarlyStopping(1)
+    early.load_state_dict({"best": None, "best_epoch": 0, "waited": 1, "arrays": None})
+    assert early.state_dict()["waited"] == 1
+
+
 def test_looking_names_up_teaches_and_draws_nothing():
     with_stop, without = Training(), Training()
     looking = with_stop.left(with_stop.fit(EarlyStopping(50, "val_kl", restore_best=False), validation=X[:3]))
