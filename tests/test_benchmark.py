@@ -322,10 +322,10 @@ def test_what_was_measured_before_ctrl_c_is_drawn(monkeypatch):
 def test_both_programs_of_scaling_train_the_same_network(monkeypatch):
     torch = pytest.importorskip("torch")
     monkeypatch.syspath_prepend(str(DEMOS))
-    scaling = importlib.import_module("lib.scaling")
+    steps_of = importlib.import_module("lib.training_steps")
     torch.manual_seed(0)
-    x = np.random.default_rng(0).random((64, scaling.PIXELS), dtype=np.float32) ** 4
-    steps = [make(x, [scaling.PIXELS, 64, 64], 1) for make in (scaling._here, scaling._in_pytorch)]
+    x = np.random.default_rng(0).random((64, steps_of.PIXELS), dtype=np.float32) ** 4
+    steps = [make(x, [steps_of.PIXELS, 64, 64], 1) for make in (steps_of._here, steps_of._in_pytorch)]
     here, in_pytorch = ([step() for _ in range(30)] for step in steps)
     assert here[-1] < 0.8 * here[0]
     assert here[-1] == pytest.approx(in_pytorch[-1], rel=0.05)  # they begin with other weights

@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Collection
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -83,7 +84,7 @@ def name_of(file: Path) -> str:
 MODULES = {name_of(file): ast.parse(file.read_text(encoding="utf-8")) for file in sorted(PACKAGE.rglob("*.py"))}
 
 
-def imported(tree: ast.Module) -> set[str]:
+def imported(tree: ast.Module, modules: Collection[str]) -> set[str]:
     """The modules that a file imports, anywhere in it; of a package's modules the modules, and not the package."""
     names = set()
     for node in ast.walk(tree):
@@ -91,11 +92,11 @@ def imported(tree: ast.Module) -> set[str]:
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             both = [(f"{node.module}.{alias.name}", str(node.module)) for alias in node.names]
-            names |= {longer if longer in MODULES else module for longer, module in both}
-    return names
+            names |= {longer if longer in modules else module for longer, module in both}
+    return names & set(modules)
 
 
-IMPORTS = {module: imported(tree) & set(MODULES) for module, tree in MODULES.items()}
+IMPORTS = {module: imported(tree, MODULES) for module, tree in MODULES.items()}
 
 
 def room_of(module: str) -> str:
@@ -105,6 +106,12 @@ def room_of(module: str) -> str:
 
 def test_no_module_imports_itself_in_a_circle():
     TopologicalSorter(IMPORTS).prepare()  # raises CycleError, which names the circle
+
+
+def test_no_file_of_the_demos_imports_itself_in_a_circle():
+    shared = {f"lib.{file.stem}": file for file in (ROOT / "demos" / "lib").glob("*.py")}
+    trees = {name: ast.parse(file.read_text(encoding="utf-8")) for name, file in shared.items()}
+    TopologicalSorter({name: imported(tree, trees) for name, tree in trees.items()}).prepare()
 
 
 def test_no_two_rooms_import_each_other_and_no_more_do_in_a_circle():

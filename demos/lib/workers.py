@@ -79,16 +79,10 @@ def times_as_fast(answers: list[dict[str, float]], one: str, other: str) -> floa
     return statistics.median(seconds[other] / seconds[one] for seconds in answers)
 
 
-def peak_megabytes() -> float:
-    """The most memory that this process has held so far."""
-    import resource  # not on Windows
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
-
-
 def peer_requests(name: str, given: dict[str, Any], folder: Path) -> Requests:
     """Of one who trains: its loss and gradient on the given batch, seconds an epoch, peak memory."""
     from lib.peers import PEERS
+    from lib.training_steps import peak_megabytes
 
     x, eps = given["x"], given["eps"]
     peer = PEERS[name].make(given["theta"], x.shape[1], len(x), int(given["seed"]))
@@ -119,7 +113,7 @@ def main() -> None:
             given = dict(file)
         from lib.image_peers import NETWORKS, network_requests
         from lib.kernel_calls import kernel_requests
-        from lib.scaling import scaling_requests
+        from lib.training_steps import scaling_requests
 
         if name == "kernels":
             requests = kernel_requests(given)

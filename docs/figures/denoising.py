@@ -154,7 +154,7 @@ def measure_digits(rng: np.random.Generator) -> tuple[dict, Figure]:
         found[name] = {which: np.mean((images - x_test) ** 2).item() for which, images in errors.items()}
         rows |= {name: seen[:SHOWN], f"mended {len(found)}": mended[:SHOWN]}
     better = min(error["seen"] / error["network"] for error in found.values())
-    title = f"Test digits spoilt in four ways and mended: at least {better:.1f} times less squared error"
+    title = f"Spoilt in four ways and mended: at least {better:.1f} times less squared error"
     return found, plots.image_rows(rows, title)
 
 
