@@ -571,3 +571,18 @@ def test_extreme_arguments_give_what_the_formula_gives(compiled, dtype):
         for name, arguments in (("sigmoid", (x,)), ("relu", (x,)), ("tanh", (x,)), ("bce_with_logits", (x, target))):
             found, exact = (np.atleast_1d(getattr(engine, name)(*arguments)[0]) for engine in (compiled, formulas))
             np.testing.assert_allclose(found, exact, rtol=1e-5, atol=1e-30, err_msg=name)
+
+
+@EVERY_RUNG
+@FLOATS
+def test_logits_as_far_apart_as_floats_can_be_give_what_the_formula_gives(compiled, dtype):
+    largest = np.finfo(dtype).max
+    logits = np.array([-np.inf, -largest, -1, 0, 1, largest], dtype)
+    pairs = np.stack(np.meshgrid(logits, logits[1:]), axis=-1).reshape(-1, 2)  # not both −∞
+    with np.errstate(over="ignore"):
+        for label in (0, 1):
+            labels = np.full(len(pairs), label)
+            value, dlogits = compiled.softmax_cross_entropy(pairs, labels)
+            exact_value, exact_dlogits = formulas.softmax_cross_entropy(pairs, labels)
+            np.testing.assert_allclose(value, exact_value, rtol=1e-6)
+            np.testing.assert_allclose(dlogits, exact_dlogits, rtol=1e-6)
