@@ -124,8 +124,8 @@ def conv2d(x, W, b, stride, padding):
 
 
 def conv2d_transpose(y, W, b, stride, padding, size):
-    too_small, finite = _too_small(y, size, W.shape[1]), all_finite(W)  # zeros stand for what is beyond y; 0 · ∞ is NaN
-    if too_small or not finite or math.prod(stride) > MOST_PHASES:
+    # a block has zeros around y, and zero times an infinite weight would be NaN
+    if _too_small(y, size, W.shape[1]) or math.prod(stride) > MOST_PHASES or not all_finite(W):
         return loops.conv2d_transpose(y, W, b, stride, padding, size)
     return _convolved(y, W.transpose(2, 3, 0, 1), b, tuple(size), stride, padding, True)
 
