@@ -28,10 +28,11 @@ def check_floats(where: object, name: str, x: Any) -> None:
     """`x` is an array of floating-point numbers."""
     if type(x) is np.ndarray and x.dtype.kind == "f":  # nearly always, and many times a step
         return
-    if not isinstance(x, np.ndarray) or isinstance(x, np.matrix | np.ma.MaskedArray):  # these two multiply otherwise
+    if not isinstance(x, np.ndarray) or isinstance(x, np.matrix):  # a matrix multiplies otherwise
         hint = f": convert it with np.asarray({name}, dtype=np.float32)" if name.isidentifier() else ""
         hint = ", where one array is meant" if isinstance(x, tuple) else hint
         raise TypeError(f"{where} expects {name} to be a NumPy array, got {type(x).__name__}{hint}.")
+    check_unmasked(where, name, x)
     if x.dtype.kind not in "fc":
         hint = ", and divide pixels of 0–255 by 255" if x.dtype == np.uint8 else ""
         hint = f"convert it with .astype(np.float32){hint}"
@@ -146,9 +147,7 @@ def check_finite(where: str, name: str, x: Array) -> None:
 def check_labels(where: str, name: str, labels: Any, count: int | None, classes: int) -> None:
     """`labels` is (count,) of integers from 0 to `classes` − 1; a count of None allows any."""
     check_type(where, name, labels, np.ndarray, "a NumPy array of integers", ": convert it with np.asarray(labels)")
-    if _is_masked(labels):
-        expected = f"{where} expects {name} without a mask, which it would not look at"
-        raise TypeError(f"{expected}, got a masked array: leave out the examples whose label is masked.")
+    check_unmasked(where, name, labels)
     hints = {classes: "labels.argmax(axis=1) in place of one-hot rows", 1: "labels[:, 0] in place of a column"}
     hint = f": use {hints[labels.shape[1]]}" if labels.ndim == 2 and labels.shape[1] in hints else ""
     check_shape(where, name, labels, "N" if count is None else count, hint=hint)
@@ -226,9 +225,7 @@ def check_numbers(where: str, name: str, numbers: Any) -> None:
 
 def check_real(where: str, name: str, x: Any, *axes: int | str) -> Array:
     """`x`, an array or a nested list, holds real numbers, and has these axes if any are given; returned as an array."""
-    if _is_masked(x):
-        hint = f"leave out what is masked, as {name}.compressed() does, or fill it in"
-        raise TypeError(f"{where} expects {name} without a mask, which it would ignore, got a masked array: {hint}.")
+    check_unmasked(where, name, x)
     try:
         x = np.asarray(x)
     except ValueError:
@@ -243,8 +240,13 @@ def check_real(where: str, name: str, x: Any, *axes: int | str) -> Array:
     return x
 
 
-def _is_masked(x: Any) -> bool:
-    return isinstance(x, np.ma.MaskedArray) or (isinstance(x, list | tuple) and any(map(_is_masked, x)))
+def check_unmasked(where: object, name: str, x: Any) -> None:
+    """`x` is no masked array, nor a list that holds one."""
+    if isinstance(x, np.ma.MaskedArray):
+        hint = "leave out what is masked, or fill it in"
+        raise TypeError(f"{where} expects {name} without a mask, which it would ignore, got a masked array: {hint}.")
+    for part in x if isinstance(x, list | tuple) else ():
+        check_unmasked(where, name, part)
 
 
 def check_choice(where: str, name: str, value: Any, choices: tuple[str, ...]) -> None:

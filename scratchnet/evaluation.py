@@ -126,7 +126,7 @@ def active_units(mu: Array, threshold: float = 0.01) -> Array:
     checks.check_points("active_units", "mu", mu)
     checks.check_batch("active_units", mu)
     threshold = checks.check_number("active_units", "threshold", threshold, 0)
-    return mu.var(axis=0) > threshold
+    return mu.var(axis=0, dtype=np.float64) > threshold
 
 
 def _check_arguments(where: str, vae: Any, x: Array, rng: np.random.Generator, per_image: bool) -> None:

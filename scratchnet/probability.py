@@ -154,7 +154,7 @@ def _distribution(where: str, name: str, p: Any, hint: str = "") -> Array:
     check_finite(where, name, p)
     if p.min() < 0:
         raise DataError(f"{where} expects {name} to hold probabilities, none of them negative, got {describe(p)}.")
-    rounding = 10 * np.finfo(p.dtype if p.dtype.kind == "f" else np.float64).eps  # as after a few sums and products
+    rounding = 10 * max(np.finfo(p.dtype).eps if p.dtype.kind == "f" else 0, np.finfo(float).eps)  # after a few sums
     p = p.astype(np.float64)
     if abs(p.sum() - 1) > rounding * p.size:
         hint = hint or f"divide {name} by its sum, and write a third as 1 / 3, not as 0.333"

@@ -359,6 +359,12 @@ def test_a_latent_dimension_is_active_where_its_mu_varies():
     assert active_units(mu).tolist() == [True, False, False, True]
 
 
+def test_a_latent_dimension_that_is_always_the_same_is_not_active_in_any_precision(rng):
+    for dtype in (np.float16, np.float32, np.float64, np.longdouble):
+        mu = np.full((60_000, 5), rng.uniform(2000, 8000, 5), dtype)
+        assert not active_units(mu).any()
+
+
 def test_the_threshold_is_of_the_variance():
     mu = np.array([[-0.2], [0.2]])  # a variance of 0.04
     assert active_units(mu, 0.039).tolist() == [True]

@@ -342,6 +342,32 @@ def test_a_number_that_is_not_finite_stays_in_its_image(compiled, dtype, value):
         assert np.isfinite(np.delete(one, 17, axis=0)).all()
 
 
+def with_some_not_finite(x: Array, values: list[float], rng: np.random.Generator) -> Array:
+    """A copy of x with some zeros and, at three places, one of these values."""
+    x = np.where(rng.random(x.shape) < 0.2, x.dtype.type(0), x)
+    x.flat[rng.integers(x.size, size=3)] = rng.choice(values, 3)
+    return x
+
+
+@EVERY_RUNG
+@FLOATS
+@pytest.mark.parametrize("name", formulas.__all__)
+def test_what_is_not_finite_makes_of_each_result_what_the_formula_makes_of_it(compiled, dtype, name):
+    values = [-np.inf] if name == "softmax_cross_entropy" else [np.inf, -np.inf, np.nan]  # it refuses other logits
+    rng = np.random.default_rng(0)
+    for size in (3, 10, 20):
+        arguments = samples.arguments(size, 2 * size, size, rng)[name]
+        for i, argument in enumerate(arguments):
+            if not isinstance(argument, np.ndarray) or argument.dtype.kind != "f":
+                continue
+            given = (*arguments[:i], with_some_not_finite(argument, values, rng), *arguments[i + 1 :])
+            with np.errstate(all="ignore"):
+                results = (samples.run(getattr(engine, name), given, dtype) for engine in (compiled, formulas))
+                for found, exact in zip(*results, strict=True):
+                    for what in (np.isnan, np.isposinf, np.isneginf):
+                        np.testing.assert_array_equal(what(found), what(exact), f"argument {i}")
+
+
 @EVERY_RUNG
 @FLOATS
 def test_a_nan_is_the_largest_number_of_its_window_and_the_first_nan_gets_the_gradient(compiled, dtype):
@@ -545,3 +571,18 @@ def test_extreme_arguments_give_what_the_formula_gives(compiled, dtype):
         for name, arguments in (("sigmoid", (x,)), ("relu", (x,)), ("tanh", (x,)), ("bce_with_logits", (x, target))):
             found, exact = (np.atleast_1d(getattr(engine, name)(*arguments)[0]) for engine in (compiled, formulas))
             np.testing.assert_allclose(found, exact, rtol=1e-5, atol=1e-30, err_msg=name)
+
+
+@EVERY_RUNG
+@FLOATS
+def test_logits_as_far_apart_as_floats_can_be_give_what_the_formula_gives(compiled, dtype):
+    largest = np.finfo(dtype).max
+    logits = np.array([-np.inf, -largest, -1, 0, 1, largest], dtype)
+    pairs = np.stack(np.meshgrid(logits, logits[1:]), axis=-1).reshape(-1, 2)  # not both −∞
+    with np.errstate(over="ignore"):
+        for label in (0, 1):
+            labels = np.full(len(pairs), label)
+            value, dlogits = compiled.softmax_cross_entropy(pairs, labels)
+            exact_value, exact_dlogits = formulas.softmax_cross_entropy(pairs, labels)
+            np.testing.assert_allclose(value, exact_value, rtol=1e-6)
+            np.testing.assert_allclose(dlogits, exact_dlogits, rtol=1e-6)

@@ -139,6 +139,13 @@ def test_the_cost_of_a_batch_is_the_mean_over_its_images(likelihood, rng):
     np.testing.assert_allclose(likelihood.nll(y, x)[0], likelihood.nll_per_image(y, x).mean(), rtol=1e-14)
 
 
+@pytest.mark.parametrize(("dtype", "sigma", "error"), [(np.float16, 2e-4, 1e-3), (np.float32, 1e-23, 1e-10)])
+def test_a_gaussian_slope_is_right_where_its_variance_is_too_small_for_the_type(dtype, sigma, error):
+    y = np.array([[error, 0]], dtype)
+    _, dy = sn.Gaussian(sigma).nll(y, np.zeros_like(y))
+    np.testing.assert_allclose(dy, y.astype(np.float64) / sigma**2, rtol=2e-3)
+
+
 # ---- all losses
 
 ALL = pytest.mark.parametrize("loss", [sn.mse, sn.bce, sn.bce_with_logits])

@@ -374,6 +374,44 @@ def test_a_likelihood_that_gives_no_number_for_each_image_is_refused(where, forg
         ASK_PER_IMAGE[where](iwae)
 
 
+class Returns(Laplace):
+    """Its nll returns this, whatever came."""
+
+    def __init__(self, found):
+        super().__init__(0.5)
+        self.found = found
+
+    def nll(self, y, x):
+        return self.found
+
+
+MAKE_VAE: dict[str, Callable[..., sn.VAE]] = {
+    "VAE": sn.VAE,
+    "IWAE": lambda *layers, **how: sn.IWAE(*layers, k=3, **how),
+}
+
+
+def vae_whose_nll_returns(where: str, found: Any) -> sn.VAE:
+    layers = [sn.Dense(n_in, 4, rng=np.random.default_rng(0), dtype=np.float64) for n_in in (4, 2)]
+    return MAKE_VAE[where](*layers, likelihood=Returns(found))
+
+
+@pytest.mark.parametrize("found", [1.0, None, X, (1.0, X, X)], ids=["a number", "nothing", "an array", "three"])
+@pytest.mark.parametrize("where", MAKE_VAE)
+def test_a_likelihood_that_returns_no_value_with_its_derivative_is_refused(where, found):
+    vae = vae_whose_nll_returns(where, found)
+    with pytest.raises(TypeError, match=rf"^{where} expects the likelihood's nll to return its value and its deriv"):
+        vae.loss(X, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("shape", [(), (4,), (1, 4), (len(X), 1)], ids=str)
+@pytest.mark.parametrize("where", MAKE_VAE)
+def test_a_derivative_that_a_likelihood_returns_is_never_broadcast(where, shape):
+    vae = vae_whose_nll_returns(where, (1.0, np.ones(shape)))
+    with pytest.raises(sn.ShapeError, match=r"^the backward pass of .* expects dy in the shape of y, "):
+        vae.loss(X, np.random.default_rng(0)).backward()
+
+
 @pytest.mark.parametrize(("name", "likelihood"), [("bernoulli", sn.Bernoulli()), ("gaussian", sn.Gaussian(0.5))])
 def test_the_words_are_short_for_two_of_them(name, likelihood):
     by_name, by_object = make_vae(likelihood=name, sigma=0.5), make_vae(likelihood=likelihood)

@@ -334,6 +334,11 @@ def test_a_certainty_may_be_written_in_whole_numbers():
     assert expectation([0, 1, 0], [10, 20, 30]) == 20
 
 
+def test_a_distribution_in_more_digits_than_float64_sums_to_one_in_float64():
+    for n in range(1, 50):
+        assert entropy(np.full(n, np.longdouble(1) / n)) == pytest.approx(math.log(n), rel=1e-13)
+
+
 def test_float32_need_sum_to_one_only_within_its_own_rounding(rng):
     weights = rng.random(1000, np.float32)
     p = weights / weights.sum()

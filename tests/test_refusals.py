@@ -227,7 +227,7 @@ ARGUMENTS = [
     pytest.param(
         lambda: dense().forward(np.ma.masked_array(X)),
         TypeError,
-        r"x to be a NumPy array, got MaskedArray",
+        r"expects x without a mask, which it would ignore, got a masked array",
         id="Dense: a masked array",
     ),
     pytest.param(
@@ -1283,7 +1283,7 @@ ARGUMENTS = [
         pytest.param(
             lambda ask=ask: ask((X, np.ma.masked_array([0, 1, 1]))),
             TypeError,
-            rf"{where} expects .*labels.* without a mask, which it would not look at, got a masked array: leave out",
+            rf"{where} expects (labels|x\[1\]) without a mask, which it would ignore, got a masked array: leave out",
             id=f"{where}: masked labels",
         )
         for where, ask in (
@@ -1327,6 +1327,12 @@ ARGUMENTS = [
         sn.ShapeError,
         r"fit expects all arrays of x to have 3 rows, as its first has, got 2 in x\[1\]",
         id="Classifier: fewer labels than images",
+    ),
+    pytest.param(
+        lambda: fit(vae(), (X, X), validation=(X, np.ma.masked_array(X))),
+        TypeError,
+        r"fit expects validation\[1\] without a mask, which it would ignore, got a masked array",
+        id="fit: a masked array beside the validation's images",
     ),
     pytest.param(
         lambda: fit(sn.Classifier(dense()), (X, np.array([0, 1, 0])), validation=(X, np.array([0, 1, 2]))),

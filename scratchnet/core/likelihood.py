@@ -74,7 +74,7 @@ class Gaussian:
 
     def nll(self, y: Array, x: Array) -> tuple[float, Array]:
         squared, dy = mse(y, x)
-        return 0.5 * squared / self.sigma**2 + self._constant(x), 0.5 * dy / self.sigma**2
+        return 0.5 * squared / self.sigma**2 + self._constant(x), 0.5 / self.sigma * dy / self.sigma  # σ² could be 0
 
     def nll_per_image(self, y: Array, x: Array) -> Array:
         return 0.5 * kernels.squared_error(y, x)[0] / self.sigma**2 + self._constant(x)

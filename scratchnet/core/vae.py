@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.checks import check_count, check_number, check_rng, check_shape
+from scratchnet.checks import check_count, check_number, check_returned, check_rng, check_shape
 from scratchnet.core.gaussian import kl_standard_normal, noise_like, sample_gaussian
 from scratchnet.core.layer import Layer, without_dx
 from scratchnet.core.likelihood import Likelihood, check_likelihood
@@ -79,7 +79,7 @@ class VAE(Model):
         z, sample_backward = sample_gaussian(mu, logvar, eps)  # z (N, L)
         y, decoder_backward = self.decoder.forward(z)  # y (N, D)
         self.check_decoded(y, x)
-        reconstruction, dy = self.likelihood.nll(y, x)
+        reconstruction, dy = check_returned("VAE", "the likelihood's nll", self.likelihood.nll(y, x))
         value = reconstruction + self.beta * kl
 
         def backward() -> None:

@@ -256,7 +256,7 @@ def softmax_cross_entropy(logits, labels, value, dlogits, first, last):
         for c in range(row.size):
             slopes[c] /= total
         below = float(row[label] - largest)
-        slopes[label] = -others / total if below > -np.inf else 0.0
+        slopes[label] = -others / total if row[label] > -np.inf else 0.0
         value[n] = np.log1p(others) if below == 0 else np.log(total) - below
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.checks import check_count, check_rng
+from scratchnet.checks import check_count, check_dy, check_returned, check_rng
 from scratchnet.core.gaussian import log_p_over_q, noise_like, sample_gaussian
 from scratchnet.core.layer import Layer, without_dx
 from scratchnet.core.likelihood import Likelihood, nll_per_image
@@ -54,7 +54,8 @@ class IWAE(VAE):
         z, sample_backward = sample_gaussian(mu, logvar, eps)
         y, decoder_backward = self.decoder.forward(z)
         self.check_decoded(y, x)
-        _, dy = self.likelihood.nll(y, x)  # dy is the slope of the mean over N·k rows
+        _, dy = check_returned("IWAE", "the likelihood's nll", self.likelihood.nll(y, x))
+        check_dy("IWAE's likelihood", dy, y)  # dy is the slope of the mean over N·k rows; one row would be broadcast
         log_w = (log_p_over_q(z, logvar, eps) - nll_per_image("IWAE", self.likelihood, y, x)).reshape(N, k)
         highest = log_w.max(axis=1, keepdims=True)  # log Σ w = highest + log Σ w/exp(highest) can't overflow
         w = np.exp(log_w - highest)

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from scratchnet.checks import check_batch, check_in_place, check_rows, check_type, named
+from scratchnet.checks import check_batch, check_in_place, check_rows, check_type, check_unmasked, named
 from scratchnet.core.optim import Optimizer
 from scratchnet.errors import ShapeError
 from scratchnet.training.run import Callback, arrays_of, check_examples, processes_of
@@ -67,6 +67,7 @@ def _check_data(model: Any, name: str, data: Any, width: int | None) -> None:
     check_batch("fit", x, name)
     for i, other in enumerate(others, 1):
         check_type("fit", f"{name}[{i}]", other, np.ndarray, "an array with a row for each example")
+        check_unmasked("fit", f"{name}[{i}]", other)
         if other.shape[:1] != x.shape[:1]:
             rows = f"{len(other):,}" if other.ndim else "a single number"
             expected = f"fit expects all arrays of {name} to have {len(x):,} rows, as its first has"

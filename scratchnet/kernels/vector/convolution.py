@@ -28,7 +28,7 @@ from numba import njit
 from scratchnet.arrays import Array
 from scratchnet.kernels import loops
 from scratchnet.kernels.compile import VECTOR
-from scratchnet.kernels.loops import per_channel, rows, vector
+from scratchnet.kernels.loops import all_finite, per_channel, rows, vector
 from scratchnet.kernels.memory import empty
 from scratchnet.kernels.threads import kernel
 from scratchnet.kernels.vector.registers import SUMS, Grid, address, aligned_vector, copy_square, fitting, halved, tile
@@ -124,7 +124,8 @@ def conv2d(x, W, b, stride, padding):
 
 
 def conv2d_transpose(y, W, b, stride, padding, size):
-    if _too_small(y, size, W.shape[1]) or math.prod(stride) > MOST_PHASES:
+    # a block has zeros around y, and zero times an infinite weight would be NaN
+    if _too_small(y, size, W.shape[1]) or math.prod(stride) > MOST_PHASES or not all_finite(W):
         return loops.conv2d_transpose(y, W, b, stride, padding, size)
     return _convolved(y, W.transpose(2, 3, 0, 1), b, tuple(size), stride, padding, True)
 
