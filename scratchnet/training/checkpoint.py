@@ -20,7 +20,7 @@ from scratchnet.core.optim import Optimizer
 from scratchnet.core.parameters import Slot, parts_of
 from scratchnet.errors import DataError
 from scratchnet.training import console, divergence, storage
-from scratchnet.training.run import Callback, Position, Run
+from scratchnet.training.run import Callback, Position, Run, rewind, spawned
 from scratchnet.training.state import as_text, pack, parsed, unpack
 
 _FORMAT = 5
@@ -39,8 +39,8 @@ class Checkpoint(Callback):
 
     def __init__(self, path: Path, seconds: float, run: Run):
         self.path, self.seconds, self.leads, self._saved = path, seconds, run.processes.leads, time.monotonic()
-        self._learning_rate, self._before = run.optimizer.learning_rate, run.rng.bit_generator.state
-        self._new, self._other_memory = not path.exists(), _other_memory(run.optimizer)
+        self._new, self._learning_rate = not path.exists(), run.optimizer.learning_rate
+        self._other_memory = _other_memory(run.optimizer)
         self._keeping = [one for one in run.callbacks if type(one).state_dict is not Callback.state_dict]
         self._fixed: dict[str, Any] = {
             "the optimizer": type(run.optimizer).__name__,
@@ -80,10 +80,11 @@ class Checkpoint(Callback):
         self._save(run)
 
     def after_training(self, run: Run) -> None:
-        if run.error is not None and self._new and not (run.position.examples or run.history.epochs):
-            run.rng.bit_generator.state = self._before  # no step was taken: as if there had been no call
-            if self.leads:
-                self.path.unlink(missing_ok=True)
+        begun = run.position.examples or run.history.epochs
+        if run.error is not None and self._new and self.leads and not begun:  # as if there had been no call
+            found = self._read(run, again=True)
+            self.path.unlink()
+            self._resume(run, *found)
         if run.error is None and run.ending and len(run.history.epochs) < run.epochs:
             if run.position.examples:
                 self._save(run)
@@ -125,7 +126,7 @@ class Checkpoint(Callback):
             "rates": {} if changed else {last: _rate(run, last)},
             "steps": run.step,
             "rng": run.rng.bit_generator.state,
-            "spawned": _spawned(run.rng),
+            "spawned": spawned(run.rng),
             "epochs": run.history.epochs,
             "position": asdict(run.position),
             "arrays": {name: digest(array) for name, array in arrays.items()},
@@ -182,9 +183,8 @@ class Checkpoint(Callback):
         if not callable(run.optimizer.learning_rate):
             run.optimizer.learning_rate = state["settings"][_RATE]
         storage.set_arrays(_slots(run, state["steps"]), arrays)
-        run.optimizer.steps, run.rng.bit_generator.state = state["steps"], state["rng"]
-        if (more := state["spawned"] - _spawned(run.rng)) > 0:
-            run.rng.spawn(more)
+        run.optimizer.steps = state["steps"]
+        rewind(run.rng, state["rng"], state["spawned"])
         self._began, run.history.epochs = state["began"], state["epochs"]
         run.position = Position(**state["position"])
 
@@ -265,10 +265,6 @@ def _owners(run: Run) -> list[tuple[str, Any, tuple[str, ...]]]:
 def _rate(run: Run, step: int) -> float:
     rate = run.optimizer.learning_rate
     return float(rate(step) if callable(rate) else rate)
-
-
-def _spawned(rng: np.random.Generator) -> int:
-    return getattr(rng.bit_generator.seed_seq, "n_children_spawned", 0)
 
 
 def _check_harmless(run: Run, state: dict[str, Any]) -> None:

@@ -126,6 +126,7 @@ class Run:
     def under_way(self) -> ExitStack:
         """From before_training to after_training, whatever is raised in between."""
         with ExitStack() as begun:
+            begun.push(partial(self._undo, self.step, self.rng.bit_generator.state, spawned(self.rng)))
             begun.enter_context(np.errstate(over="ignore", invalid="ignore"))  # an overflow shows in the loss
             self._set_training(False)
             for callback in self.everyone:
@@ -133,6 +134,11 @@ class Run:
                 callback.before_training(self)
                 begun.push(partial(self._end, callback))
             return begun.pop_all()
+
+    def _undo(self, step: int, state: Any, children: int, kind: Any, error: BaseException | None, *_: Any) -> None:
+        """After an error before the first step the generator is as it was."""
+        if error is not None and self.step == step:
+            rewind(self.rng, state, children)
 
     def _end(self, callback: Any, kind: Any, error: BaseException | None, traceback: Any) -> None:
         """Call after_training; what it raises becomes a note of what was raised before."""
@@ -288,6 +294,24 @@ def copy_at(rng: np.random.Generator, state: Any) -> np.random.Generator:
     rng = copy.deepcopy(rng)
     rng.bit_generator.state = state
     return rng
+
+
+def spawned(rng: np.random.Generator) -> int:
+    """How many children the generator has spawned."""
+    return getattr(rng.bit_generator.seed_seq, "n_children_spawned", 0)
+
+
+def rewind(rng: np.random.Generator, state: Any, children: int) -> None:
+    """Put a generator into this state, from which the next child is the one after so many."""
+    rng.bit_generator.state = state
+    seeds: Any = rng.bit_generator.seed_seq
+    if spawned(rng) < children:
+        rng.spawn(children - spawned(rng))
+    elif spawned(rng) > children and type(seeds) is np.random.SeedSequence:  # which itself only counts up
+        seeds = np.random.SeedSequence(
+            seeds.entropy, spawn_key=seeds.spawn_key, pool_size=seeds.pool_size, n_children_spawned=children
+        )
+        rng.bit_generator.__setstate__((state, seeds))
 
 
 def arrays_of(data: Data) -> tuple[Array, ...]:
