@@ -20,7 +20,7 @@ import scratchnet as sn
 from scratchnet.callbacks import Anneal, ClipGradients, EarlyStopping, Watch
 from scratchnet.core.parameters import parts_of
 from scratchnet.training.storage import arrays_in, learnt
-from tests.test_callbacks import HalvesTheRate, Mean
+from tests.test_callbacks import HalvesTheRate, Keeps, Mean
 from tests.test_own_parts import Laplace, Replaces, RMSprop
 
 QUICK = 20  # seeds that are part of the plain command
@@ -30,8 +30,7 @@ MOMENTS = [name for name in vars(sn.Callback) if name.startswith(("before_", "af
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     seeds = range(metafunc.config.getoption("mixes"))
     which = [pytest.param(seed, marks=[pytest.mark.slow] if seed >= QUICK else []) for seed in seeds]
-    if "mix" in metafunc.fixturenames:
-        metafunc.parametrize("mix", which, indirect=True, scope="module")
+    metafunc.parametrize("seed", which, scope="module")
 
 
 # ---- the parts
@@ -424,13 +423,8 @@ class Played:
 
 
 @pytest.fixture(scope="module")
-def mix(request, tmp_path_factory) -> Mix:
-    return Mix(request.param, tmp_path_factory.mktemp("mix"))
-
-
-@pytest.fixture(scope="module")
-def played(mix) -> Played:
-    return Played(mix)
+def played(seed, tmp_path_factory) -> Played:
+    return Played(Mix(seed, tmp_path_factory.mktemp("mix")))
 
 
 # ---- the promises
@@ -522,32 +516,6 @@ def test_an_error_before_the_first_step_leaves_all_as_it_was_and_makes_no_file(p
             assert call.files == [], played.mix
 
 
-REFUSALS: dict[str, Callable[[Mix, Objects], dict[str, Any]]] = {
-    "a number that the model lacks": lambda mix, on: {"callbacks": [*on.callbacks, Anneal(nothing=float)]},
-    "one object twice": lambda mix, on: {"callbacks": [*on.callbacks, clip := ClipGradients(1.0), clip]},
-    "an error before the training": lambda mix, on: {"callbacks": [*on.callbacks, At("before_training", fail)]},
-    "an error before an epoch": lambda mix, on: {"callbacks": [*on.callbacks, At("before_epoch", fail)]},
-    "a column fewer": lambda mix, on: {"data": mix.with_x(lambda x: x[:, :3])},
-    "a number that is none": lambda mix, on: {"data": mix.with_x(lambda x: x * np.nan)},
-    "no rows": lambda mix, on: {"validation": mix.with_x(lambda x: x[:0])},
-}
-WITH_A_CHECKPOINT = {
-    "a state that cannot be kept": lambda mix, on: {"callbacks": [*on.callbacks, Keeps(object())]},
-}
-WITH_A_FILE = {
-    "another batch size": lambda mix, on: {"batch_size": mix.options["batch_size"] + 1},
-    "other data": lambda mix, on: {"data": mix.with_x(lambda x: x / 2)},
-    "other callbacks": lambda mix, on: {"callbacks": [*on.callbacks, Keeps(1)]},
-    "too few epochs": lambda mix, on: {"epochs": 1},
-}
-fail = raising(ValueError)
-
-
-@pytest.mark.parametrize("begun", ["no checkpoint", "a new checkpoint", "new objects", "the same objects"])
-def test_a_refused_call_leaves_all_as_it_was(mix, begun):
-    ...
-
-
 def test_no_file_is_left_beside_the_checkpoint(played):
     for call in played.calls:
         assert call.files in ([], ["run.npz"]), played.mix
@@ -556,3 +524,56 @@ def test_no_file_is_left_beside_the_checkpoint(played):
 def test_files_of_data_are_as_they_were(played):
     for name, array in played.mix.files.items():
         assert np.array_equal(np.load(played.mix.folder / name), array), played.mix
+
+
+# ---- refused calls
+
+Options = dict[str, Any]
+
+
+def beside(*more: Any) -> Callable[[Mix, Objects], Options]:
+    """These callbacks too."""
+    return lambda mix, on: {"callbacks": [*on.callbacks, *more]}
+
+
+def with_x(change: Callable[[Any], Any]) -> Callable[[Mix, Objects], Options]:
+    """Other data."""
+    return lambda mix, on: {"data": change(mix.data) if mix.beside is None else (change(mix.data[0]), mix.data[1])}
+
+
+REFUSALS: dict[str, Callable[[Mix, Objects], Options]] = {
+    "a number that the model lacks": beside(Anneal(nothing=float)),
+    "one object twice": beside(*[ClipGradients(1.0)] * 2),
+    "an error before the training": beside(At("before_training", raising(ValueError))),
+    "a column fewer": with_x(lambda x: x[:, :3]),
+    "a number that is none": with_x(lambda x: x * np.nan),
+    "fewer rows in one array": lambda mix, on: {"data": (mix.data, np.ones(3))},
+    "no epochs": lambda mix, on: {"epochs": 0},
+}
+BEGINNING = {"an error before the first epoch": beside(At("before_epoch", raising(ValueError)))}
+SAVED = {"a state that cannot be kept": beside(Keeps(object()))}
+BEGUN = {
+    "another batch size": lambda mix, on: {"batch_size": mix.options["batch_size"] + 1},
+    "other data": with_x(lambda x: x / 2),
+    "other callbacks": beside(Keeps(1)),
+}
+STATES = {
+    "without a checkpoint": REFUSALS | BEGINNING,
+    "with a new checkpoint": REFUSALS | BEGINNING | SAVED,
+    "begun on new objects": REFUSALS | SAVED | BEGUN,
+    "begun on the same objects": REFUSALS | SAVED | BEGUN,
+}
+
+
+def test_a_refused_call_leaves_model_optimizer_generator_and_file_as_they_were(seed, tmp_path):
+    mix = Mix(seed, tmp_path)
+    on, state = mix.objects(), mix.one_of("state", list(STATES))
+    if "begun" in state:
+        Call(mix, on, beside(At("after_step", stop))(mix, on))
+        on = on if "same" in state else mix.objects()
+    options = {"checkpoint": None} if "without" in state else {}
+    call = Call(mix, on, options | mix.one_of("refused", STATES[state])(mix, on))
+    assert isinstance(call.error, ValueError | TypeError), mix
+    assert call.after == call.before, mix
+    assert call.file_after == call.file, mix
+    assert call.files == ["run.npz"] * ("begun" in state), mix
