@@ -7,7 +7,7 @@ or on new ones. `--mixes` is the number of seeds; most are slow.
 
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
@@ -275,7 +275,7 @@ class Mix:
             self.options["validation"] = self.data_of(3, "validation")
         self.options |= {"epochs": self.one_of("epochs", [1, 2, 4]), "progress": self.one_of("progress", [True, False])}
         self.optimizer = self.one_of("optimizer", OPTIMIZERS)
-        self.rate = self.one_of("rate", [0.05, sn.schedules.cosine(0.05, 7)])
+        self.rate = self.one_of("rate", [0.01, sn.schedules.cosine(0.01, 7)])
         self.callbacks = [self.a_callback() for _ in range(self.one_of("callbacks", [0, 1, 2, 3]))]
         self.trained = self.one_of("trained before", [True, False])
         self.seconds = self.one_of("checkpoint_seconds", [0, 3600])
@@ -329,38 +329,34 @@ class Mix:
     def interruption(self) -> tuple[str, str, int]:
         """Which, at which place, and how often the training comes there before."""
         which = self.one_of("interruption", list(INTERRUPTIONS))
-        places = MOMENTS[:-1] if which == "stop" else [*MOMENTS, "loss", "backward", "move"]
+        others = ["after_training", "loss", "backward", "move", "state_dict", "load_state_dict"]
+        places = MOMENTS[:-1] + (others if which != "stop" else [])
         return which, self.one_of("at", places), self.one_of("after", range(6))
 
 
 @contextmanager
 def interrupted(on: Objects, which: str, place: str, times: int) -> Iterator[sn.Callback]:
     """A callback that interrupts the training when it has come to the place so many times; or its objects do."""
-    loss, move, left = on.model.loss, on.optimizer.move, iter(range(times + 1))
+    left = iter(range(times + 1))
 
     def come(here: str, run: Any = None) -> None:
         if here == place and next(left, None) == times:
             INTERRUPTIONS[which](run)
 
-    def losing(*given: Any) -> sn.Loss:
-        come("loss")
-        found = loss(*given)
+    def and_come(function: Callable[..., Any], here: str) -> Callable[..., Any]:
+        def called(*given: Any) -> Any:
+            found = function(*given)
+            come(here)
+            return replace(found, backward=and_come(found.backward, "backward")) if here == "loss" else found
 
-        def backward() -> None:
-            found.backward()
-            come("backward")
+        return called
 
-        return replace(found, backward=backward)
-
-    def moving(*given: Any) -> None:
-        move(*given)
-        come("move")
-
-    on.model.loss, on.optimizer.move = losing, moving  # type: ignore[method-assign]
-    try:
+    with ExitStack() as changed:
+        keeping = [(one, name) for one in on.callbacks for name in ("state_dict", "load_state_dict")]
+        for owner, name in [(on.model, "loss"), (on.optimizer, "move"), *keeping]:
+            setattr(owner, name, and_come(getattr(owner, name), name))
+            changed.callback(delattr, owner, name)  # reveals the method of its class
         yield At(place, lambda run: come(place, run))
-    finally:
-        del on.model.loss, on.optimizer.move
 
 
 @dataclass
