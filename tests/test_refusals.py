@@ -1156,7 +1156,7 @@ ARGUMENTS = [
     pytest.param(
         lambda: fit(callbacks=[sn.callbacks.ClipGradients(1.0)] * 2),
         ValueError,
-        r"fit expects each callback once, got the same ClipGradients again as callbacks\[1\]: make another one",
+        r"fit expects each callback once, got callbacks\[1\] a second time: make another one\.",
         id="fit: a callback twice",
     ),
     pytest.param(

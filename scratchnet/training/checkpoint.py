@@ -80,15 +80,16 @@ class Checkpoint(Callback):
         self._save(run)
 
     def after_training(self, run: Run) -> None:
-        begun = run.position.examples or run.history.epochs
-        if run.error is not None and self._new and self.leads and not begun:  # as if there had been no call
-            found = self._read(run, again=True)
-            self.path.unlink()
-            self._resume(run, *found)
-        if run.error is None and run.ending and len(run.history.epochs) < run.epochs:
-            if run.position.examples:
+        at, epochs = run.position, len(run.history.epochs)
+        if run.error is not None:
+            if self._new and self.leads and not (at.examples or epochs):  # no step: as if there had been no call
+                found = self._read(run, again=True)
+                self.path.unlink()
+                self._resume(run, *found)
+        elif run.ending and epochs < run.epochs:
+            if at.examples:
                 self._save(run)
-            elif run.epoch > len(run.history.epochs):  # before_epoch will be called again, so what it changed is undone
+            elif run.epoch > epochs:  # before_epoch will be called again, so what it changed is undone
                 self._resume(run, *self._read(run, again=True))
             if run.progress:
                 console.write(f"Saved in {self.path} after {divergence.steps(run)}: the same call goes on from there.")
@@ -112,10 +113,9 @@ class Checkpoint(Callback):
             raise TypeError(f"fit with a checkpoint expects a learning rate that is a function to stay it: {hint}.")
         for name, value in _other_memory(run.optimizer).items():
             if self._other_memory.get(name) != value:
+                expected = "fit with a checkpoint expects to know an optimizer's memory"
                 hint = f"only arrays that {type(run.optimizer).__name__}.memory_names names are saved"
-                raise TypeError(
-                    f"fit with a checkpoint expects to know an optimizer's memory, got also {name}: {hint}."
-                )
+                raise TypeError(f"{expected}, got also {name}: {hint}.")
         arrays = storage.arrays_in(_slots(run, run.step)) | self._kept(run)
         settings, last = self._settings(run), max(run.step - 1, 0)
         changed = settings[_RATE] != self._began[_RATE]  # by a callback: the last step had another

@@ -125,8 +125,14 @@ class Run:
 
     def under_way(self) -> ExitStack:
         """From before_training to after_training, whatever is raised in between."""
+        step, state, children = self.step, self.rng.bit_generator.state, spawned(self.rng)
+
+        def undo(*raised: Any) -> None:  # an error before the first step leaves the generator as it was
+            if raised[1] is not None and self.step == step:
+                rewind(self.rng, state, children)
+
         with ExitStack() as begun:
-            begun.push(partial(self._undo, self.step, self.rng.bit_generator.state, spawned(self.rng)))
+            begun.push(undo)
             begun.enter_context(np.errstate(over="ignore", invalid="ignore"))  # an overflow shows in the loss
             self._set_training(False)
             for callback in self.everyone:
@@ -134,11 +140,6 @@ class Run:
                 callback.before_training(self)
                 begun.push(partial(self._end, callback))
             return begun.pop_all()
-
-    def _undo(self, step: int, state: Any, children: int, kind: Any, error: BaseException | None, *_: Any) -> None:
-        """After an error before the first step the generator is as it was."""
-        if error is not None and self.step == step:
-            rewind(self.rng, state, children)
 
     def _end(self, callback: Any, kind: Any, error: BaseException | None, traceback: Any) -> None:
         """Call after_training; what it raises becomes a note of what was raised before."""
@@ -169,7 +170,7 @@ class Run:
         if at.order is None:
             at.order = rng.bit_generator.state
         else:
-            rng = copy_at(rng, at.order)
+            rng = rewind(copy.deepcopy(rng), at.order)
         order = rng.permutation(self.examples)
         self.began = time.perf_counter() - at.seconds
         for batch in batches(self, "x", order[at.examples :]):
@@ -289,29 +290,22 @@ class Callback:
         """Go on from what `state_dict` returned."""
 
 
-def copy_at(rng: np.random.Generator, state: Any) -> np.random.Generator:
-    """A copy of a generator in another state."""
-    rng = copy.deepcopy(rng)
-    rng.bit_generator.state = state
-    return rng
-
-
 def spawned(rng: np.random.Generator) -> int:
     """How many children the generator has spawned."""
     return getattr(rng.bit_generator.seed_seq, "n_children_spawned", 0)
 
 
-def rewind(rng: np.random.Generator, state: Any, children: int) -> None:
-    """Put a generator into this state, from which the next child is the one after so many."""
-    rng.bit_generator.state = state
-    seeds: Any = rng.bit_generator.seed_seq
-    if spawned(rng) < children:
-        rng.spawn(children - spawned(rng))
-    elif spawned(rng) > children and type(seeds) is np.random.SeedSequence:  # which itself only counts up
-        seeds = np.random.SeedSequence(
-            seeds.entropy, spawn_key=seeds.spawn_key, pool_size=seeds.pool_size, n_children_spawned=children
-        )
-        rng.bit_generator.__setstate__((state, seeds))
+def rewind(rng: np.random.Generator, state: Any, children: int | None = None) -> np.random.Generator:
+    """Put a generator into this state, and, if `children` is given, let its next child be the one after so many."""
+    bits: Any = rng.bit_generator
+    bits.state = state
+    more = 0 if children is None else children - spawned(rng)
+    if more > 0:
+        rng.spawn(more)
+    elif more < 0 and type(bits.seed_seq) is np.random.SeedSequence:  # which itself only counts up
+        fewer: Any = bits.seed_seq.state | {"n_children_spawned": children}
+        bits.__setstate__((state, np.random.SeedSequence(**fewer)))
+    return rng
 
 
 def arrays_of(data: Data) -> tuple[Array, ...]:
