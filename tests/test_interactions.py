@@ -9,6 +9,7 @@ import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -111,24 +112,24 @@ OPTIMIZERS: dict[str, Callable[[Any], sn.Optimizer]] = {
 
 
 class At(sn.Callback):
-    """Calls a function at one moment."""
+    """Calls a function with the moment and the run at some moments."""
 
-    def __init__(self, moment: str, act: Callable[[Any], Any]):
-        setattr(self, moment, act)
+    def __init__(self, act: Callable[[str, Any], Any], *moments: str):
+        for moment in moments:
+            setattr(self, moment, partial(act, moment))
 
 
 class Sums(sn.Callback):
-    """Adds up random numbers drawn at one moment, from the generator or from a child of it."""
+    """Adds up random numbers drawn before the training and at one moment, from the generator or from its children."""
 
     def __init__(self, moment: str, spawns: bool):
-        self.moment, self.spawns = moment, spawns
+        self.spawns = spawns
         if moment != "before_training":
             setattr(self, moment, self.add)
 
     def before_training(self, run):
         self.total = 0.0
-        if self.moment == "before_training":
-            self.add(run)
+        self.add(run)
 
     def add(self, run):
         self.total += (run.rng.spawn(1)[0] if self.spawns else run.rng).random()
@@ -162,8 +163,8 @@ CALLBACKS: dict[str, Callable[[str], sn.Callback]] = {  # with a moment for thos
     "halves the rate": lambda _: HalvesTheRate(),
     "averages": lambda _: Mean(),
     "shortens": lambda _: Shortens(),
-    "draws": lambda moment: At(moment, lambda run: run.rng.random()),
-    "spawns": lambda moment: At(moment, lambda run: run.rng.spawn(1)),
+    "draws": lambda moment: At(lambda _, run: run.rng.random(), moment),
+    "spawns": lambda moment: At(lambda _, run: run.rng.spawn(1), moment),
     "sums draws": lambda moment: Sums(moment, spawns=False),
     "sums children": lambda moment: Sums(moment, spawns=True),
 }
@@ -176,48 +177,19 @@ class InterruptionError(Exception):
     """Stands for whatever goes wrong."""
 
 
-def stop(run: Any) -> None:
-    run.stop("interrupted")
-
-
-def ctrl_c(run: Any) -> None:
-    signal.raise_signal(signal.SIGINT)
-
-
-def raising(error: type[BaseException]) -> Callable[[Any], None]:
-    def act(run: Any) -> None:
+def raising(error: type[BaseException]) -> Callable[[str, Any], None]:
+    def act(moment: str, run: Any) -> None:
         raise error
 
     return act
 
 
-INTERRUPTIONS = {
-    "stop": stop,
-    "Ctrl-C": ctrl_c,
+INTERRUPTIONS: dict[str, Callable[[str, Any], Any]] = {
+    "stop": lambda _, run: run.stop("interrupted"),
+    "Ctrl-C": lambda *_: signal.raise_signal(signal.SIGINT),
     "error": raising(InterruptionError),
     "KeyboardInterrupt": raising(KeyboardInterrupt),
 }
-
-
-class Moments(sn.Callback):
-    """Notes each moment, and where `training` was True in it."""
-
-    def __init__(self) -> None:
-        self.seen, self.training = [], []
-
-
-def _noting(moment: str) -> Callable[[Moments, Any], None]:
-    def note(self: Moments, run: Any) -> None:
-        self.seen.append((moment, run.epoch, run.step))
-        self.training += [
-            moment for layer in run.parameters.layers.values() for _, one in layer.walk("") if one.training
-        ]
-
-    return note
-
-
-for moment in MOMENTS:
-    setattr(Moments, moment, _noting(moment))
 
 
 @dataclass
@@ -323,6 +295,10 @@ class Mix:
         given = {"data": self.data} | self.options | options
         return sn.fit(on.model, given.pop("data"), optimizer=on.optimizer, rng=on.rng, **given)
 
+    def file(self) -> bytes | None:
+        """The checkpoint."""
+        return self.path.read_bytes() if self.path.exists() else None
+
     def more_epochs(self) -> int:
         """At least as many as in the call before, at most those of the whole."""
         self.epochs = self.one_of("epochs then", range(self.epochs, self.options["epochs"] + 1))
@@ -343,7 +319,7 @@ def interrupted(on: Objects, which: str, place: str, times: int) -> Iterator[sn.
 
     def come(here: str, run: Any = None) -> None:
         if here == place and next(left, None) == times:
-            INTERRUPTIONS[which](run)
+            INTERRUPTIONS[which](here, run)
 
     def and_come(function: Callable[..., Any], here: str) -> Callable[..., Any]:
         def called(*given: Any) -> Any:
@@ -358,7 +334,7 @@ def interrupted(on: Objects, which: str, place: str, times: int) -> Iterator[sn.
         for owner, name in [(on.model, "loss"), (on.optimizer, "move"), *keeping]:
             setattr(owner, name, and_come(getattr(owner, name), name))
             changed.callback(delattr, owner, name)  # reveals the method of its class
-        yield At(place, lambda run: come(place, run))
+        yield At(come, place)
 
 
 @dataclass
@@ -368,28 +344,39 @@ class Call:
     mix: Mix
     on: Objects
     options: dict[str, Any] = field(default_factory=dict)
+    moments: list[tuple[str, int, int]] = field(default_factory=list)  # each with the epoch and the step
+    training: list[sn.Layer] = field(default_factory=list)  # that were, in a moment or in the end
     history: sn.History | None = None
     error: BaseException | None = None
 
     def __post_init__(self) -> None:
-        self.moments, self.before, self.file = Moments(), self.on.now(), self.saved()
+        self.before, self.file_before = self.on.now(), self.mix.file()
+        how = {"checkpoint": self.mix.path, "checkpoint_seconds": self.mix.seconds} | self.options
+        how["callbacks"] = [At(self.note, *MOMENTS), *how.get("callbacks", self.on.callbacks)]
         try:
-            how = {"checkpoint": self.mix.path, "checkpoint_seconds": self.mix.seconds} | self.options
-            how["callbacks"] = [self.moments, *how.get("callbacks", self.on.callbacks)]
             self.history = self.mix.fit(self.on, **how)
         except (InterruptionError, KeyboardInterrupt, ValueError, TypeError) as error:
             self.error = error
-        self.after, self.file_after = self.on.now(), self.saved()
+        self.after, self.file_after = self.on.now(), self.mix.file()
         self.files = [path.name for path in self.mix.path.parent.iterdir()]
-        self.training = [one for _, one in parts_of(self.on.model.parameters.layers) if one.training]
+        self.look()
 
-    def saved(self) -> bytes | None:
-        return self.mix.path.read_bytes() if self.mix.path.exists() else None
+    def note(self, moment: str, run: Any) -> None:
+        self.moments.append((moment, run.epoch, run.step))
+        self.look()
+
+    def look(self) -> None:
+        self.training += [one for _, one in parts_of(self.on.model.parameters.layers) if one.training]
 
     @property
     def refused(self) -> bool:
         """Whether it was told that the objects are not those of the run."""
         return isinstance(self.error, sn.DataError) and "holds another run" in str(self.error)
+
+    def records(self) -> Any:
+        """The history without its seconds."""
+        assert self.history is not None
+        return [{name: one for name, one in record.items() if name != "seconds"} for record in self.history.epochs]
 
 
 class Played:
@@ -404,6 +391,7 @@ class Played:
         self.calls.append(Call(mix, self.next_objects()))
         if self.last.refused:
             self.calls.append(Call(mix, mix.objects()))
+        print(mix)
 
     def interrupted(self, on: Objects) -> Call:
         which, place, times = self.mix.interruption()
@@ -428,100 +416,86 @@ def played(seed, tmp_path_factory) -> Played:
 # ---- the promises
 
 
-def without_seconds(history: sn.History | None) -> Any:
-    assert history is not None
-    return [{name: value for name, value in record.items() if name != "seconds"} for record in history.epochs]
-
-
 def test_it_ends_as_it_would_have_without_interruption(played):
-    assert played.last.after == played.whole.after, played.mix
-    assert played.last.on.kept() == played.whole.on.kept(), played.mix
+    assert played.last.after == played.whole.after
+    assert played.last.on.kept() == played.whole.on.kept()
 
 
 def test_its_history_is_the_same_but_for_the_seconds(played):
-    found, expected = played.last.history, played.whole.history
-    assert without_seconds(found) == without_seconds(expected), played.mix
-    assert found.stopped == expected.stopped, played.mix
+    assert played.last.records() == played.whole.records()
+    assert played.last.history.stopped == played.whole.history.stopped
 
 
 def test_a_finished_training_that_is_called_again_is_returned_as_it_was(played):
     again = Call(played.mix, played.mix.objects())
-    assert again.after == played.whole.after, played.mix
-    assert without_seconds(again.history) == without_seconds(played.whole.history), played.mix
+    assert again.after == played.whole.after
+    assert again.records() == played.whole.records()
 
 
 def test_each_moment_comes_in_its_place_and_number(played):
-    mix, begins = played.mix, played.whole.before["steps"]
-    expected, epoch, step = [("before_training", 1, begins)], 1, begins
+    epoch, step = 1, played.whole.before["steps"]
+    expected = [("before_training", epoch, step)]
     for epoch in range(1, len(played.whole.history.epochs) + 1):
         expected.append(("before_epoch", epoch, step))
-        for _ in range(0, mix.N, mix.options["batch_size"]):
+        for _ in range(0, played.mix.N, played.mix.options["batch_size"]):
             expected += [(moment, epoch, step) for moment in ("before_step", "after_loss", "after_backward")]
             step += 1
             expected.append(("after_step", epoch, step))
         expected.append(("after_epoch", epoch, step))
-    assert played.whole.moments.seen == [*expected, ("after_training", epoch, step)], mix
+    assert played.whole.moments == [*expected, ("after_training", epoch, step)]
 
 
-def test_a_call_that_goes_on_leaves_no_moment_out(played):
-    whole, reached = played.whole.moments.seen[1:-1], 0
+def test_the_next_call_goes_on_where_the_last_ended_and_after_an_error_further_back(played):
+    whole, reached, error = played.whole.moments[1:-1], 0, None
     for call in played.calls:
-        seen = [one for one in call.moments.seen if one[0] not in ("before_training", "after_training")]
-        if seen:
-            begins = whole.index(seen[0])
-            assert whole[begins : begins + len(seen)] == seen, played.mix
-            assert begins <= reached, played.mix
-            reached = begins + len(seen)
-    assert reached == len(whole), played.mix
-
-
-def test_after_a_stop_no_moment_comes_twice_but_before_epoch(played):
-    seen = [one for call in played.calls for one in call.moments.seen if one[0].startswith(("after_s", "before_s"))]
-    if all(call.error is None for call in played.calls):
-        assert len(seen) == len(set(seen)), played.mix
+        moments = [one for one in call.moments if one[0] not in ("before_training", "after_training")]
+        begins = whole.index(moments[0]) if moments else reached
+        assert whole[begins:][: len(moments)] == moments
+        twice = [name for name, *_ in whole[begins:reached]]
+        assert begins <= reached
+        assert error or twice in ([], ["before_epoch"])
+        reached, error = begins + len(moments), call.error
+    assert reached == len(whole)
 
 
 def test_the_last_moment_of_a_call_is_after_training(played):
     for call in (played.whole, *played.calls):
-        assert call.moments.seen[-1][0] == "after_training", played.mix
-        assert [name for name, *_ in call.moments.seen].count("after_training") == 1, played.mix
+        names = [name for name, *_ in call.moments]
+        assert names.index("after_training") == len(names) - 1
 
 
 def test_training_is_false_in_each_moment_and_after_each_call(played):
-    for call in (played.whole, *played.calls):
-        assert call.moments.training == [], played.mix
-        assert call.training == [], played.mix
+    assert [call.training for call in (played.whole, *played.calls)] == [[]] * (1 + len(played.calls))
 
 
-def test_an_interruption_ends_in_a_history_or_in_its_error(played):
-    for call in (played.whole, *played.calls):
-        assert call.history or call.refused or isinstance(call.error, InterruptionError | KeyboardInterrupt), played.mix
+def test_a_call_ends_with_a_history_or_with_the_error_that_interrupted_it(played):
+    for call in played.calls:
+        assert call.history or call.refused or isinstance(call.error, InterruptionError | KeyboardInterrupt)
 
 
-def test_a_call_is_refused_only_after_an_error_and_changes_nothing(played):
+def test_the_same_objects_are_refused_only_after_an_error(played):
     for before, call in pairwise(played.calls):
         if call.refused:
-            assert before.error, played.mix
-            assert call.on is before.on, played.mix
-            assert call.after == call.before, played.mix
-            assert call.file_after == call.file, played.mix
+            assert before.error
+            assert call.on is before.on
+            assert (call.after, call.file_after) == (call.before, call.file_before)
 
 
 def test_an_error_before_the_first_step_leaves_all_as_it_was_and_makes_no_file(played):
     for call in played.calls:
-        if call.error and not call.file and not any(name == "after_step" for name, *_ in call.moments.seen):
-            assert call.after == call.before, played.mix
-            assert call.files == [], played.mix
+        if call.error and not call.file_before and "after_step" not in [name for name, *_ in call.moments]:
+            assert call.after == call.before
+            assert call.files == []
 
 
 def test_no_file_is_left_beside_the_checkpoint(played):
     for call in played.calls:
-        assert call.files in ([], ["run.npz"]), played.mix
+        assert call.files in ([], ["run.npz"])
 
 
-def test_files_of_data_are_as_they_were(played):
+def test_files_of_data_are_not_written_to(played):
     for name, array in played.mix.files.items():
-        assert np.array_equal(np.load(played.mix.folder / name), array), played.mix
+        assert np.array_equal(np.load(played.mix.folder / name), array)
 
 
 # ---- refused calls
@@ -542,12 +516,12 @@ def with_x(change: Callable[[Any], Any]) -> Callable[[Mix, Objects], Options]:
 REFUSALS: dict[str, Callable[[Mix, Objects], Options]] = {
     "a number that the model lacks": beside(Anneal(nothing=float)),
     "one object twice": beside(*[ClipGradients(1.0)] * 2),
-    "an error before the training": beside(At("before_training", raising(ValueError))),
+    "an error before the training": beside(At(raising(ValueError), "before_training")),
     "a number that is none": with_x(lambda x: x * np.nan),
     "fewer rows in one array": lambda mix, on: {"data": (mix.data, np.ones(3))},
     "no epochs": lambda mix, on: {"epochs": 0},
 }
-BEGINNING = {"an error before the first epoch": beside(At("before_epoch", raising(ValueError)))}
+BEGINNING = {"an error before the first epoch": beside(At(raising(ValueError), "before_epoch"))}
 SAVED = {"a state that cannot be kept": beside(Keeps(object())), "a column fewer": with_x(lambda x: x[:, :3])}
 BEGUN = {
     "another batch size": lambda mix, on: {"batch_size": mix.options["batch_size"] + 1},
@@ -566,11 +540,11 @@ def test_a_refused_call_leaves_model_optimizer_generator_and_file_as_they_were(s
     mix = Mix(seed, tmp_path)
     on, state = mix.objects(), mix.one_of("state", list(STATES))
     if "begun" in state:
-        Call(mix, on, beside(At("after_step", stop))(mix, on))
+        Call(mix, on, beside(At(INTERRUPTIONS["stop"], "after_step"))(mix, on))
         on = on if "same" in state else mix.objects()
     options = {"checkpoint": None} if "without" in state else {}
     call = Call(mix, on, options | mix.one_of("refused", STATES[state])(mix, on))
-    assert isinstance(call.error, ValueError | TypeError), mix
-    assert call.after == call.before, mix
-    assert call.file_after == call.file, mix
-    assert call.files == ["run.npz"] * ("begun" in state), mix
+    print(mix)
+    assert isinstance(call.error, ValueError | TypeError)
+    assert (call.after, call.file_after) == (call.before, call.file_before)
+    assert call.files == ["run.npz"] * ("begun" in state)
