@@ -87,8 +87,7 @@ class EarlyStopping(Callback):
         if not math.isnan(score) if best is None else score - best > self.min_delta:
             self._seen |= {"best": score, "best_epoch": run.epoch, "waited": 0}
             if self.restore_best:
-                arrays = arrays_in(learnt(run.parameters))
-                self._seen["arrays"] = {name: array.copy() for name, array in arrays.items()}
+                self._seen["arrays"] = {name: x.copy() for name, x in arrays_in(learnt(run.parameters)).items()}
         else:
             self._seen["waited"] += 1
         self._judge(run)

@@ -36,6 +36,7 @@ COMPILING = pytest.StashKey[list["subprocess.Popen[bytes]"]]()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=25, help="how often test_trust.py kills a training")
+    parser.addoption("--mixes", type=int, default=150, help="how many random trainings test_interactions.py makes")
     parser.addoption(
         "--damaged", type=int, default=100, help="how many damaged files of a kind test_strangers.py reads"
     )

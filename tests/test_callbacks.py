@@ -660,6 +660,70 @@ def test_a_call_that_the_models_loss_refuses_makes_no_file_and_leaves_the_genera
     assert training.left(sn.History()) == new.left(sn.History())
 
 
+@pytest.mark.parametrize("moment", ["before_training", "before_epoch", "before_step", "after_loss", "after_backward"])
+@pytest.mark.parametrize("saved", [True, False])
+def test_an_error_before_the_first_step_leaves_the_generator_as_it_was(path, moment, saved):
+    def draw_and_fail(run: Any) -> None:
+        run.rng.spawn(1)[0].random()
+        run.rng.random()
+        raise SomethingError
+
+    training, new = Training(), Training()
+    with pytest.raises(SomethingError):
+        training.fit(Calls(**{moment: draw_and_fail}), checkpoint=path if saved else None)
+    assert training.left(sn.History()) == new.left(sn.History())
+    assert list(path.parent.iterdir()) == []
+
+
+class Fails(sn.SGD):
+    """Fails when it has moved θ."""
+
+    _fails = True
+
+    def move(self, theta, dtheta, learning_rate):
+        super().move(theta, dtheta, learning_rate)
+        if self._fails:
+            raise SomethingError
+
+
+def test_what_a_first_step_changed_before_it_failed_is_undone_with_a_new_checkpoint(path):
+    whole, training, acts = Training(optimizer=Fails(0.1)), Training(optimizer=Fails(0.1)), ActsBeforeAnEpoch()
+    whole.optimizer._fails = False
+    expected = whole.left(whole.fit(ActsBeforeAnEpoch()))
+    with pytest.raises(SomethingError):
+        training.fit(acts, checkpoint=path)
+    assert list(path.parent.iterdir()) == []
+    training.optimizer._fails = False
+    assert training.left(training.fit(acts, checkpoint=path)) == expected
+    assert acts.count == 3
+
+
+class Spawns(sn.Callback):
+    """Spawns a generator of its own, and keeps how far that has come."""
+
+    def before_training(self, run):
+        self.rng = run.rng.spawn(1)[0]
+
+    def after_step(self, run):
+        run.rng.random(1 + int(3 * self.rng.random()))
+
+    def state_dict(self):
+        return {"rng": self.rng.bit_generator.state}
+
+    def load_state_dict(self, state):
+        self.rng.bit_generator.state = state["rng"]
+
+
+@pytest.mark.parametrize("step", [1, 3, 5])
+@pytest.mark.parametrize("objects", ["new", "the same"])
+def test_a_callback_that_spawns_its_generator_goes_on_as_if_it_had_done_so_once(path, step, objects):
+    whole, stopped = Training(), Training()
+    expected = whole.left(whole.fit(Spawns(), validation=X[:3]))
+    stopped.fit(Spawns(), StopsAt(step), checkpoint=path, validation=X[:3])
+    again = stopped if objects == "the same" else Training()
+    assert again.left(again.fit(Spawns(), checkpoint=path, validation=X[:3])) == expected
+
+
 @pytest.mark.parametrize("generator", [np.random.Philox(key=3), np.random.RandomState(0)._bit_generator])
 def test_a_generator_that_cannot_spawn_is_refused_where_validation_needs_one(path, generator):
     training = Training()

@@ -193,6 +193,14 @@ def test_a_layers_state_goes_on(path, step, objects):
     assert layers[0].count == layers[1].count == 30
 
 
+def test_what_a_first_step_taught_before_it_failed_is_forgotten(path):
+    model = centred()
+    with pytest.raises(ZeroDivisionError):
+        Training(model).fit(Calls(after_loss=lambda run: 1 / 0), checkpoint=path)
+    assert model.encoder.layers[0].count == 0
+    assert not model.encoder.layers[0].mean.any()
+
+
 def test_the_best_epochs_state_comes_back_with_its_theta():
     training, means = Training(centred()), []
 

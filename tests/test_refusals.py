@@ -1154,6 +1154,12 @@ ARGUMENTS = [
         id="fit: a callback's class",
     ),
     pytest.param(
+        lambda: fit(callbacks=[sn.callbacks.ClipGradients(1.0)] * 2),
+        ValueError,
+        r"fit expects each callback once, got callbacks\[1\] a second time: make another one\.",
+        id="fit: a callback twice",
+    ),
+    pytest.param(
         lambda: fit(callbacks=[print]), TypeError, r"fit expects callbacks\[0\] to be a Callback, got", id="fit: print"
     ),
     pytest.param(

@@ -20,7 +20,7 @@ from scratchnet.core.optim import Optimizer
 from scratchnet.core.parameters import Slot, parts_of
 from scratchnet.errors import DataError
 from scratchnet.training import console, divergence, storage
-from scratchnet.training.run import Callback, Position, Run
+from scratchnet.training.run import Callback, Position, Run, rewind, spawned
 from scratchnet.training.state import as_text, pack, parsed, unpack
 
 _FORMAT = 5
@@ -39,8 +39,8 @@ class Checkpoint(Callback):
 
     def __init__(self, path: Path, seconds: float, run: Run):
         self.path, self.seconds, self.leads, self._saved = path, seconds, run.processes.leads, time.monotonic()
-        self._learning_rate, self._before = run.optimizer.learning_rate, run.rng.bit_generator.state
-        self._new, self._other_memory = not path.exists(), _other_memory(run.optimizer)
+        self._new, self._learning_rate = not path.exists(), run.optimizer.learning_rate
+        self._other_memory = _other_memory(run.optimizer)
         self._keeping = [one for one in run.callbacks if type(one).state_dict is not Callback.state_dict]
         self._fixed: dict[str, Any] = {
             "the optimizer": type(run.optimizer).__name__,
@@ -80,14 +80,16 @@ class Checkpoint(Callback):
         self._save(run)
 
     def after_training(self, run: Run) -> None:
-        if run.error is not None and self._new and not (run.position.examples or run.history.epochs):
-            run.rng.bit_generator.state = self._before  # no step was taken: as if there had been no call
-            if self.leads:
-                self.path.unlink(missing_ok=True)
-        if run.error is None and run.ending and len(run.history.epochs) < run.epochs:
-            if run.position.examples:
+        at, epochs = run.position, len(run.history.epochs)
+        if run.error is not None:
+            if self._new and self.leads and not (at.examples or epochs):  # no step: as if there had been no call
+                found = self._read(run, again=True)
+                self.path.unlink()
+                self._resume(run, *found)
+        elif run.ending and epochs < run.epochs:
+            if at.examples:
                 self._save(run)
-            elif run.epoch > len(run.history.epochs):  # before_epoch will be called again, so what it changed is undone
+            elif run.epoch > epochs:  # before_epoch will be called again, so what it changed is undone
                 self._resume(run, *self._read(run, again=True))
             if run.progress:
                 console.write(f"Saved in {self.path} after {divergence.steps(run)}: the same call goes on from there.")
@@ -111,10 +113,9 @@ class Checkpoint(Callback):
             raise TypeError(f"fit with a checkpoint expects a learning rate that is a function to stay it: {hint}.")
         for name, value in _other_memory(run.optimizer).items():
             if self._other_memory.get(name) != value:
+                expected = "fit with a checkpoint expects to know an optimizer's memory"
                 hint = f"only arrays that {type(run.optimizer).__name__}.memory_names names are saved"
-                raise TypeError(
-                    f"fit with a checkpoint expects to know an optimizer's memory, got also {name}: {hint}."
-                )
+                raise TypeError(f"{expected}, got also {name}: {hint}.")
         arrays = storage.arrays_in(_slots(run, run.step)) | self._kept(run)
         settings, last = self._settings(run), max(run.step - 1, 0)
         changed = settings[_RATE] != self._began[_RATE]  # by a callback: the last step had another
@@ -125,7 +126,7 @@ class Checkpoint(Callback):
             "rates": {} if changed else {last: _rate(run, last)},
             "steps": run.step,
             "rng": run.rng.bit_generator.state,
-            "spawned": _spawned(run.rng),
+            "spawned": spawned(run.rng),
             "epochs": run.history.epochs,
             "position": asdict(run.position),
             "arrays": {name: digest(array) for name, array in arrays.items()},
@@ -182,9 +183,8 @@ class Checkpoint(Callback):
         if not callable(run.optimizer.learning_rate):
             run.optimizer.learning_rate = state["settings"][_RATE]
         storage.set_arrays(_slots(run, state["steps"]), arrays)
-        run.optimizer.steps, run.rng.bit_generator.state = state["steps"], state["rng"]
-        if (more := state["spawned"] - _spawned(run.rng)) > 0:
-            run.rng.spawn(more)
+        run.optimizer.steps = state["steps"]
+        rewind(run.rng, state["rng"], state["spawned"])
         self._began, run.history.epochs = state["began"], state["epochs"]
         run.position = Position(**state["position"])
 
@@ -265,10 +265,6 @@ def _owners(run: Run) -> list[tuple[str, Any, tuple[str, ...]]]:
 def _rate(run: Run, step: int) -> float:
     rate = run.optimizer.learning_rate
     return float(rate(step) if callable(rate) else rate)
-
-
-def _spawned(rng: np.random.Generator) -> int:
-    return getattr(rng.bit_generator.seed_seq, "n_children_spawned", 0)
 
 
 def _check_harmless(run: Run, state: dict[str, Any]) -> None:

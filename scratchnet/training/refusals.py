@@ -34,6 +34,8 @@ def check_arguments(model: Any, data: Any, optimizer: Any, rng: Any, validation:
     for i, one in enumerate(callbacks):
         hint = f": write {one.__name__}(…)" if isinstance(one, type) and issubclass(one, Callback) else ""
         check_type("fit", f"callbacks[{i}]", one, Callback, "a Callback", hint)
+        if any(one is other for other in callbacks[:i]):
+            raise ValueError(f"fit expects each callback once, got callbacks[{i}] a second time: make another one.")
         for name in dir(one):
             if name.startswith(("before_", "after_")) and not hasattr(Callback, name) and callable(getattr(one, name)):
                 raise TypeError(f"fit expects the moments that a Callback has, got {type(one).__name__}.{name}.")

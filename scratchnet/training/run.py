@@ -125,7 +125,14 @@ class Run:
 
     def under_way(self) -> ExitStack:
         """From before_training to after_training, whatever is raised in between."""
+        step, state, children = self.step, self.rng.bit_generator.state, spawned(self.rng)
+
+        def undo(*raised: Any) -> None:  # an error before the first step leaves the generator as it was
+            if raised[1] is not None and self.step == step:
+                rewind(self.rng, state, children)
+
         with ExitStack() as begun:
+            begun.push(undo)
             begun.enter_context(np.errstate(over="ignore", invalid="ignore"))  # an overflow shows in the loss
             self._set_training(False)
             for callback in self.everyone:
@@ -163,7 +170,7 @@ class Run:
         if at.order is None:
             at.order = rng.bit_generator.state
         else:
-            rng = copy_at(rng, at.order)
+            rng = rewind(copy.deepcopy(rng), at.order)
         order = rng.permutation(self.examples)
         self.began = time.perf_counter() - at.seconds
         for batch in batches(self, "x", order[at.examples :]):
@@ -283,10 +290,21 @@ class Callback:
         """Go on from what `state_dict` returned."""
 
 
-def copy_at(rng: np.random.Generator, state: Any) -> np.random.Generator:
-    """A copy of a generator in another state."""
-    rng = copy.deepcopy(rng)
-    rng.bit_generator.state = state
+def spawned(rng: np.random.Generator) -> int:
+    """How many children the generator has spawned."""
+    return getattr(rng.bit_generator.seed_seq, "n_children_spawned", 0)
+
+
+def rewind(rng: np.random.Generator, state: Any, children: int | None = None) -> np.random.Generator:
+    """Put a generator into this state, and, if `children` is given, let its next child be the one after so many."""
+    bits: Any = rng.bit_generator
+    bits.state = state
+    more = 0 if children is None else children - spawned(rng)
+    if more > 0:
+        rng.spawn(more)
+    elif more < 0 and type(bits.seed_seq) is np.random.SeedSequence:  # which itself only counts up
+        fewer: Any = bits.seed_seq.state | {"n_children_spawned": children}
+        bits.__setstate__((state, np.random.SeedSequence(**fewer)))
     return rng
 
 

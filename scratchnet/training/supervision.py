@@ -1,5 +1,6 @@
 """What `fit` does besides its loop: callbacks that have nothing which one of yours could not have."""
 
+import copy
 import signal
 import threading
 import time
@@ -8,7 +9,7 @@ from typing import Any
 
 from scratchnet.checks import check_type
 from scratchnet.training import console, divergence
-from scratchnet.training.run import Callback, Position, Run, add_to, arrays_of, averages, batches, copy_at
+from scratchnet.training.run import Callback, Position, Run, add_to, arrays_of, averages, batches, rewind
 
 
 class Interrupts(Callback):
@@ -60,7 +61,7 @@ class Recorder(Callback):
         run.position = Position(validation=at.validation)
         if run.validation is None:
             return
-        means, rng = {}, copy_at(run.rng, at.validation)
+        means, rng = {}, rewind(copy.deepcopy(run.rng), at.validation)
         for batch in batches(run, "validation"):
             add_to(means, run.loss_of(batch, rng), len(arrays_of(batch)[0]))
         run.record |= {f"val_{name}": value for name, value in averages(means).items()}
@@ -85,8 +86,7 @@ class Bar(Callback):
             self._bar.close()
             self._bar = None
 
-    def after_training(self, run: Run) -> None:
-        self.after_epoch(run)
+    after_training = after_epoch
 
 
 class Records(Callback):
