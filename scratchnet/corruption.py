@@ -1,11 +1,10 @@
 """Noise models for denoising autoencoders: `Autoencoder(…, corrupt=GaussianNoise(0.5))`.
 
 Each is made with its strength, and corrupt(x, rng) then returns a corrupted copy of x. See docs/09-denoising.md; the
-first three are those of Vincent et al., Stacked Denoising Autoencoders, 2010, section 3.3.
+first three are those of Vincent et al., Stacked Denoising Autoencoders, 2010, section 3.3, and take x of any shape.
 """
 
 import math
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,27 +17,19 @@ from scratchnet.errors import ShapeError
 __all__ = ["Downsample", "GaussianNoise", "Masking", "SaltAndPepper"]
 
 
-class _Noise(ABC):
-    """One strength, in [0, `most`), and one formula, which draws from `rng` what becomes of each pixel."""
-
-    most = 1.0
-    needs_pixels = True  # in [0, 1]
+class _Noise:
+    most = 1.0  # each strength is in [0, most)
 
     def __post_init__(self):
         for name, strength in vars(self).items():
             vars(self)[name] = checks.check_number(type(self).__name__, name, strength, 0, self.most)  # it is frozen
 
-    def __call__(self, x: Array, rng: np.random.Generator) -> Array:
-        """A corrupted copy of x, of any shape."""
+    def _check(self, x: Array, rng: np.random.Generator, in_0_1: bool = True) -> None:
         where = type(self).__name__
         checks.check_floats(where, "x", x)
         checks.check_rng(where, rng)
-        if self.needs_pixels:
+        if in_0_1:
             checks.check_pixels(where, "x", x)
-        return self._corrupted(x, rng)
-
-    @abstractmethod
-    def _corrupted(self, x: Array, rng: np.random.Generator) -> Array: ...
 
 
 @dataclass(frozen=True)
@@ -52,7 +43,9 @@ class GaussianNoise(_Noise):
     sigma: float
     most = math.inf
 
-    def _corrupted(self, x: Array, rng: np.random.Generator) -> Array:
+    def __call__(self, x: Array, rng: np.random.Generator) -> Array:
+        """A corrupted copy of x."""
+        self._check(x, rng)
         return np.clip(x + self.sigma * noise_like(x, rng), 0, 1)
 
 
@@ -67,9 +60,10 @@ class Masking(_Noise):
     """
 
     share: float
-    needs_pixels = False
 
-    def _corrupted(self, x: Array, rng: np.random.Generator) -> Array:
+    def __call__(self, x: Array, rng: np.random.Generator) -> Array:
+        """A corrupted copy of x."""
+        self._check(x, rng, in_0_1=False)
         return np.where(rng.random(x.shape) < self.share, x.dtype.type(0), x)
 
 
@@ -83,7 +77,9 @@ class SaltAndPepper(_Noise):
 
     share: float
 
-    def _corrupted(self, x: Array, rng: np.random.Generator) -> Array:
+    def __call__(self, x: Array, rng: np.random.Generator) -> Array:
+        """A corrupted copy of x."""
+        self._check(x, rng)
         u = rng.random(x.shape)  # below share/2 pepper, from there to share salt
         return np.where(u < self.share, u >= self.share / 2, x)
 
@@ -92,8 +88,8 @@ class SaltAndPepper(_Noise):
 class Downsample:
     """Each block of `factor` × `factor` pixels becomes its mean: an image of lower resolution, in its former size.
 
-    `shape` is an image's height and width, multiples of `factor`. Undoing it means guessing lost detail:
-    super-resolution. Nothing is random here, so `rng` may be None.
+    x is (N, height·width), and `shape` is (height, width), multiples of `factor`. Undoing it means guessing lost
+    detail: super-resolution. Nothing is random here, so `rng` may be None.
 
     >>> Downsample(2, shape=(2, 4))(np.array([[1.0, 0.0, 0.5, 0.5,
     ...                                        1.0, 0.0, 0.0, 0.0]]), None)
@@ -109,11 +105,11 @@ class Downsample:
         factor = checks.check_length("Downsample", "factor", self.factor)
         vars(self).update(factor=factor, shape=(height, width))  # the dataclass is frozen
         if height % factor or width % factor:
-            came = f"{height} and {width}"
-            raise ShapeError(f"Downsample expects a height and width that are multiples of {factor}, got {came}.")
+            expected = f"a height and width that are multiples of {factor}"
+            raise ShapeError(f"Downsample expects {expected}, got {height} and {width}.")
 
     def __call__(self, x: Array, rng: np.random.Generator | None) -> Array:
-        """A corrupted copy of x (N, height·width)."""
+        """A corrupted copy of x."""
         (height, width), f = self.shape, self.factor
         checks.check_rows("Downsample", "x", x, height * width, None)
         blocks = x.reshape(-1, height // f, f, width // f, f)

@@ -1282,7 +1282,7 @@ ARGUMENTS = [
     pytest.param(
         lambda: fit(sn.Classifier(dense())),
         TypeError,
-        r"fit expects \(x, labels\) to train a Classifier, got 1 array for x",
+        r"fit expects two arrays, \(x, labels\), got 1 of them for x",
         id="Classifier: no labels",
     ),
     *[

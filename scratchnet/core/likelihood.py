@@ -107,8 +107,6 @@ def check_likelihood(where: str, likelihood: Any, sigma: float) -> Likelihood:
         came = f"{named(likelihood)}: write {likelihood.__name__}(…)"
         raise TypeError(f"{where} expects likelihood to be an object, got {came}.")
     if lacks := [one for one in ("nll", "nll_per_image", "images") if not callable(getattr(likelihood, one, None))]:
-        raise ValueError(
-            f"{where} expects likelihood to be 'bernoulli' or 'gaussian', got {named(likelihood)}: an object of your "
-            f"own also needs {', '.join(lacks)}."
-        )
+        came = f"{named(likelihood)}: an object of your own also needs {', '.join(lacks)}"
+        raise ValueError(f"{where} expects likelihood to be 'bernoulli' or 'gaussian', got {came}.")
     return likelihood

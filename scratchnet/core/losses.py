@@ -107,7 +107,5 @@ def check_logits(where: str, logits: Array) -> None:
     if logits.ndim != 2 or logits.shape[1] == 0:
         raise ShapeError(f"{where} expects logits of shape (N, C), a column for each class, got {logits.shape}.")
     if not np.isfinite(logits.max(axis=1)).all():  # max passes on NaN and +∞
-        raise DataError(
-            f"{where} expects logits that are numbers or −∞, and not −∞ for every class, got {describe(logits)}.",
-            of_output=True,
-        )
+        expected = "logits that are numbers or −∞, and not −∞ for every class"
+        raise DataError(f"{where} expects {expected}, got {describe(logits)}.", of_output=True)

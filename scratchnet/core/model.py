@@ -6,17 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from scratchnet import checks
 from scratchnet.arrays import Array
-from scratchnet.checks import (
-    check_batch,
-    check_count,
-    check_finite,
-    check_numbers,
-    check_pixels,
-    check_rows,
-    check_shape,
-    check_type,
-)
 from scratchnet.core.layer import Layer
 from scratchnet.core.parameters import Parameters
 from scratchnet.core.sequential import Sequential
@@ -42,9 +33,9 @@ class Loss:
     metrics: dict[str, float] = field(default_factory=dict)  # numbers beside it, averaged and recorded as terms are
 
     def __post_init__(self) -> None:
-        check_type("Loss", "backward", self.backward, Callable, "a function")
+        checks.check_type("Loss", "backward", self.backward, Callable, "a function")
         for kind, numbers in (("terms", self.terms), ("metrics", self.metrics), ("the loss", {"value": self.value})):
-            check_numbers("Loss", kind, numbers)
+            checks.check_numbers("Loss", kind, numbers)
         names = ["loss", "epoch", "seconds", *self.terms, *self.metrics]
         if taken := [name for name in names if names.count(name) > 1 or name.startswith("val_")]:
             why = "names are unique, and val_ is before those of the validation"
@@ -59,10 +50,11 @@ class Model(ABC):
     term = "reconstruction"  # the term that compares the decoder's output with x; an error message names it
 
     def __init__(self, encoder: Layer, decoder: Layer):
-        for name, layer in (("encoder", encoder), ("decoder", decoder)):
-            check_type(type(self).__name__, f"the {name}", layer, Layer, "a layer")
+        for name, layer in {"the encoder": encoder, "the decoder": decoder}.items():
+            checks.check_type(type(self).__name__, name, layer, Layer, "a layer")
         self.encoder, self.decoder = encoder, decoder
         self.parameters = Parameters(encoder=encoder, decoder=decoder)
+        self.dtype = self.parameters.theta.dtype  # the float type that the model computes in
 
     @abstractmethod
     def loss(self, x: Array, rng: np.random.Generator | None = None) -> Loss:
@@ -83,8 +75,8 @@ class Model(ABC):
     def decode(self, z: Array) -> Array:
         """The images (N, D), in [0, 1], of codes z (N, L)."""
         where = f"{type(self).__name__}.decode"
-        check_rows(where, "z", z, self.decoder.n_in, self.dtype)
-        check_finite(where, "z", z)
+        checks.check_rows(where, "z", z, self.decoder.n_in, self.dtype)
+        checks.check_finite(where, "z", z)
         y, _ = self.decoder.forward(z)
         return self.images(y)
 
@@ -95,40 +87,32 @@ class Model(ABC):
     def interpolate(self, a: Array, b: Array, steps: int) -> Array:
         """`steps` images on the straight line through the latent space from image a (D,) to b (D,), ends included."""
         where = f"{type(self).__name__}.interpolate"
-        t = np.linspace(0, 1, check_count(where, "steps", steps), dtype=self.dtype)[:, None]  # (steps, 1)
+        t = np.linspace(0, 1, checks.check_count(where, "steps", steps), dtype=self.dtype)[:, None]  # (steps, 1)
         ends = []
         for name, image in (("a", a), ("b", b)):
             row = np.reshape(image, (1, -1)) if np.ndim(image) < 2 else image
-            check_rows(where, name, row, self.encoder.n_in, self.dtype)
+            checks.check_rows(where, name, row, self.encoder.n_in, self.dtype)
             if len(row) != 1:
                 raise ShapeError(f"{where} expects {name} to be one image, got {len(row)}.")
             ends.append(self.codes(row))
         return self.decode((1 - t) * ends[0] + t * ends[1])
 
-    @property
-    def dtype(self) -> np.dtype:
-        """The float type that the model computes in."""
-        return self.parameters.theta.dtype
-
     def check_decoded(self, y: Array, x: Array) -> None:
         """The decoder's output y fits the images x."""
-        check_shape(type(self).__name__, "the decoder's output", y, *x.shape, hint=", unlike x")
+        checks.check_shape(type(self).__name__, "the decoder's output", y, *x.shape, hint=", unlike x")
 
     def check_range(self, where: str, x: Array, *others: Array, name: str = "x") -> None:
         """The images x are finite, and in [0, 1] if the loss needs that; `others` are what came with x in a tuple."""
-        (check_pixels if self.pixels_are_probabilities else check_finite)(where, name, x)
+        (checks.check_pixels if self.pixels_are_probabilities else checks.check_finite)(where, name, x)
 
     def _check_images(self, x: Array) -> None:
-        check_rows(type(self).__name__, "x", x, self.encoder.n_in, self.dtype)
-        check_batch(type(self).__name__, x)
+        checks.check_rows(type(self).__name__, "x", x, self.encoder.n_in, self.dtype)
+        checks.check_batch(type(self).__name__, x)
 
 
 def trace_layers(name: str, layer: Layer, x: Array, output: str = "") -> Iterator[tuple[str, Array]]:
-    """(name, output) of each layer in turn, from the input x; what is not sequential counts as one layer.
-
-    For the message that says where a number went bad. `output` is added to the last name.
-    """
-    if not isinstance(layer, Sequential):
+    """(name, output) of each layer in turn, from the input x; `output` is added to the last name."""
+    if not isinstance(layer, Sequential):  # whatever it is made of
         yield f"{name}, {layer!r}{output}", layer.forward(x)[0]
         return
     for i, child in enumerate(layer.layers, 1):

@@ -52,10 +52,8 @@ class Optimizer(ABC):
                 getattr(self, name)[...] = 0
         returned = self.move(theta, dtheta, self._learning_rate_now())
         if returned is not None:
-            raise TypeError(
-                f"{type(self).__name__}.move expects to change theta in place and to return None, got "
-                f"{named(returned)}: write theta -= …, without a return."
-            )
+            expected = f"{type(self).__name__}.move expects to change theta in place and to return None"
+            raise TypeError(f"{expected}, got {named(returned)}: write theta -= …, without a return.")
         self.steps += 1
 
     @abstractmethod
@@ -80,10 +78,9 @@ class Optimizer(ABC):
         for name in self.memory_names if self.steps else ():
             kept = np.asarray(getattr(self, name))  # a move of your own may have made it a number
             if kept.ndim and (kept.shape, kept.dtype) != (theta.shape, theta.dtype):
-                raise ShapeError(
-                    f"{where} expects theta of shape {kept.shape} and {kept.dtype} again, as its {name} is, "
-                    f"got {theta.shape} and {theta.dtype}: give each model an optimizer of its own."
-                )
+                expected = f"theta of shape {kept.shape} and {kept.dtype} again, as its {name} is"
+                came = f"{theta.shape} and {theta.dtype}: give each model an optimizer of its own"
+                raise ShapeError(f"{where} expects {expected}, got {came}.")
 
 
 class SGD(Optimizer):
@@ -160,10 +157,9 @@ class Adam(Optimizer):
 
     def move(self, theta: Array, dtheta: Array, learning_rate: float) -> None:
         if theta.dtype.itemsize < 4:  # in float16 the squares of gradients below 2⁻¹² become 0, and so does ε
-            raise TypeError(
-                f"Adam expects theta in float32 or float64, got {theta.dtype}, which has no room for the squares of "
-                "small gradients: make the layers with dtype=np.float32, or train with SGD."
-            )
+            came = f"{theta.dtype}, which has no room for the squares of small gradients"
+            hint = "make the layers with dtype=np.float32, or train with SGD"
+            raise TypeError(f"Adam expects theta in float32 or float64, got {came}: {hint}.")
         t = self.steps + 1
         kernels.adam_step(
             theta, dtheta, self.m, self.v, t, learning_rate, self.beta1, self.beta2, self.epsilon, self.weight_decay

@@ -88,11 +88,9 @@ class Parameters:
         for part, held, view in self._views:
             if getattr(part, held) is not view:
                 path = next(name.removesuffix(attribute) for name, owner, attribute in self.slots if owner is part)
-                raise ValueError(
-                    f"{path}{held} is no longer part of this model's θ: it was replaced by another array, or its "
-                    f"layer was given to another model; write values with {held}[...] = …, and give each model layers "
-                    "of its own."
-                )
+                why = "it was replaced by another array, or its layer was given to another model"
+                hint = f"write values with {held}[...] = …, and give each model layers of its own"
+                raise ValueError(f"{path}{held} is no longer part of this model's θ: {why}; {hint}.")
 
     def __len__(self) -> int:
         return self.theta.size
@@ -119,16 +117,15 @@ def parts_of(layers: Mapping[str, Layer]) -> list[tuple[str, Layer]]:
 
 def _check_declared(layer: Layer) -> None:
     """Names are in tuples; layers in public attributes are among its children, or they would never be trained."""
+    where = type(layer).__name__
     for kind in ("parameter_names", "state_names"):
-        check_type(
-            type(layer).__name__, kind, getattr(layer, kind), tuple | list, 'a tuple of names, such as ("W", "b")'
-        )
+        check_type(where, kind, getattr(layer, kind), tuple | list, 'a tuple of names, such as ("W", "b")')
     children = list(map(id, layer.children().values()))
     for name, value in vars(layer).items():
         held = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else [value]
         if not name.startswith("_") and any(isinstance(one, Layer) and id(one) not in children for one in held):
             hint = f"return {{'{name}': self.{name}}}, or, if they are not to be trained, begin the name with _"
-            raise ValueError(f"{type(layer).__name__} expects children() to return the layers in {name}: {hint}.")
+            raise ValueError(f"{where} expects children() to return the layers in {name}: {hint}.")
 
 
 def slots_of(layers: Mapping[str, Layer], kind: str) -> list[Slot]:

@@ -103,10 +103,8 @@ class VAE(Model):
         n = check_count("VAE.sample", "n", n)
         check_rng("VAE.sample", rng)
         if self.latent is None:
-            raise ShapeError(
-                "VAE.sample cannot tell the latent width from this decoder: begin it with Dense or Reshape, "
-                "or call decode(z) with a z of your own."
-            )
+            hint = "begin it with Dense or Reshape, or call decode(z) with a z of your own"
+            raise ShapeError(f"VAE.sample cannot tell the latent width from this decoder: {hint}.")
         return self.decode(rng.standard_normal((n, self.latent)).astype(self.dtype))
 
     def codes(self, x: Array) -> Array:
@@ -132,7 +130,5 @@ class VAE(Model):
         return stats[:, :L], stats[:, L:], encoder_backward
 
     def __repr__(self) -> str:
-        return (
-            f"VAE({self.encoder!r}, {self.decoder!r}, {self.parameters!r}, "
-            f"likelihood {self.likelihood!r}, effective β {self.beta:g})"
-        )
+        parts = f"{self.encoder!r}, {self.decoder!r}, {self.parameters!r}"
+        return f"VAE({parts}, likelihood {self.likelihood!r}, effective β {self.beta:g})"

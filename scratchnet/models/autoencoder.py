@@ -11,6 +11,8 @@ from scratchnet.core.layer import Layer, without_dx
 from scratchnet.core.losses import bce, bce_with_logits, mse
 from scratchnet.core.model import Loss, Model, trace_layers
 
+Corruption = Callable[[Array, np.random.Generator], Array]  # (x, rng) → a noisy copy of x
+
 _UNITS: dict[LossFunction, str] = {mse: "squared error/image", bce: "nats/image", bce_with_logits: "nats/image"}
 
 
@@ -45,13 +47,7 @@ class Autoencoder(Model):
     True
     """
 
-    def __init__(
-        self,
-        encoder: Layer,
-        decoder: Layer,
-        loss: LossFunction = mse,
-        corrupt: Callable[[Array, np.random.Generator], Array] | None = None,
-    ):
+    def __init__(self, encoder: Layer, decoder: Layer, loss: LossFunction = mse, corrupt: Corruption | None = None):
         check_type("Autoencoder", "loss", loss, Callable, "a function such as sn.mse")
         if corrupt is not None:
             check_type("Autoencoder", "corrupt", corrupt, Callable, "a function")

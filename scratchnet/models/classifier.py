@@ -40,6 +40,7 @@ class Classifier:
     def __init__(self, network: Layer):
         check_type("Classifier", "network", network, Layer, "a layer")
         self.network, self.parameters = network, Parameters(network=network)
+        self.dtype = self.parameters.theta.dtype  # the float type that the model computes in
 
     def loss(self, batch: tuple[Array, Array], rng: np.random.Generator | None = None) -> Loss:
         """The cross-entropy on a batch (x, labels), (N, D) and (N,); `rng` is for subclasses that need noise."""
@@ -71,30 +72,22 @@ class Classifier:
         check_labels("Classifier.accuracy", "labels", labels, *logits.shape)
         return np.mean(logits.argmax(axis=1) == labels).item()
 
-    @property
-    def dtype(self) -> np.dtype:
-        """The float type that the model computes in."""
-        return self.parameters.theta.dtype
-
     def check_range(self, where: str, x: Array, *others: Array, name: str = "x") -> None:
         """x is finite, and what comes with it are labels: each one of the classes, of which a logit is computed."""
         check_finite(where, name, x)
-        if len(others) != 1:
-            came = "1 array" if not others else f"{1 + len(others)} arrays"
-            raise TypeError(f"{where} expects (x, labels) to train a Classifier, got {came} for {name}.")
+        _, given = self._pair(where, (x, *others), f" for {name}")
         logits, _ = self.network.forward(x[:1])
         check_shape("Classifier", "the network's output", logits, "N", "C")
         labels = "labels" if name == "x" else f"the labels of {name}"
-        check_labels(where, labels, others[0], None, logits.shape[1])
+        check_labels(where, labels, given, None, logits.shape[1])
 
     def trace(self, batch: tuple[Array, Array], rng: np.random.Generator) -> Iterator[tuple[str, Array]]:
-        """Run forward on x and yield (name, output) layer by layer, to find where a number went bad."""
         return trace_layers("network", self.network, batch[0], ", the logits")
 
-    def _pair(self, where: str, pair: Any) -> tuple[Array, Array]:
+    def _pair(self, where: str, pair: Any, whose: str = "") -> tuple[Array, Array]:
         if not isinstance(pair, tuple | list) or len(pair) != 2:
             came = f"{len(pair)} of them" if isinstance(pair, tuple | list) else named(pair)
-            raise TypeError(f"{where} expects two arrays, (x, labels), got {came}.")
+            raise TypeError(f"{where} expects two arrays, (x, labels), got {came}{whose}.")
         return pair[0], pair[1]
 
     def _logits(self, where: str, x: Array) -> Array:
