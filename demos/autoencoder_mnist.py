@@ -22,7 +22,7 @@ UDACITY, UDACITY_EPOCHS = round(0.2356 / 20, 4), 20  # PIXEL, the last epoch's m
 SPREAD = 0.0004  # squared error/pixel, how far one seed's result may lie from another's
 PUBLISHED = """\
 Udacity's 0.0118, and PyTorch's 4.88 per image for the deep network after 40 epochs, are from PyTorch's initial weights,
-as small as "small start". 3.00 is Hinton & Salakhutdinov's, from a network trained layer by layer first, then as one."""
+as small as "small start". 3.00 is Hinton & Salakhutdinov's, of a network trained layer by layer first, then as one."""
 WHICH = """\
 Squared error suits values of any range, and is what PCA minimises. Cross-entropy suits pixels in [0, 1] after a
 sigmoid: its gradient p − x does not vanish where the sigmoid is flat."""

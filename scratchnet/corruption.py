@@ -19,7 +19,7 @@ __all__ = ["Downsample", "GaussianNoise", "Masking", "SaltAndPepper"]
 
 
 class _Noise(ABC):
-    """One strength, in [0, `most`), and one formula, which draws from `rng` what becomes of each pixel."""
+    """One strength, in [0, `most`), and one formula, which draws its noise from `rng`."""
 
     most = 1.0
     needs_pixels = True  # in [0, 1]
@@ -90,7 +90,7 @@ class SaltAndPepper(_Noise):
 
 @dataclass(frozen=True)
 class Downsample:
-    """Each block of `factor` × `factor` pixels becomes its mean: an image of lower resolution, in its former size.
+    """Each block of `factor` × `factor` pixels becomes its mean: an image of lower resolution, at its former size.
 
     `shape` is an image's height and width, multiples of `factor`. Undoing it means guessing lost detail:
     super-resolution. Nothing is random here, so `rng` may be None.

@@ -47,7 +47,7 @@ class Loss:
             check_numbers("Loss", kind, numbers)
         names = ["loss", "epoch", "seconds", *self.terms, *self.metrics]
         if taken := [name for name in names if names.count(name) > 1 or name.startswith("val_")]:
-            why = "names are unique, and val_ is before those of the validation"
+            why = "names are unique, and val_ begins those of the validation"
             raise ValueError(f"Loss expects names that a record does not have yet, got {taken[0]!r}: {why}.")
 
 
@@ -78,7 +78,7 @@ class Model(ABC):
 
     @abstractmethod
     def trace(self, x: Array, rng: np.random.Generator) -> Iterator[tuple[str, Array]]:
-        """Run forward on x and yield (name, output) layer by layer, to find where a number went bad."""
+        """Run forward on x and yield (name, output) layer by layer, to find the first that is not finite."""
 
     def decode(self, z: Array) -> Array:
         """The images (N, D), in [0, 1], of codes z (N, L)."""
@@ -126,7 +126,7 @@ class Model(ABC):
 def trace_layers(name: str, layer: Layer, x: Array, output: str = "") -> Iterator[tuple[str, Array]]:
     """(name, output) of each layer in turn, from the input x; what is not sequential counts as one layer.
 
-    For the message that says where a number went bad. `output` is added to the last name.
+    For the message that names the first output that is not finite. `output` is added to the last name.
     """
     if not isinstance(layer, Sequential):
         yield f"{name}, {layer!r}{output}", layer.forward(x)[0]

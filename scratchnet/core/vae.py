@@ -1,4 +1,4 @@
-"""The variational autoencoder: an autoencoder whose codes are distributions, so that its latent space has no gaps."""
+"""The variational autoencoder: its codes are distributions near N(0, I), so that draws from it decode to images."""
 
 from collections.abc import Iterator
 
@@ -124,7 +124,7 @@ class VAE(Model):
         yield from trace_layers("decoder", self.decoder, z, ", the logits" if self.pixels_are_probabilities else "")
 
     def _posterior(self, x: Array):
-        """μ and log σ² of q(z|x), the encoder's guess at the posterior, and the way back through the encoder."""
+        """μ and log σ² of q(z|x), the encoder's guess at the posterior, and the encoder's backward function."""
         self._check_images(x)
         stats, encoder_backward = self.encoder.forward(x)  # (N, 2L)
         L = stats.shape[-1] // 2 if self.latent is None else self.latent

@@ -83,9 +83,9 @@ class GradientReport:
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = [f"{self.name}: every gradient agrees with the slope of forward."]
         lines += ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
-        told = "meet a kink, or a bend too sharp to measure; these were checked at a point nearby."
+        told = "meet a kink, or a curvature too large to measure; these were checked at a point nearby."
         lines += [f"{d(one.name)}: {one.kinks} of {one.checked} {told}" for one in self.arrays if one.kinks]
-        told = "are too small beside the noise of f to be checked."
+        told = "have slopes too small beside the noise of f to be checked."
         lines += [f"{d(one.name)}: {one.unmeasured} of {one.checked} {told}" for one in self.arrays if one.unmeasured]
         return "\n".join(lines + self.notes)
 

@@ -88,7 +88,7 @@ class Classifier:
         check_labels(where, labels, others[0], None, logits.shape[1])
 
     def trace(self, batch: tuple[Array, Array], rng: np.random.Generator) -> Iterator[tuple[str, Array]]:
-        """Run forward on x and yield (name, output) layer by layer, to find where a number went bad."""
+        """Run forward on x and yield (name, output) layer by layer, to find the first that is not finite."""
         return trace_layers("network", self.network, batch[0], ", the logits")
 
     def _pair(self, where: str, pair: Any) -> tuple[Array, Array]:

@@ -107,14 +107,12 @@ class Checkpoint(Callback):
             divergence.check_state(run)
         rate = run.optimizer.learning_rate
         if rate is not self._learning_rate and (callable(rate) or callable(self._learning_rate)):
-            hint = "give the optimizer one function of the step that does all of it"
-            raise TypeError(f"fit with a checkpoint expects a learning rate that is a function to stay it: {hint}.")
+            hint = "give the optimizer one function of the step for the whole run"
+            raise TypeError(f"fit with a checkpoint expects learning_rate to stay the same function: {hint}.")
         for name, value in _other_memory(run.optimizer).items():
             if self._other_memory.get(name) != value:
-                hint = f"only arrays that {type(run.optimizer).__name__}.memory_names names are saved"
-                raise TypeError(
-                    f"fit with a checkpoint expects to know an optimizer's memory, got also {name}: {hint}."
-                )
+                whole = f"{type(run.optimizer).__name__}.memory_names to name the optimizer's whole memory"
+                raise TypeError(f"fit with a checkpoint expects {whole}, got also {name}, which would not be saved.")
         arrays = storage.arrays_in(_slots(run, run.step)) | self._kept(run)
         settings, last = self._settings(run), max(run.step - 1, 0)
         changed = settings[_RATE] != self._began[_RATE]  # by a callback: the last step had another
@@ -132,8 +130,8 @@ class Checkpoint(Callback):
         }
         text = as_text(state)
         if len(text) > self._most:
-            bytes_ = f"{len(text):,} bytes of them, which may be {self._most:,}"
-            raise ValueError(f"fit expects records and settings to be short, got {bytes_}.")
+            most = f"{self._most:,} bytes of records and settings"
+            raise ValueError(f"fit expects at most {most}, got {len(text):,}.")
         arrays |= {"state": text, "seal": np.frombuffer(digest(text).encode(), np.uint8)}
         self._write(lambda file: storage.write_arrays(file, arrays))
 

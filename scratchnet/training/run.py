@@ -115,7 +115,7 @@ class Run:
 
     def stop(self, reason: str = "") -> None:
         """End the training after the current step; the first reason, or the callback's class, is `history.stopped`."""
-        check_type("run.stop", "reason", reason, str, "a text")
+        check_type("run.stop", "reason", reason, str, "a string")
         self.history.stopped = self.history.stopped or reason or type(self.calling).__name__
 
     @property

@@ -134,7 +134,7 @@ def _check_header(name: str, x: Array) -> None:
     except ValueError:  # letters that are not in Latin-1
         fits = False
     if not fits:
-        expected = f"A file expects the dtype of {name} in at most {_HEADER:,} letters of Latin-1"
+        expected = f"A file takes a dtype of at most {_HEADER:,} letters of Latin-1 for {name}"
         raise TypeError(f"{expected}, got {brief(x.dtype, 100)}: keep its fields in several arrays.")
 
 
