@@ -35,7 +35,7 @@ class EarlyStopping(Callback):
         Whether less or more is better. None means "min", but for an accuracy it must be given.
     restore_best : bool
         Whether the model gets the best epoch's θ and layer states when training ends, for whatever reason. The
-        checkpoint keeps those of the last epoch, from which the same call goes on.
+        checkpoint keeps those of the last epoch, from which the same call resumes.
     start_from_epoch : int
         Earlier epochs neither count nor become the best. While `Anneal` raises β, val_loss rises too: begin after the
         warm-up, or monitor "val_reconstruction".

@@ -208,7 +208,7 @@ MISTAKES: dict[str, tuple[Any, tuple, str]] = {
     ),
     "no ReLU′ under weights": (relu_under_weights, (x,), "the derivative of the ReLU is missing"),
     "no σ′": (of(sigmoid, lambda x, y, dy: dy.copy()), (x,), "derivative of the sigmoid is missing"),
-    "tanh′ for σ′": (of(sigmoid, lambda x, y, dy: dy * (1 - y**2)), (x,), "that of the tanh stands in its place"),
+    "tanh′ for σ′": (of(sigmoid, lambda x, y, dy: dy * (1 - y**2)), (x,), "that of the tanh is used instead"),
     "σ′ twice": (of(sigmoid, lambda x, y, dy: dy * (y * (1 - y)) ** 2), (x,), "applied twice"),
     "1 − x²": (of(np.tanh, lambda x, y, dy: dy * (1 - x**2)), (x,), "but is taken at its input x"),
     "σ′(y)": (

@@ -189,7 +189,7 @@ def test_gradients_too_large_for_the_squares_of_adam_are_told_from_a_learning_ra
     vae = a_vae()
     vae.encoder.layers[2].b[2:] = 80  # type: ignore[attr-defined]
     said = diagnosis(vae)
-    assert "had already spoilt the parameter encoder.0.W; the v of Adam is no longer finite, as after very" in said
+    assert "made the parameter encoder.0.W not finite; the v of Adam is no longer finite, as after very" in said
 
 
 def test_an_optimizer_whose_memory_overflowed_in_the_last_step_of_an_epoch_is_named():

@@ -351,14 +351,14 @@ def test_ctrl_c_says_where_the_run_is_saved_and_how_it_goes_on(path, capsys):
     loss = run.model.loss
     run.model.loss = lambda *a, **k: (signal.raise_signal(signal.SIGINT), loss(*a, **k))[1]
     sn.fit(run.model, X, optimizer=run.optimizer, epochs=2, rng=run.rng, batch_size=5, checkpoint=path)
-    assert f"Saved in {path} after 1 step: the same call goes on from there.\n" in capsys.readouterr().out
+    assert f"Saved in {path} after 1 step: the same call resumes from there.\n" in capsys.readouterr().out
 
 
 def test_a_run_that_goes_on_says_so(path, capsys):
     Run().fit(path, epochs=1, validation=None)
     run = Run()
     sn.fit(run.model, X, optimizer=run.optimizer, epochs=2, rng=run.rng, batch_size=5, checkpoint=path)
-    assert f"{path}: goes on after 5 steps, in epoch 2/2\n" in capsys.readouterr().out
+    assert f"{path}: resumed after 5 steps, in epoch 2/2\n" in capsys.readouterr().out
 
 
 # ---- when it saves, and what it says

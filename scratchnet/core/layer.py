@@ -61,5 +61,5 @@ class Layer(ABC):
 
 
 def without_dx(layer: Layer, backward: Backward) -> Backward:
-    """The backward pass of a first layer: nobody needs the gradient with respect to the data."""
+    """The backward pass of a first layer, without the gradient of the data, which training does not use."""
     return partial(backward, need_dx=False) if layer.skips_dx else backward

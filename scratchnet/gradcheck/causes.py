@@ -218,7 +218,7 @@ def of_an_activation(e: Evidence) -> Trials:
         yield "activation", missing, e.claims(dy * slope(u)), None
         yield "activation", f"the derivative of the {right} is applied twice", e.claims(dy / slope(u)), None
         for used, (_, _, other) in ACTIVATIONS.items():
-            told = f"{missing}: that of the {used} stands in its place"
+            told = f"{missing}: that of the {used} is used instead"
             if used != right:
                 yield "activation", told, e.claims(dy * slope(u) / other(u)), None
 
@@ -241,7 +241,7 @@ def of_each_element(e: Evidence) -> Trials:
             yield "clip", told, e.along(e.gradient * ~held), e.along(unit * dy)
         passed = e.along(dy)
         c = _times(e.measured - e.claimed, passed)
-        times, but = ("", "") if np.isclose(abs(c), 1, 1e-5) else (f"{abs(c):.5g} ", ", but for that factor,")
+        times, but = ("", "") if np.isclose(abs(c), 1, 1e-5) else (f"{abs(c):.5g} ", ", except for that factor,")
         told = f"{dx} + {times}dy is the derivative: the path on which {name} is passed on unchanged{but} is missing"
         if c < 0:
             told = f"{dx} − {times}dy is the derivative: {times}dy is added once too often"

@@ -104,7 +104,7 @@ def check_gradients(
     Every input and parameter that has a gradient is moved, one coordinate at a time, and forward alone says how L
     changes: by central differences (f(x + h) − f(x − h)) / 2h in double precision and, wherever the formulas are
     analytic, by the complex step Im f(x + ih) / h, which has all digits. At a kink (ReLU at 0) there is no slope, so a
-    point nearby is checked instead. Laws 1, 3 and 4 are tried as well: no call may spoil another. A GradientError names
+    point nearby is checked instead. Laws 1, 3 and 4 are tried as well: no call may alter another. A GradientError names
     the array, the worst index, both values, and the likeliest cause. The check proves that backward belongs to forward,
     not that forward is what was meant: docs/14-checking-gradients.md.
 
@@ -209,7 +209,7 @@ def _notes(subject: Subject, scene: Scene) -> list[str]:
 
 
 def _check_calls(f: Any, subject: Subject, dy: Array) -> None:
-    """Refuse f if one call spoils another: laws 1, 3 and 4, at the point and on another batch; or if need_dx does."""
+    """Refuse f if one call affects another: laws 1, 3 and 4, at the point and on another batch; or if need_dx does."""
     points = [{name: x.copy() for name, x in subject.start.items()}]
     other = {name: 0.5 * (x[::-1] if x.ndim else x) if name in subject.inputs else x for name, x in points[0].items()}
 

@@ -69,7 +69,7 @@ class Checkpoint(Callback):
         self._resume(run, *found)
         if run.progress and run.step:
             epoch = f"epoch {len(run.history.epochs) + 1}/{run.epochs}"
-            console.write(f"{self.path}: goes on after {divergence.steps(run)}, in {epoch}")
+            console.write(f"{self.path}: resumed after {divergence.steps(run)}, in {epoch}")
 
     def after_step(self, run: Run) -> None:
         ended = run.position.examples == run.examples  # then the epoch is saved in a moment
@@ -90,7 +90,7 @@ class Checkpoint(Callback):
             elif run.epoch > len(run.history.epochs):  # before_epoch will be called again, so what it changed is undone
                 self._resume(run, *self._read(run, again=True))
             if run.progress:
-                console.write(f"Saved in {self.path} after {divergence.steps(run)}: the same call goes on from there.")
+                console.write(f"Saved in {self.path} after {divergence.steps(run)}: the same call resumes from there.")
 
     def _kept(self, run: Run) -> dict[str, Array]:
         """What the callbacks keep: their arrays, and the rest as JSON."""
@@ -102,7 +102,7 @@ class Checkpoint(Callback):
         return arrays | {"callbacks": as_text(states)}
 
     def _save(self, run: Run) -> None:
-        """Write the run as it is now, whole or not at all, and never with numbers that a step spoilt."""
+        """Write the run as it is now, whole or not at all, and never with numbers that are not finite."""
         if run.step:
             divergence.check_state(run)
         rate = run.optimizer.learning_rate

@@ -85,7 +85,7 @@ def _traced(run: Any, batch: Any) -> tuple[str, str]:
     """Where the forward pass first was not finite, and which quantity had become large before."""
     if name := _spoilt(run.parameters.named()):
         memory = _spoilt_memory(run)
-        return f"the steps before it had already spoilt the parameter {name}", f"{memory}; " * bool(memory)
+        return f"an earlier step had already made the parameter {name} not finite", f"{memory}; " * bool(memory)
     large = ""
     try:
         for name, y in run.model.trace(batch, run.rng):

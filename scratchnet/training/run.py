@@ -242,7 +242,7 @@ class Callback:
     - `run` says where the training is: see `Run`. A layer's `training` is False in every callback.
     - `run.stop(reason)` ends the training after the current step; if that was an epoch's last, the epoch's end still
       follows; in `before_training` and `before_epoch`, it ends before the next step. The checkpoint is saved, and the
-      same call goes on from there.
+      same call resumes from there.
     - `before_epoch` is not called again when a run is resumed within the epoch, unless no step of it was taken.
     - `after_training` is called if `before_training` returned, whatever was raised in between; `run.error` is that
       exception. The first exception leaves `fit`, later ones are added to it as notes. After an exception nothing is
