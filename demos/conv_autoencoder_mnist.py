@@ -83,7 +83,7 @@ def main() -> None:
         "numbers in PCA's parts": Number(V.size + mean.size, "", digits=0),
     }
     groups = {
-        "What is left of an image; PCA has a code of as many numbers.": left,
+        "How far decoded images are from the originals; PCA has a code of as many numbers.": left,
         "What it takes to decode a code.": size,
         "How many draws from a normal fitted to the codes are as near to digits as rebuilt ones.": {
             "draws near digits": Number(100 * near, "%", digits=1)

@@ -78,7 +78,7 @@ def main() -> None:
     with write_whole(demo.path("explorer.html")) as file:
         file.write(text)
     print(f"\n{table(results)}\n")
-    print("The lesson shows such planes as pictures, without numbers, so there is no published number to compare with.")
+    print("Published pictures of such planes come without numbers, so there is none to compare with.")
     say_if_changed(changed_options(parser, arguments, *SETTINGS))
     demo.finish(results, history)
 

@@ -39,7 +39,7 @@ class Loss:
     value: float  # what is minimised, per example
     terms: dict[str, float]  # what the value is made of, by name, each per example and unweighted
     backward: Callable[[], None] = field(repr=False)  # adds ∂value/∂θ to the model's dθ
-    metrics: dict[str, float] = field(default_factory=dict)  # numbers beside it, averaged and recorded as terms are
+    metrics: dict[str, float] = field(default_factory=dict)  # other numbers, averaged and recorded like the terms
 
     def __post_init__(self) -> None:
         check_type("Loss", "backward", self.backward, Callable, "a function")

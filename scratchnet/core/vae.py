@@ -17,7 +17,7 @@ class VAE(Model):
     """Minimises E_q[−log p(x|z)] + β KL(q(z|x) ‖ N(0, I)), the negative ELBO where β is 1, in nats per image.
 
     q(z|x) = N(μ, σ²) has its μ and log σ² from the encoder; p(x|z) has its parameters from the decoder; the
-    expectation is taken over one sample z = μ + σ ⊙ ε per image.
+    expectation is estimated from one sample z = μ + σ ⊙ ε per image.
 
     Derivation: docs/11-vae.md (the ELBO), docs/12-vae-gradients.md (the backward pass),
     docs/15-beta-and-importance-weighting.md (β). Kingma & Welling, Auto-Encoding Variational Bayes, 2013; Higgins et

@@ -29,7 +29,7 @@ class ArrayReport:
     checked: str  # along how many coordinates or random directions
     error: float  # the largest one of a central difference, relative to the array's largest slope
     step: float  # the step of that difference
-    exact_error: float | None  # the largest one of a complex step; None where f is not analytic as it is written
+    exact_error: float | None  # the largest one of a complex step; None if f as it is written is not analytic
     kinks: int  # how many of these directions have a kink at the point itself, and were checked nearby
     unmeasured: int  # how many of their slopes are too small beside the noise of f to be compared
     steps: Array  # of the V-curve, (S,): the error of either method by its step, along one random direction

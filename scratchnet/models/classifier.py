@@ -12,7 +12,7 @@ from scratchnet.core.losses import check_logits, softmax_cross_entropy
 from scratchnet.core.model import Loss, trace_layers
 from scratchnet.core.parameters import Parameters
 
-_ROWS = 1000  # examples in flight at once
+_ROWS = 1000  # examples predicted at once
 
 
 class Classifier:

@@ -33,8 +33,8 @@ class Checkpoint(Callback):
     """Saves a run to `path` before the first step, every so many seconds and after each epoch, and resumes it.
 
     The file is an .npz of θ, the optimizer's memory, the layers' states, what callbacks keep, and a JSON text with the
-    rest, which is sealed: it holds digests of the arrays and of itself. Made as `fit` is called, before anything
-    changes.
+    rest, which is sealed: it holds digests of the arrays and of itself. The object is made before `fit` changes
+    anything.
     """
 
     def __init__(self, path: Path, seconds: float, run: Run):
@@ -240,7 +240,7 @@ def _slots(run: Run, steps: int) -> list[Slot]:
 
 
 def _other_memory(optimizer: Optimizer) -> dict[str, Any]:
-    """What stands for the arrays and optimizers that an optimizer holds and that are not in its `memory_names`."""
+    """The digests of arrays and the steps of optimizers that an optimizer holds, but not in its `memory_names`."""
     held = {name: value for name, value in vars(optimizer).items() if name[:1] != "_"}
     arrays = {name: digest(value) for name, value in held.items() if isinstance(value, np.ndarray)}
     optimizers = {name: value.steps for name, value in held.items() if isinstance(value, Optimizer)}
@@ -248,7 +248,7 @@ def _other_memory(optimizer: Optimizer) -> dict[str, Any]:
 
 
 def _owners(run: Run) -> list[tuple[str, Any, tuple[str, ...]]]:
-    """Whose numbers and strings are settings: how it is called, the object, and its attributes that are none."""
+    """Whose numbers and strings are settings: a name for it, the object, and its attributes that are no settings."""
     model, optimizer = run.model, run.optimizer
     owners = [
         ("the model's ", model, ()),

@@ -80,7 +80,7 @@ class Position:
 
 @dataclass(eq=False)
 class Run:
-    """The training under way, which each callback gets: the arguments of `fit`, and how far it has come."""
+    """The training in progress, which each callback gets: the arguments of `fit`, and how far it has come."""
 
     model: Any
     data: Data
@@ -212,7 +212,7 @@ class Run:
 
 
 class OneProcess(nullcontext[None]):
-    """A training on its own. `parallel.DataParallel` has another of these, for a training that many processes share."""
+    """What depends on the number of processes, here one; `parallel.Together` is its counterpart for several."""
 
     leads = True  # whether this process prints and writes
 
@@ -225,7 +225,7 @@ class OneProcess(nullcontext[None]):
 
 
 def processes_of(model: Any) -> OneProcess:
-    """Those that train the model."""
+    """The processes that train the model."""
     found = getattr(model, "processes", None)
     return found if isinstance(found, OneProcess) else OneProcess()
 
@@ -245,8 +245,8 @@ class Callback:
       same call resumes from there.
     - `before_epoch` is not called again when a run is resumed within the epoch, unless no step of it was taken.
     - `after_training` is called if `before_training` returned, whatever was raised in between; `run.error` is that
-      exception. The first exception leaves `fit`, later ones are added to it as notes. After an exception nothing is
-      saved: the last checkpoint stays good.
+      exception. `fit` raises the first exception, and adds later ones to it as notes. After an exception nothing is
+      saved: the last checkpoint stays valid.
     - A callback has a state if it defines `state_dict`, which is called at each save, first after `before_training`;
       on resume `load_state_dict` gets it back, after `before_training`. It holds arrays, numbers, strings, True, False,
       None, dicts with string keys and lists of these; anything else is a TypeError before the first step.
