@@ -1,10 +1,10 @@
-"""What does an autoencoder buy over PCA? On MNIST, with codes of 32 and 30 numbers: about two minutes on two cores.
+"""How much better is an autoencoder than PCA, on MNIST with 32 and 30 numbers an image? Two minutes on two cores.
 
-A simple one, 784-32-784, is trained by squared error, from two starts, and by cross-entropy, beside 32 principal
-components and 32 parts of a matrix factorisation. Then 30 numbers stand between networks of growing depth: linear,
-shallow with one hidden layer on each side, and 784-1000-500-250-30 of Hinton & Salakhutdinov (2006). The former train
-for 10 epochs, the latter for 6. Udacity's simple one was published after 20 (--epochs 20), PyTorch's number for the
-deep one after 40 (--deep-epochs 40).
+A simple one, 784-32-784, is trained by squared error, from two starts, and by cross-entropy, and compared with 32
+principal components and 32 parts of a matrix factorisation. Then networks of growing depth learn codes of 30 numbers:
+linear, shallow with one hidden layer on each side, and 784-1000-500-250-30 of Hinton & Salakhutdinov (2006). The first
+train for 10 epochs, the others for 6. Udacity's simple one was published after 20 (--epochs 20), PyTorch's number for
+the deep one after 40 (--deep-epochs 40).
 """
 
 import numpy as np
@@ -21,15 +21,15 @@ from lib.results import PIXEL, Number, reached, tables, ungrouped
 UDACITY, UDACITY_EPOCHS = round(0.2356 / 20, 4), 20  # PIXEL, the last epoch's mean; printed times the batch of 20
 SPREAD = 0.0004  # squared error/pixel, how far one seed's result may lie from another's
 PUBLISHED = """\
-Udacity's 0.0118, and PyTorch's 4.88 per image for the deep network after 40 epochs, come from PyTorch's start, as small
-as "small start". 3.00 is Hinton & Salakhutdinov's: trained layer by layer first, and then as a whole."""
+Udacity's 0.0118, and PyTorch's 4.88 per image for the deep network after 40 epochs, are from PyTorch's initial weights,
+as small as "small start". 3.00 is Hinton & Salakhutdinov's, of a network trained layer by layer first, then as one."""
 WHICH = """\
 Squared error suits values of any range, and is what PCA minimises. Cross-entropy suits pixels in [0, 1] after a
 sigmoid: its gradient p − x does not vanish where the sigmoid is flat."""
 
 
 def main() -> None:
-    """Train every network, measure all in one unit, draw, and say what came of it."""
+    """Train every network, measure all in one unit, draw, and print what was found."""
     parser = options("autoencoder_mnist", __doc__, epochs=10, batch_size=20)
     parser.add_argument("--deep-epochs", type=whole_number, default=6, help="epochs of the networks with 30 numbers")
     arguments = parser.parse_args()

@@ -1,9 +1,9 @@
 """The autoencoder as a codec: which code gives the best digits at how many bits per pixel? Three minutes on two cores.
 
-Codes of PCA, of dense and of convolutional networks are rounded to multiples of a step. A rounded number costs what an
-arithmetic coder would take that knows how often it came in training: −log₂ of its share, each number of the code by
-itself. Coarse steps and short codes take few bits, fine steps and long codes leave a better image. Which length goes
-with which step is chosen on validation images; what is reported is of test images, decoded from the rounded code.
+Codes of PCA, of dense and of convolutional networks are rounded to multiples of a step. A rounded number costs the bits
+of an arithmetic coder that knows its share in training: −log₂ of that share, for each number of the code by itself.
+Coarse steps and short codes take few bits, fine steps and long codes leave a better image. Validation images choose
+which length goes with which step; the results are for test images, decoded from the rounded code.
 """
 
 import itertools
@@ -95,7 +95,7 @@ def dense(D: int, L: int, rng: np.random.Generator) -> sn.Autoencoder:
 
 
 def convolutional(D: int, L: int, rng: np.random.Generator) -> sn.Autoencoder:
-    """Two convolutions that halve the image, a dense layer to L numbers, and the same way back."""
+    """Two convolutions that halve the image, a dense layer to L numbers, and the mirror of these as decoder."""
     encoder, decoder = conv_encoder(D, CHANNELS, L, rng=rng), conv_decoder(L, CHANNELS, D, rng=rng)
     first, *others = decoder.layers
     decoder = started_for_relu(first, sn.ReLU(), *others, sn.Sigmoid())

@@ -1,12 +1,13 @@
 """Two published convolutional autoencoders on MNIST, and what their codes are good for: a minute and a half.
 
 --network udacity keeps 196 numbers of an image with 1,077 parameters, --network dl4g keeps 10 with 396,171. Each trains
-as it was published, but not as long: udacity for 12 of its 30 epochs, which is enough (--epochs 30 is the whole), and
+as it was published, but not as long: udacity for 12 of its 30 epochs, which is enough (--epochs 30 trains for all), and
 dl4g for 4 of its 50 (--epochs 50, half an hour). Figures show reconstructions beside those of PCA, walks between
 digits, and digits drawn from a normal fitted to the codes.
 
-Published losses are means over pixels; `sn.mse` sums them. Adam's steps stay the same if a loss is multiplied by c, and
-ε and the weight decay too, so that is done. The networks are trained on shuffled images, also Udacity's.
+Published losses are means over pixels, and `sn.mse` is a sum, larger by a constant factor. ε and the weight decay are
+multiplied by the same factor, which leaves Adam's steps as they were. Both networks are trained on shuffled images; in
+Udacity's training they were not.
 """
 
 import numpy as np
@@ -82,9 +83,9 @@ def main() -> None:
         "numbers in PCA's parts": Number(V.size + mean.size, "", digits=0),
     }
     groups = {
-        "What is left of an image; PCA has a code of as many numbers.": left,
+        "How far decoded images are from the originals; PCA has a code of as many numbers.": left,
         "What it takes to decode a code.": size,
-        "Of draws from a normal fitted to the codes, how many are as near to digits as rebuilt ones.": {
+        "How many draws from a normal fitted to the codes are as near to digits as rebuilt ones.": {
             "draws near digits": Number(100 * near, "%", digits=1)
         },
     }
@@ -96,7 +97,7 @@ def main() -> None:
         epoch = min(len(history.epochs), len(pytorch))
         here = history["val_loss"][epoch - 1] / x.shape[1]
         print(f"After {epoch} epochs PyTorch had left {pytorch[epoch - 1]:g} on test images; here it was {here:.5f}.")
-    print(f"The start: {published.start}")
+    print(f"The initial weights: {published.start}")
     demo.finish(ungrouped(groups), history)
 
 

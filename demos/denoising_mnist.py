@@ -1,13 +1,14 @@
 """A published convolutional denoiser of MNIST, also at noise that it never saw: under three minutes on two cores.
 
-It trains for 4 of its 20 epochs (--epochs 20 is the whole, a quarter of an hour), on one --corruption at one strength.
-Beside it two dense networks: one has as many parameters, the other takes as many products an image. To save time they
-train for half as many epochs, by default 2; 2 more would lower their errors at that strength by less than 5 %. Then all
-mend images that are spoilt less and more than in training. With --corruption downsample it is super-resolution, the
-task of RAISR (Romano, Isidoro & Milanfar 2016): images of 7 × 7 pixels are enlarged, beside bicubic interpolation.
+It trains for 4 of its 20 epochs (--epochs 20 trains for all, in a quarter of an hour), on one --corruption at one
+strength. It is compared with two dense networks: one has as many parameters, the other takes as many products an image.
+To save time they train for half as many epochs, by default 2; 2 more would lower their errors at that strength by less
+than 5 %. Then all denoise images that are corrupted less and more than in training. With --corruption downsample the
+task is super-resolution, that of RAISR (Romano, Isidoro & Milanfar 2016): images of 7 × 7 pixels are enlarged, and
+compared with bicubic interpolation.
 
-The published loss is a mean over pixels; `sn.mse` sums them. Adam's steps stay the same if a loss is multiplied by 784,
-and ε too, so that is done. The images are shuffled, which the published training did not do.
+The published loss is a mean over pixels, and `sn.mse` is a sum, so the loss is 784 times as large. ε is multiplied by
+784 too, which leaves Adam's steps the same. The images are shuffled; in the published training they were not.
 """
 
 from functools import partial
@@ -32,7 +33,7 @@ PYTORCH = (0.0369, 0.0333, 0.0321, 0.0299)  # PIXEL, on test images after 1, 2, 
 
 
 def main() -> None:
-    """Train the three networks, test them at every level, draw, and say what came of it."""
+    """Train the three networks, test them at every level, draw, and print what was found."""
     parser = options("denoising_mnist", __doc__, epochs=4, batch_size=20, quick_train=QUICK_TRAIN)
     parser.add_argument("--corruption", choices=list(KINDS), default="gaussian", help="what spoils the images")
     arguments = parser.parse_args()

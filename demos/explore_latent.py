@@ -1,4 +1,4 @@
-"""Write a page in which one touches the plane of codes: about two minutes on two cores.
+"""Write a page on which to explore the plane of codes: about two minutes on two cores.
 
 An autoencoder and six VAEs learn MNIST with codes of two numbers. Their decoders go into one HTML file, which needs no
 network: point at a place of the plane, and two decoders draw its image, the autoencoder's and that of a VAE. A slider
@@ -78,7 +78,7 @@ def main() -> None:
     with write_whole(demo.path("explorer.html")) as file:
         file.write(text)
     print(f"\n{table(results)}\n")
-    print("The lesson shows such planes in pictures, without a number, so nothing is compared with a published one.")
+    print("Published pictures of such planes come without numbers, so there is none to compare with.")
     say_if_changed(changed_options(parser, arguments, *SETTINGS))
     demo.finish(results, history)
 

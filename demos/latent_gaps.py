@@ -2,8 +2,8 @@
 
 With codes of 20 numbers, an autoencoder and a VAE of one shape learn MNIST; then codes are drawn from N(0, I), and a
 judge, a classifier that can also say "no digit", looks at the images. With codes of 2 numbers, which can be plotted,
-four networks differ in their loss alone: an autoencoder; a VAE on its reconstruction (β = 0); a VAE on its KL (β = 10⁶:
-the encoder heeds nothing else, and the decoder makes what it can of such codes); a VAE on both (β = 1).
+four networks differ only in their loss: an autoencoder; a VAE trained on its reconstruction (β = 0); a VAE trained
+practically on its KL alone (β = 10⁶); and a VAE trained on both (β = 1).
 """
 
 import math
@@ -37,7 +37,7 @@ JUDGE = "The judge: how often it names a test digit, and how often it passes ima
 
 
 def main() -> None:
-    """Train a judge and the networks, measure their codes, draw as soon as there is something to show."""
+    """Train a judge and the networks, measure their codes, and draw each figure as soon as it can be drawn."""
     parser = options("latent_gaps", __doc__, epochs=6, batch_size=128)
     parser.add_argument("--hidden", type=whole_number, default=256, help="units in each hidden layer")
     parser.add_argument("--twenty", action="store_true", help="only the networks with codes of 20 numbers")
@@ -121,8 +121,10 @@ def conclusion(found: dict[str, float]) -> str:
     fitted, ahead = found[f"{AE}: fitted Gaussian: digit-like"], drawn[VAE] - drawn[AE]
     said = f"Of draws from N(0, I) the VAE's pass {abs(ahead):.0f} points {'more' if ahead > 0 else 'less'} often. "
     if fitted - drawn[AE] > 10:
-        said += f"A Gaussian fitted to the autoencoder's codes, after training, wins back {fitted - drawn[AE]:.0f}: "
-        said += "what it lacks first of all is to say where its codes lie. "
+        said += (
+            f"Draws from a Gaussian fitted to the autoencoder's codes pass {fitted - drawn[AE]:.0f} points more often: "
+        )
+        said += "what it lacks above all is a known distribution of codes. "
     fade, halfway = found["fade: digit-like"], {name: found[f"{name}: halfway: digit-like"] for name in (AE, VAE)}
     better = "better" if min(halfway.values()) > fade else "no better"
     said += f"Walks through either's codes are {better} than a fade of pixels"

@@ -73,7 +73,7 @@ def calculate(demo: Run) -> dict[str, Number]:
 
 
 def fit(demo: Run) -> dict[str, Number]:
-    """One Gaussian for two humps: D(p‖q) wants both of them, D(q‖p) is content with one."""
+    """One Gaussian for two humps: at the least D(p‖q) it covers both, at the least D(q‖p) only one."""
     curves, results, step = {"target p": (SEEN[:, 0], np.exp(two_humps(SEEN)[0])[:, 0])}, {}, Z[1] - Z[0]
     p = np.exp(two_humps(Z)[0]) * step
     mean = expectation(p, Z)  # the least D(p‖q) has the mean and the variance of p
@@ -121,7 +121,7 @@ def grouped(results: dict[str, Number]) -> dict[str, dict[str, Number]]:
     sentences = {
         "Simulations agree with their formulas, within some standard errors.": (*QUESTIONS, "slope of the error"),
         "A loaded die surprises less than a fair one; the KL depends on the direction.": ("H(", "D(P", "D(Q"),
-        "One Gaussian for two humps: D(p‖q) wants both of them, D(q‖p) is content with one.": ("least",),
+        "One Gaussian for two humps: at the least D(p‖q) it covers both, at the least D(q‖p) only one.": ("least",),
         "The misprinted KL is least at the wrong σ, and negative there, which no KL can be.": ("as printed",),
     }
     return {

@@ -20,7 +20,7 @@ from lib.walks import beside_fade
 from scratchnet.kernels import memory
 
 CONV = {"epochs": 5, "latent": 2, "hidden": 64}  # the defaults of --network conv; dl4g published 100 epochs
-FLATTERING = """At z = μ the noise is left out that the KL pays for: that number flatters, and is no ELBO. For scale,
+FLATTERING = """At z = μ the noise that the KL charges for is left out: that number flatters, and is no ELBO. For scale,
 Keras's VAE, with other convolutions, reports a loss of 146.95 = 140.15 + 6.80 nats/image on train and test together."""
 COMPARABLE = ("data", "quick", "epochs", "batch_size", "latent", "hidden", "beta", "likelihood")
 SPREAD = 0.8  # nats/image, how far one seed's result may lie from another's

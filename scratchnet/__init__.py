@@ -2,7 +2,7 @@
 
     import numpy as np, scratchnet as sn
 
-The source is read in an evening, beginning with core/__init__.py. The chapters of docs/ derive every gradient.
+README.md says in which order to read the source in an evening. The chapters of docs/ derive every gradient.
 """
 
 import importlib

@@ -35,7 +35,7 @@ class EarlyStopping(Callback):
         Whether less or more is better. None means "min", but for an accuracy it must be given.
     restore_best : bool
         Whether the model gets the best epoch's θ and layer states when training ends, for whatever reason. The
-        checkpoint keeps those of the last epoch, from which the same call goes on.
+        checkpoint keeps those of the last epoch, from which the same call resumes.
     start_from_epoch : int
         Earlier epochs neither count nor become the best. While `Anneal` raises β, val_loss rises too: begin after the
         warm-up, or monitor "val_reconstruction".
@@ -54,12 +54,12 @@ class EarlyStopping(Callback):
         start_from_epoch: int = 0,
     ):
         where = "EarlyStopping"
-        check_type(where, "monitor", monitor, str, "a text")
+        check_type(where, "monitor", monitor, str, "a string")
         check_type(where, "restore_best", restore_best, bool | np.bool, "True or False")
         if mode is not None:
             check_choice(where, "mode", mode, ("min", "max"))
         elif monitor.removeprefix("val_") == "accuracy":
-            raise ValueError(f"{where} expects mode to be said for {monitor}, got None: mode='max' if more is better.")
+            raise ValueError(f"{where} expects a mode for {monitor}, got None: pass mode='max' if more is better.")
         self.patience = check_count(where, "patience", patience)
         self.min_delta = check_number(where, "min_delta", min_delta, 0)
         self.start_from_epoch = check_count(where, "start_from_epoch", start_from_epoch, 0)
@@ -162,7 +162,7 @@ class Anneal(Callback):
 
     def __init__(self, **functions: Callable[[int], float]):
         if not functions:
-            raise TypeError("Anneal expects a function of the step by the name of an attribute, got none.")
+            raise TypeError("Anneal expects a function of the step, such as beta=lambda step: …, got none.")
         for name, function in functions.items():
             check_type("Anneal", name, function, Callable, "a function of the step")
         self.functions = functions

@@ -19,7 +19,7 @@ from scratchnet.errors import DataError, ShapeError
 
 
 def check_type(where: object, name: str, value: Any, kind: Any, expected: str, hint: str = "") -> None:
-    """`value` is of this type, which the message calls `expected`; True and False are no numbers."""
+    """`value` is of this type, which the message calls `expected`; True and False do not count as numbers."""
     if not isinstance(value, kind) or (isinstance(value, bool) and kind in (Integral, Real)):
         raise TypeError(f"{where} expects {name} to be {expected}, got {named(value)}{hint}.")
 
@@ -30,7 +30,7 @@ def check_floats(where: object, name: str, x: Any) -> None:
         return
     if not isinstance(x, np.ndarray) or isinstance(x, np.matrix):  # a matrix multiplies otherwise
         hint = f": convert it with np.asarray({name}, dtype=np.float32)" if name.isidentifier() else ""
-        hint = ", where one array is meant" if isinstance(x, tuple) else hint
+        hint = ": pass a single array" if isinstance(x, tuple) else hint
         raise TypeError(f"{where} expects {name} to be a NumPy array, got {type(x).__name__}{hint}.")
     check_unmasked(where, name, x)
     if x.dtype.kind not in "fc":
@@ -124,11 +124,11 @@ def check_batch(where: str, x: Array, name: str = "") -> None:
 def check_in_place(where: str, name: str, x: Array, /, **others: Array) -> None:
     """`x` may be changed in place: it is writeable and shares no memory with the others."""
     if not x.flags.writeable:
-        raise ValueError(f"{where} expects {name} to be an array to write to, got one that is read-only: pass a copy.")
+        raise ValueError(f"{where} expects {name} to be writeable, got a read-only array: pass a copy.")
     for other_name, other in others.items():
         if np.shares_memory(x, other):
             came = f"arrays that overlap: pass {other_name}.copy()"
-            raise ValueError(f"{where} expects {name} and {other_name} to be apart in memory, got {came}.")
+            raise ValueError(f"{where} expects {name} and {other_name} to share no memory, got {came}.")
 
 
 def check_pixels(where: str, name: str, x: Array) -> None:
@@ -219,7 +219,7 @@ def check_numbers(where: str, name: str, numbers: Any) -> None:
     """`numbers` is a dict of numbers by name; complex ones too, which a gradient check's complex step needs."""
     check_type(where, name, numbers, Mapping, "a dict of numbers by name")
     for key, value in numbers.items():
-        check_type(where, f"a name in {name}", key, str, "a text")
+        check_type(where, f"a name in {name}", key, str, "a string")
         check_float(where, key, value, Number)
 
 
@@ -263,7 +263,7 @@ def check_path(where: str, name: str, path: Any) -> Path:
         if b"\0" not in os.fsencode(path):
             path = Path(path)  # one with .. is resolved, since a system finds nothing beyond a folder that is missing
             return Path(os.path.realpath(path)) if ".." in path.parts else path
-    raise ValueError(f"{where} expects {name} in letters that a file's name can have here, got {path!a}.")
+    raise ValueError(f"{where} expects {name} to be a name that a file can have here, got {path!a}.")
 
 
 def check_model(where: str, model: Any) -> None:
@@ -307,7 +307,7 @@ def listed(names: Iterable[str], most: int = 3) -> str:
 
 
 def brief(text: object, most: int = 160) -> str:
-    """A text from outside, such as a file, fit for a sentence: on one line, printable, and not long."""
+    """A text from outside, such as a file, made fit for a message: on one line, printable, and not long."""
     text = " ".join(str(text).split())
     text = text if text.isprintable() else ascii(text)
     return text if len(text) <= most else f"{text[: most - 40]} … {text[-35:]}"

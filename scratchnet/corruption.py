@@ -86,7 +86,7 @@ class SaltAndPepper(_Noise):
 
 @dataclass(frozen=True)
 class Downsample:
-    """Each block of `factor` × `factor` pixels becomes its mean: an image of lower resolution, in its former size.
+    """Each block of `factor` × `factor` pixels becomes its mean: an image of lower resolution, at its former size.
 
     x is (N, height·width), and `shape` is (height, width), multiples of `factor`. Undoing it means guessing lost
     detail: super-resolution. Nothing is random here, so `rng` may be None.

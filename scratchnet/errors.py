@@ -12,7 +12,7 @@ class ShapeError(ValueError):
 
 
 class DataError(ValueError):
-    """The numbers, or the file they came from, are not what they claim to be.
+    """The numbers, or the file they came from, are not what was expected.
 
     `of_output`: a network computed them, such as a probability of exactly 1. `fit` then raises a DivergenceError.
     """
@@ -23,7 +23,7 @@ class DataError(ValueError):
 
 
 class DivergenceError(FloatingPointError):
-    """A loss became NaN or infinite, so training stopped."""
+    """A loss, a gradient or a parameter became NaN or infinite, so training stopped."""
 
 
 class GradientError(AssertionError):

@@ -82,7 +82,7 @@ def log_likelihood(vae: Any, x: Array, k: int, rng: np.random.Generator, *, per_
 def bce_scale(train: Array, test: Array) -> dict[str, float]:
     """Two ends of a scale for a cross-entropy on the images `test` (N, D), in [0, 1], in nats per image.
 
-    "mean_image" is the cost of always predicting the mean of `train`, which any model must beat. Its pixels are clipped
+    "mean_image" is the cost of always predicting the mean of `train`, which a model should beat. Its pixels are clipped
     to [10⁻⁶, 1 − 10⁻⁶], since one that is black in all of `train` may be white in `test`. "floor" is Σᵢ H(xᵢ), the cost
     of a perfect prediction: 0 for black and white pixels, well above for grey ones. docs/13-is-my-number-good.md.
 

@@ -127,7 +127,7 @@ class Together(OneProcess):
 
     def __init__(self, comm: Any):
         super().__init__()
-        self.comm, self.leads = comm.Dup(), comm.rank == 0  # a copy, so that its messages mix with nobody's
+        self.comm, self.leads = comm.Dup(), comm.rank == 0  # a copy, so that its messages mix with no others
 
     def wait(self) -> None:
         """Until every process has come here."""

@@ -44,7 +44,7 @@ def panels(
     title: str, names: Collection[str] = ("",), *, width: float = 6.4, height: float = 4, columns: int = 100
 ) -> tuple[Figure, list[Axes]]:
     """A figure and its empty Axes, one for each of `names`, `columns` in a row; in inches, `height` for each row."""
-    checks.check_type("plots", "title", title, str, "a text")
+    checks.check_type("plots", "title", title, str, "a string")
     _check_texts("plots.panels", "names", names)
     width = max(6, checks.check_number("plots.panels", "width", width, 0))
     height = checks.check_number("plots.panels", "height", height, 0, open_low=True)
@@ -188,7 +188,7 @@ def save_figure(path: str | PathLike[str], figure: Figure) -> None:
 def _check_texts(where: str, name: str, texts: Any) -> None:
     is_collection = isinstance(texts, Collection) and not isinstance(texts, str | np.ndarray)
     if not is_collection or not all(isinstance(one, str) for one in texts):
-        raise TypeError(f"{where} expects {name} to be a list of texts, got {checks.named(texts)}.")
+        raise TypeError(f"{where} expects {name} to be a list of strings, got {checks.named(texts)}.")
 
 
 def _check_names(where: str, name: str, mapping: Any) -> None:

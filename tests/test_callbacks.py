@@ -239,7 +239,7 @@ def test_the_first_reason_counts():
 
 
 def test_a_reason_that_is_no_text_is_refused():
-    with pytest.raises(TypeError, match=r"^run\.stop expects reason to be a text, got 3\.$"):
+    with pytest.raises(TypeError, match=r"^run\.stop expects reason to be a string, got 3\.$"):
         Training().fit(Calls(after_step=lambda run: run.stop(3)))
 
 
@@ -768,7 +768,7 @@ def test_a_schedule_that_is_exchanged_is_refused_since_a_file_holds_no_function(
     if before is after:
         training.fit(Calls(after_epoch=exchange), checkpoint=path)
         return
-    with pytest.raises(TypeError, match=r"^fit with a checkpoint expects a learning rate that is a function to stay"):
+    with pytest.raises(TypeError, match=r"^fit with a checkpoint expects learning_rate to stay the same function"):
         training.fit(Calls(after_epoch=exchange), checkpoint=path)
 
 

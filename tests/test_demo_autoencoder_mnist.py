@@ -151,7 +151,12 @@ def test_the_cross_entropies_of_the_two_losses_are_those_of_their_images(quick, 
 
 
 @pytest.mark.parametrize(
-    ("deep", "said"), [(4.0, "Depth bought nothing in 10 epochs"), (3.0, "Depth bought 25%"), (5.0, "Depth cost 25%")]
+    ("deep", "said"),
+    [
+        (4.0, "Depth gained nothing in 10 epochs"),
+        (3.0, "Three hidden layers leave 25% less error"),
+        (5.0, "Three hidden layers leave 25% more error"),
+    ],
 )
 def test_what_depth_bought_follows_from_the_errors(monkeypatch, deep, said):
     monkeypatch.syspath_prepend(ROOT / "demos")

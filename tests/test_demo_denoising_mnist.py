@@ -84,7 +84,7 @@ def test_the_printed_conclusion_follows_from_the_numbers(quick_denoising):
     mends = [
         f"{v:g}" for v in LEVELS if results[f"convolutional at {v:g}"]["value"] < results[f"seen at {v:g}"]["value"]
     ]
-    assert f"the convolutional network mends at {', '.join(mends)} and does harm at" in text
+    assert f"the convolutional network helps at {', '.join(mends)} and does harm at" in text
     assert results["convolutional at 0"]["value"] > results["seen at 0"]["value"]
 
 

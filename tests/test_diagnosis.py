@@ -208,7 +208,7 @@ MISTAKES: dict[str, tuple[Any, tuple, str]] = {
     ),
     "no ReLU′ under weights": (relu_under_weights, (x,), "the derivative of the ReLU is missing"),
     "no σ′": (of(sigmoid, lambda x, y, dy: dy.copy()), (x,), "derivative of the sigmoid is missing"),
-    "tanh′ for σ′": (of(sigmoid, lambda x, y, dy: dy * (1 - y**2)), (x,), "that of the tanh stands in its place"),
+    "tanh′ for σ′": (of(sigmoid, lambda x, y, dy: dy * (1 - y**2)), (x,), "that of the tanh is used instead"),
     "σ′ twice": (of(sigmoid, lambda x, y, dy: dy * (y * (1 - y)) ** 2), (x,), "applied twice"),
     "1 − x²": (of(np.tanh, lambda x, y, dy: dy * (1 - x**2)), (x,), "but is taken at its input x"),
     "σ′(y)": (
@@ -429,7 +429,7 @@ def test_a_slope_below_the_noise_is_not_passed_but_reported():
 
     report = sn.check_gradients(f, x, rng=np.random.default_rng(1))
     assert report.arrays[0].unmeasured == 15
-    assert "dx: 15 of 20 coordinates are too small beside the noise of f to be checked." in repr(report)
+    assert "dx: 15 of 20 coordinates have slopes too small beside the noise of f to be checked." in repr(report)
 
 
 def test_a_precision_of_float32_is_reported():
@@ -565,7 +565,7 @@ def test_where_outputs_have_another_shape_there_is_no_slope():
 
 def test_a_backward_pass_in_half_precision_is_told():
     f = of(np.tanh, lambda x, y, dy: (dy * (1 - y**2)).astype(np.float16))
-    assert told(f, (x,), 1.0) == "dx is right to the digits of float16: something in the backward pass is in this type"
+    assert told(f, (x,), 1.0) == "dx is right only to the digits of float16: part of the backward pass is in this type"
 
 
 def test_an_input_that_forward_changes_is_not_told_as_noise():

@@ -78,7 +78,9 @@ def test_large_logits_before_a_gradient_that_overflows_are_named():
     model.encoder.layers[0].W[...] *= 1e-30  # type: ignore[attr-defined]
     model.decoder.W[...] = 3e38  # type: ignore[attr-defined]
     said = diagnosis(model)
-    assert "but its gradient is not finite, on the way back first in encoder.0, Dense(6, 2); the logits reached" in said
+    assert (
+        "its gradient is not finite, in the backward pass first in encoder.0, Dense(6, 2); the logits reached" in said
+    )
 
 
 def test_what_is_not_large_is_not_spoken_of():
@@ -130,7 +132,7 @@ def test_the_layer_whose_gradient_is_not_finite_first_is_named(before):
     layers.insert(before, Explodes())
     said = diagnosis(an_autoencoder(*layers))
     assert "squared error/image, but its gradient is not finite" in said
-    assert f"on the way back first in encoder.{before + 1}, Explodes(); no step was taken yet" in said
+    assert f"in the backward pass first in encoder.{before + 1}, Explodes(); no step was taken yet" in said
 
 
 class DividesByZero(sn.Dense):
@@ -150,12 +152,12 @@ class DividesByZero(sn.Dense):
 def test_a_layer_that_spoils_only_its_own_gradient_is_named():
     layer = DividesByZero(2, 2, rng=np.random.default_rng(0))
     said = diagnosis(an_autoencoder(sn.Tanh(), layer, sn.Tanh()))
-    assert "on the way back first in encoder.2, Dense(2, 2)" in said
+    assert "in the backward pass first in encoder.2, Dense(2, 2)" in said
 
 
 def test_a_loss_whose_derivative_is_not_finite_is_told_from_a_layer():
     said = diagnosis(an_autoencoder(loss=lambda y, target: (1.0, np.full_like(y, np.inf))))
-    assert "on the way back first in what comes to decoder, Dense(2, 6)" in said
+    assert "in the backward pass first in the dy of decoder, Dense(2, 6)" in said
 
 
 def test_a_layer_that_was_watched_is_as_it_was():
@@ -180,14 +182,14 @@ class OwnWayBack:
 
 
 def test_without_a_layer_to_name_it_is_the_parameter():
-    assert "on the way back first in layer.W; no step was taken yet" in diagnosis(OwnWayBack(), x=X[:, :1])
+    assert "in the backward pass first in layer.W; no step was taken yet" in diagnosis(OwnWayBack(), x=X[:, :1])
 
 
 def test_gradients_too_large_for_the_squares_of_adam_are_told_from_a_learning_rate():
     vae = a_vae()
     vae.encoder.layers[2].b[2:] = 80  # type: ignore[attr-defined]
     said = diagnosis(vae)
-    assert "had already spoilt the parameter encoder.0.W; the v of Adam is no longer finite, as after very" in said
+    assert "made the parameter encoder.0.W not finite; the v of Adam is no longer finite, as after very" in said
 
 
 def test_an_optimizer_whose_memory_overflowed_in_the_last_step_of_an_epoch_is_named():

@@ -59,7 +59,7 @@ def test_the_table_of_two_models_holds_the_measured_numbers(name, key):
 
 def test_the_rows_that_are_calculated_are_right():
     terms = (", ".join(nats(found[f"{term}, nats/image"]) for term in ("reconstruction", "KL")) for found in BOTH)
-    assert row("of it reconstruction, KL", *terms) in PAGE
+    assert row("its reconstruction, KL", *terms) in PAGE
     assert row("minus the loss at z = μ", *(nats(-found["loss at z = μ, nats/image"]) for found in BOTH)) in PAGE
     assert row("so z = μ flatters by", *(nats(flattery(found)) for found in BOTH)) in PAGE
     assert row("active units of 20", *(str(found["active units"]) for found in BOTH)) in PAGE

@@ -40,6 +40,14 @@ def test_the_links_numbers_are_those_fitted():
     here = SCRIPT["fitted"](RUNS["2"]["allreduce, s"], 2)
     assert here == pytest.approx(MEASURED["here"])
     assert f"α = {here['latency, s'] * 1e6:.1f} µs and β = {here['bandwidth, bytes/s'] / 1e9:.1f} GB/s" in PAGE
+    assert SCRIPT["SIZES"][-1] == 16 * 2**20  # the allreduce that gives β
+
+
+def test_the_model_is_said_to_be_as_rough_as_it_is():
+    here, size = MEASURED["here"], 4 * 2**20
+    modelled = 2 * here["latency, s"] + size / here["bandwidth, bytes/s"]
+    assert f"for 4 MiB it says {modelled * 1e3:.1f} ms, half of what was measured" in PAGE
+    assert modelled == pytest.approx(RUNS["2"]["allreduce, s"][str(size)] / 2, rel=0.1)
 
 
 def test_the_speedups_on_paper_are_the_models():

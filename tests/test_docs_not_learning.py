@@ -65,7 +65,7 @@ def said() -> list[str]:
         f"and an accuracy of {percent(saturated['cured']['test accuracy'])}.",
         f"gradient is {sigmoids['last ÷ first'] / 1e6:.0f} million times the first layer's; the loss ends at "
         f"{sigmoids['loss']:.2f} and the accuracy at {percent(sigmoids['test accuracy'])}.",
-        f"the accuracy is again {percent(usual['test accuracy'])}.",
+        f"The accuracy is again {percent(usual['test accuracy'])}.",
         f"{percent(larger['test accuracy'])} (η = 0.05 for all three)",
         f"The first loss is {unscaled['planted']['first loss']:.1f} in place of {CHANCE:.2f}.",
         f"the loss ends at {unscaled['planted']['loss']:.2f}, the accuracy at "
@@ -76,7 +76,7 @@ def said() -> list[str]:
         f"its mean is {zero['planted']['loss']:.2f}, and the largest norm of dθ is "
         f"{zero['planted']['largest norm of dθ']:.1f}.",
         f"With `zero_grad`: {zero['cured']['loss']:.2f} and {zero['cured']['largest norm of dθ']:.1f}.",
-        f"costs {vaes['mean over pixels']['reconstruction']:.1f}, as much as predicting the mean image, "
+        f"costs {vaes['mean over pixels']['reconstruction']:.1f}, about as much as predicting the mean image, "
         f"{vaes['mean image']['mean_image']:.1f},",
         *rows,
         f"which is β = {SCRIPT['BETAS']['mean over pixels']:.0f}.",

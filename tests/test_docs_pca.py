@@ -55,7 +55,7 @@ def test_the_errors_can_be_had_again_by_singular_values():
 def test_the_linear_autoencoder_of_the_page_is_the_measured_one():
     assert f"Its test error is {AUTOENCODER['test squared error/pixel']:.6f} per pixel" in PAGE
     assert f"where PCA has {PCA['10']['test']:.6f}" in PAGE
-    assert f"{AUTOENCODER['share of the subspace']:.2%} is that of the components".replace("%", " %") in PAGE
+    assert f"overlaps that of the components by {AUTOENCODER['share of the subspace']:.2%}.".replace("%", " %") in PAGE
     assert f"nearest component is {AUTOENCODER['mean largest cosine to a component']:.2f} on average" in PAGE
 
 
@@ -68,8 +68,9 @@ def test_the_linear_autoencoder_has_the_space_and_not_the_axes():
 def test_the_linear_vae_of_the_page_is_the_measured_one():
     lost, random = (VAE[f"ELBO lost by {axes}, nats/image"] for axes in ("its axes", "axes turned at random"))
     share = f"{VAE['share of the subspace']:.3%}".replace("%", " %")
-    assert f"turned at random they cost {random:.3f} nats per image" in PAGE
-    assert f"After {MEASURED['epochs']['linear VAE']} epochs {share} of the space is there, {lost:.3f} nats" in PAGE
+    assert f"turned at random cost {random:.3f} nats per image" in PAGE
+    overlap = f"its subspace overlaps that of the components by {share}, its axes still cost {lost:.3f} nats"
+    assert f"After {MEASURED['epochs']['linear VAE']} epochs {overlap}" in PAGE
     assert f"the mean cosine is {VAE['mean largest cosine to a component']:.2f}." in PAGE
 
 

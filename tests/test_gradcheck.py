@@ -406,7 +406,7 @@ AFFINE = {
     "dW is zero everywhere": (with_weight_gradient(lambda x, y, dy: 0), "W"),
     "dW is back to front along axis 0": (with_weight_gradient(lambda x, y, dy: x[:, ::-1].T @ dy), "W"),
     "dW is off by one along axis 1": (with_weight_gradient(lambda x, y, dy: np.roll(x.T @ dy, 1, axis=1)), "W"),
-    "dW is right to the digits of float32": (with_weight_gradient(lambda x, y, dy: np.float32(x.T @ dy)), "W"),
+    "dW is right only to the digits of float32": (with_weight_gradient(lambda x, y, dy: np.float32(x.T @ dy)), "W"),
     "db is not summed over the batch: it is the first example's": (with_db(lambda dy: dy[0]), "b"),
     "db is not summed over the batch: it is the last example's": (with_db(lambda dy: dy[-1]), "b"),
     "db differs by one factor: it is N = 5 times too small": (with_db(lambda dy: dy.mean(axis=0)), "b"),

@@ -562,7 +562,7 @@ def test_a_loss_takes_a_number_of_any_type(number):
     [
         ({"terms": [("a", 1.0)]}, "terms to be a dict of numbers by name, got list"),
         ({"metrics": None}, "metrics to be a dict of numbers by name, got None"),
-        ({"terms": {1: 1.0}}, "a name in terms to be a text, got 1"),
+        ({"terms": {1: 1.0}}, "a name in terms to be a string, got 1"),
         ({"backward": None}, "backward to be a function, got None"),
     ],
 )
@@ -666,7 +666,7 @@ class Inner(sn.Optimizer):
 @pytest.mark.parametrize(("make", "name"), [(Forgets, "v"), (Inner, "inner")])
 def test_an_optimizer_whose_memory_is_not_declared_is_refused_with_a_checkpoint_and_taken_without(make, name, path):
     with pytest.raises(
-        TypeError, match=rf"an optimizer's memory, got also {name}: only arrays that {make.__name__}\.memory_names"
+        TypeError, match=rf"{make.__name__}\.memory_names to name the optimizer's whole memory, got also {name}, which"
     ):
         Training(optimizer=make(0.01)).fit(checkpoint=path)
     assert len(Training(optimizer=make(0.01)).fit(epochs=1).epochs) == 1

@@ -469,7 +469,7 @@ ARGUMENTS = [
     pytest.param(
         lambda: sn.Reshape((1, 2, 3)).forward(X),
         sn.ShapeError,
-        r"Reshape\(\(1, 2, 3\)\) expects 6 numbers an example, got 4 in x of shape \(3, 4\)",
+        r"Reshape\(\(1, 2, 3\)\) expects 6 numbers per example, got 4 in x of shape \(3, 4\)",
         id="Reshape: rows that do not fit",
     ),
     pytest.param(
@@ -777,19 +777,19 @@ ARGUMENTS = [
             pytest.param(
                 lambda make=make: step(make(0.1), THETA, THETA),
                 ValueError,
-                rf"{make.__name__} expects theta and dtheta to be apart in memory, got arrays that overlap",
+                rf"{make.__name__} expects theta and dtheta to share no memory, got arrays that overlap",
                 id=f"{make.__name__}: theta for dtheta",
             ),
             pytest.param(
                 lambda make=make: step(make(0.1), THETA[:3], THETA[1:]),
                 ValueError,
-                rf"{make.__name__} expects theta and dtheta to be apart in memory",
+                rf"{make.__name__} expects theta and dtheta to share no memory",
                 id=f"{make.__name__}: a theta that overlaps dtheta",
             ),
             pytest.param(
                 lambda make=make: step(make(0.1), np.broadcast_to(0.0, 4), np.ones(4)),
                 ValueError,
-                rf"{make.__name__} expects theta to be an array to write to, got one that is read-only",
+                rf"{make.__name__} expects theta to be writeable, got a read-only array",
                 id=f"{make.__name__}: a read-only theta",
             ),
             pytest.param(
@@ -1213,7 +1213,7 @@ ARGUMENTS = [
     pytest.param(
         lambda: sn.callbacks.EarlyStopping(1, "val_accuracy"),
         ValueError,
-        r"EarlyStopping expects mode to be said for val_accuracy, got None: mode='max' if more is better",
+        r"EarlyStopping expects a mode for val_accuracy, got None: pass mode='max' if more is better",
         id="EarlyStopping: an accuracy without a mode",
     ),
     pytest.param(
@@ -1385,7 +1385,7 @@ ARGUMENTS = [
     pytest.param(
         lambda: fit_on_its_own_weights(),
         ValueError,
-        r"fit expects theta and x to be apart in memory, got arrays that overlap: pass x\.copy\(\)",
+        r"fit expects theta and x to share no memory, got arrays that overlap: pass x\.copy\(\)",
         id="fit: its own weights for images",
     ),
     pytest.param(
@@ -1869,7 +1869,7 @@ ARGUMENTS = [
     ),
     # ---- plots
     pytest.param(
-        lambda: plots.image_grid(X, 5), TypeError, r"plots expects title to be a text, got 5", id="plots: no title"
+        lambda: plots.image_grid(X, 5), TypeError, r"plots expects title to be a string, got 5", id="plots: no title"
     ),
     pytest.param(
         lambda: plots.image_grid(PIXELS, "t"),

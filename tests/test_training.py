@@ -420,7 +420,9 @@ def test_parameters_that_a_step_spoilt_are_named():
     def spoil(record):
         model.decoder.b[0] = np.nan  # type: ignore[attr-defined]
 
-    with pytest.raises(sn.DivergenceError, match=r"^After 3 steps .* had already spoilt the parameter decoder\.b; "):
+    with pytest.raises(
+        sn.DivergenceError, match=r"^After 3 steps .* had already made the parameter decoder\.b not finite; "
+    ):
         fit(model, callbacks=[AfterEpoch(spoil)])
 
 

@@ -193,13 +193,13 @@ def test_too_many_numbers_in_a_record_are_refused_and_not_saved(path):
     def many(record: dict[str, float]) -> None:
         record.update({f"number {i}": float(i) for i in range(100_000)})
 
-    with pytest.raises(ValueError, match=r"fit expects records and settings to be short, got [0-9,]+ bytes"):
+    with pytest.raises(ValueError, match=r"fit expects at most [0-9,]+ bytes of records and settings, got [0-9,]+\."):
         Run().fit(path, epochs=2, callbacks=[AfterEpoch(many)])
 
 
 def test_records_may_take_a_megabyte_and_16_kilobytes_an_epoch(path):
     many = AfterEpoch(lambda record: record.update({f"number {i}": float(i) for i in range(100_000)}))
-    with pytest.raises(ValueError, match=f"which may be {2**20 + 3 * 2**14:,}"):
+    with pytest.raises(ValueError, match=f"at most {2**20 + 3 * 2**14:,} bytes"):
         Run().fit(path, epochs=3, callbacks=[many])
 
 
@@ -351,14 +351,14 @@ def test_ctrl_c_says_where_the_run_is_saved_and_how_it_goes_on(path, capsys):
     loss = run.model.loss
     run.model.loss = lambda *a, **k: (signal.raise_signal(signal.SIGINT), loss(*a, **k))[1]
     sn.fit(run.model, X, optimizer=run.optimizer, epochs=2, rng=run.rng, batch_size=5, checkpoint=path)
-    assert f"Saved in {path} after 1 step: the same call goes on from there.\n" in capsys.readouterr().out
+    assert f"Saved in {path} after 1 step: the same call resumes from there.\n" in capsys.readouterr().out
 
 
 def test_a_run_that_goes_on_says_so(path, capsys):
     Run().fit(path, epochs=1, validation=None)
     run = Run()
     sn.fit(run.model, X, optimizer=run.optimizer, epochs=2, rng=run.rng, batch_size=5, checkpoint=path)
-    assert f"{path}: goes on after 5 steps, in epoch 2/2\n" in capsys.readouterr().out
+    assert f"{path}: resumed after 5 steps, in epoch 2/2\n" in capsys.readouterr().out
 
 
 # ---- when it saves, and what it says

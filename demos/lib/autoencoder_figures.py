@@ -14,7 +14,7 @@ SHOWN, LIKE = 14, 0.03  # images in a row; errors that differ by less are called
 
 
 def conclusion(error: dict[str, float], L: int) -> str:
-    """What each network of L numbers buys over PCA, in numbers."""
+    """What each network of L numbers gains over PCA, in numbers."""
     pca = error[f"{L}, PCA"]
     shares = [f"{error[name] / pca:.0%} ({name[4:]})" for name in error if name[:2] == str(L) and "PCA" not in name]
     found = f"Through {L} numbers PCA leaves {pca:.4f} {PIXEL}"
@@ -22,16 +22,16 @@ def conclusion(error: dict[str, float], L: int) -> str:
 
 
 def depth(error: dict[str, float], arguments: Namespace) -> str:
-    """Whether three hidden layers bought anything over one, as a sentence."""
+    """Whether three hidden layers gained anything over one, as a sentence."""
     if "30, deep" not in error:
         return "The deep network was not trained."
     deep, shallow = error["30, deep"], error["30, shallow"]
     epochs = f"in {arguments.deep_epochs} epoch{'s' * (arguments.deep_epochs > 1)}"
     if abs(deep / shallow - 1) < LIKE:
         left = f"{784 * deep:.2f} and {784 * shallow:.2f} squared error/image"
-        return f"Depth bought nothing {epochs}: three hidden layers leave what one leaves, {left}."
-    better = "bought" if deep < shallow else "cost"
-    return f"Depth {better} {abs(1 - deep / shallow):.0%} of the error {epochs}: three hidden layers beside one."
+        return f"Depth gained nothing {epochs}: three hidden layers leave what one leaves, {left}."
+    better = "less" if deep < shallow else "more"
+    return f"Three hidden layers leave {abs(1 - deep / shallow):.0%} {better} error than one {epochs}."
 
 
 def parts(demo: Run, found: dict[str, np.ndarray]) -> None:

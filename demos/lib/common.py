@@ -35,7 +35,7 @@ def options(
     quick_train: int = QUICK_TRAIN,
 ) -> argparse.ArgumentParser:
     """A parser with the options that all demos have that train, on digits or on other data."""
-    quick = f"{QUICK_EPOCHS} epochs on {quick_train:,} images, in seconds, to see that all works"
+    quick = f"{QUICK_EPOCHS} epochs on {quick_train:,} images, in seconds, to see that everything works"
     parser = plain_options(name, description, quick=quick)
     parser.add_argument("--epochs", type=whole_number, default=epochs, help="times through the training images")
     parser.add_argument("--batch-size", type=whole_number, default=batch_size, help="images in a step")

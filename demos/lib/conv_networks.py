@@ -18,7 +18,7 @@ class Affine(sn.Layer):
         self.a, self.b = a, b
 
     def forward(self, x):
-        """Compute y from x, and return it with the way back."""
+        """Compute y from x, and return it with its backward function."""
         y = self.a * x + self.b  # y = a x + b
 
         def backward(dy):
@@ -72,7 +72,7 @@ class Published:
     spread: float  # how far one seed's result may lie from another's
     pytorch: tuple[float, ...]  # the error on test images after 1, 2, … epochs of the same network in PyTorch
     weight_decay: float = 0.0
-    start: str = "As its layers start here."
+    start: str = "those of our layers."
 
 
 NETWORKS = {
@@ -88,7 +88,7 @@ NETWORKS = {
         "training",
         0.0006,
         (0.0138, 0.0121, 0.0107, 0.01, 0.0097, 0.00945),
-        start="Ours, as none is published: from PyTorch's and our layers' own, some seeds lose part of the code.",
+        start="our own, since none is published: with PyTorch's or our layers' own, some seeds lose part of the code.",
     ),
     # printed as 0.0481 for pixels in [−1, 1], whose differences are twice as large, so their squares four times
     "dl4g": Published(

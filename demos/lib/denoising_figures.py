@@ -32,8 +32,8 @@ def conclusion(kind: Kind, errors: dict[str, list[float]]) -> str:
         )
         for good in (True, False)
     }
-    said = f"Trained at {kind.trained:g} alone, the convolutional network mends at {better[True] or 'no level'}"
-    return said + (f" and does harm at {better[False]}." if better[False] else ", and harms nowhere.")
+    said = f"Trained at {kind.trained:g} alone, the convolutional network helps at {better[True] or 'no level'}"
+    return said + (f" and does harm at {better[False]}." if better[False] else ".")
 
 
 def draw(demo: Run, kind: Kind, x_test, labels, seen, mended, errors, history: sn.History, pytorch) -> None:

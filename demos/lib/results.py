@@ -68,13 +68,13 @@ def verdict(number: Number, spread: float, changed: list[str], *, lower: bool = 
     """
     if changed or number.published is None:
         what = f" (changed: {', '.join(changed)})" if changed else ""
-        return f"No published number has these settings{what}, so good or bad is not said."
+        return f"No published number has these settings{what}, so there is no verdict."
     gap = number.value - number.published
     apart = f"{abs(gap):.{number.digits}f} {number.unit}"
     if abs(gap) <= spread:
-        return f"Good: {apart} from the published {number.published}, no more than seeds differ."
+        return f"Good: {apart} from the published {number.published}, within the spread of seeds."
     better = "Better than" if (gap < 0) == lower else "Not good: worse than"
-    return f"{better} the published {number.published} by {apart}, more than seeds differ."
+    return f"{better} the published {number.published} by {apart}, beyond the spread of seeds."
 
 
 def reached(number: Number, spread: float, changed: list[str], *, epochs: int, published: int) -> str:
@@ -83,7 +83,7 @@ def reached(number: Number, spread: float, changed: list[str], *, epochs: int, p
         return verdict(number, spread, changed + ["epochs"] * (epochs > published), lower=True)
     apart = f"{number.value:.{number.digits}f} {number.unit} after {epochs} of {published} epochs"
     if number.value <= number.published + spread:
-        return f"Good: {apart}, and the published {number.published} is reached, to what seeds differ by."
+        return f"Good: {apart}, and the published {number.published} is reached, within the spread of seeds."
     return f"Not there yet: {apart}; the published {number.published} took all of them (--epochs {published})."
 
 

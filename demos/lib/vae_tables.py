@@ -11,9 +11,9 @@ from scratchnet.evaluation import bce_scale
 PUBLISHED = -105.6  # nats/image, the test ELBO of pytorch/examples/vae after 10 epochs at the demo's defaults
 TRAINING = {1: -188.84, 5: -157.42, 10: -153.87, 100: -144.93}  # nats/image, of dl4g by its log, an epoch's mean
 AT_MU = {100: -152.4}  # nats/image, of dl4g on test images, with z = μ in place of a sample
-FOUND = "The test ELBO is less than 0 by the reconstruction's cost and the KL together; higher is better."
-BETWEEN = "For scale: what the mean training image reaches for every test image, and what nothing exceeds."
-AT_A_POINT = "Beside the published numbers of the same network, which are taken in training and at z = μ."
+FOUND = "The test ELBO is minus the sum of the reconstruction's cost and the KL; higher is better."
+BETWEEN = "For scale: the ELBO of always predicting the mean training image, and the limit that no model exceeds."
+AT_A_POINT = "Beside published numbers of the same network, which were measured in training and at z = μ."
 
 
 def measured(vae: sn.VAE, network: str, x, x_test, found: dict[str, float]) -> dict[str, dict[str, Number]]:

@@ -124,8 +124,8 @@ def losses() -> Sketch:
     """Chapter 04: two costs of a logit whose target is 1, and their slopes."""
     s = Sketch(
         "Squared error after a sigmoid, and cross-entropy of the logit",
-        "Both costs for the target 1, as functions of the logit, with their slopes in red. At the logit −8, a sure "
-        "and wrong answer, the slope of the squared error is nearly 0 and that of the cross-entropy nearly −1.",
+        "Both costs for the target 1, as functions of the logit, with their slopes in red. At the logit −8, a "
+        "confidently wrong answer, the slope of the squared error is nearly 0 and that of the cross-entropy nearly −1.",
         290,
     )
     panels = (

@@ -4,9 +4,9 @@
     dx = backward(dy)                   # dy = ∂L/∂y → dx = ∂L/∂x; adds ∂L/∂W to layer.dW
 
 `backward` is defined inside `forward`, so it sees forward's x and y (a closure), and the layer itself stores nothing.
-So a layer can run forward twice before going back, and a layer of your own is one class with one method. Gradients
-are added, because a layer may be used twice in one pass; `Parameters.zero_grad` starts from 0. The names are those of
-docs/00-notation.md, and arrays.py has the types `Array` and `Backward`.
+So a layer can run forward twice before the first backward pass, and a layer of your own is one class with one method.
+Gradients are added, because a layer may be used twice in one pass; `Parameters.zero_grad` starts from 0. The names are
+those of docs/00-notation.md, and arrays.py has the types `Array` and `Backward`.
 """
 
 from abc import ABC, abstractmethod
@@ -44,7 +44,7 @@ class Layer(ABC):
 
     @abstractmethod
     def forward(self, x: Array) -> tuple[Array, Backward]:
-        """Compute y from x, and return it with the way back."""
+        """Compute y from x, and return it with its backward function."""
 
     def children(self) -> dict[str, "Layer"]:
         """The layers that this one is made of, by name."""
@@ -61,5 +61,5 @@ class Layer(ABC):
 
 
 def without_dx(layer: Layer, backward: Backward) -> Backward:
-    """The backward pass of a first layer: nobody needs the gradient with respect to the data."""
+    """The backward pass of a first layer, without the gradient of the data, which training does not use."""
     return partial(backward, need_dx=False) if layer.skips_dx else backward

@@ -90,7 +90,7 @@ class Gaussian:
 
 
 def nll_per_image(where: str, likelihood: Likelihood, y: Array, x: Array) -> Array:
-    """−log p(x|z) of each image, (N,), looked at, since a scalar or (N, 1) would be broadcast silently."""
+    """−log p(x|z) of each image, (N,); its shape is checked, since a scalar or (N, 1) would be broadcast silently."""
     nll = np.asarray(likelihood.nll_per_image(y, x))
     if nll.shape != (len(x),) or nll.dtype.kind not in "fciu":
         came = f"{nll.dtype.name} of shape {nll.shape}"
@@ -99,7 +99,7 @@ def nll_per_image(where: str, likelihood: Likelihood, y: Array, x: Array) -> Arr
 
 
 def check_likelihood(where: str, likelihood: Any, sigma: float) -> Likelihood:
-    """`likelihood` is a word for one of the two above, or an object with the three methods; returned as an object."""
+    """`likelihood` is the name of one of the two above, or an object with the three methods; returned as an object."""
     if isinstance(likelihood, str):
         check_choice(where, "likelihood", likelihood, ("bernoulli", "gaussian"))
         return Gaussian(sigma) if likelihood == "gaussian" else Bernoulli()

@@ -30,7 +30,7 @@ class Loss:
     value: float  # what is minimised, per example
     terms: dict[str, float]  # what the value is made of, by name, each per example and unweighted
     backward: Callable[[], None] = field(repr=False)  # adds ∂value/∂θ to the model's dθ
-    metrics: dict[str, float] = field(default_factory=dict)  # numbers beside it, averaged and recorded as terms are
+    metrics: dict[str, float] = field(default_factory=dict)  # other numbers, averaged and recorded like the terms
 
     def __post_init__(self) -> None:
         checks.check_type("Loss", "backward", self.backward, Callable, "a function")
@@ -38,7 +38,7 @@ class Loss:
             checks.check_numbers("Loss", kind, numbers)
         names = ["loss", "epoch", "seconds", *self.terms, *self.metrics]
         if taken := [name for name in names if names.count(name) > 1 or name.startswith("val_")]:
-            why = "names are unique, and val_ is before those of the validation"
+            why = "names are unique, and val_ begins those of the validation"
             raise ValueError(f"Loss expects names that a record does not have yet, got {taken[0]!r}: {why}.")
 
 
@@ -70,7 +70,7 @@ class Model(ABC):
 
     @abstractmethod
     def trace(self, x: Array, rng: np.random.Generator) -> Iterator[tuple[str, Array]]:
-        """Run forward on x and yield (name, output) layer by layer, to find where a number went bad."""
+        """Run forward on x and yield (name, output) layer by layer, to find the first that is not finite."""
 
     def decode(self, z: Array) -> Array:
         """The images (N, D), in [0, 1], of codes z (N, L)."""

@@ -1,6 +1,6 @@
 """Optimizers: each is a line of arithmetic on the flat θ and dθ.
 
-An optimizer's memory (velocity, moments, the number of steps) is like θ, so one optimizer trains one model.
+An optimizer's state (velocity, moments, the number of steps) belongs to one θ, so one optimizer trains one model.
 Derivations: docs/05-optimizers.md.
 """
 
@@ -48,7 +48,7 @@ class Optimizer(ABC):
         self._check(theta, dtheta)
         if self.steps == 0:
             for name in self.memory_names:
-                setattr(self, name, empty(theta.shape, theta.dtype))  # np.empty, with memory used again
+                setattr(self, name, empty(theta.shape, theta.dtype))  # np.empty, but it reuses memory
                 getattr(self, name)[...] = 0
         returned = self.move(theta, dtheta, self._learning_rate_now())
         if returned is not None:
@@ -111,7 +111,7 @@ class SGD(Optimizer):
 
 
 class Adam(Optimizer):
-    """Steps of one size for all parameters: the mean of the gradient over the root of its mean square.
+    """Steps of about one size for all parameters: the mean of the gradient over the root of its mean square.
 
     g = dθ + weight_decay·θ,  m ← β₁m + (1 − β₁)g,  v ← β₂v + (1 − β₂)g²,
     θ ← θ − learning_rate · m/(1 − β₁ᵗ) / (√(v/(1 − β₂ᵗ)) + ε)   at step t = 1, 2, ….

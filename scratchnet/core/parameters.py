@@ -106,7 +106,7 @@ class Parameters:
 
 
 def parts_of(layers: Mapping[str, Layer]) -> list[tuple[str, Layer]]:
-    """Each layer at or below these, once, under its first dotted name, a root named "" adds nothing to it."""
+    """Each layer at or below these, once, under its first dotted name, to which a root named "" adds nothing."""
     parts: dict[int, tuple[str, Layer]] = {}  # by identity, so that a layer used twice counts once
     for name, layer in layers.items():
         for path, part in layer.walk(name):
@@ -129,7 +129,7 @@ def _check_declared(layer: Layer) -> None:
 
 
 def slots_of(layers: Mapping[str, Layer], kind: str) -> list[Slot]:
-    """Where their arrays are of one kind, "parameter_names" or "state_names"."""
+    """Where the layers' arrays of one kind are, "parameter_names" or "state_names"."""
     return [
         (f"{path}.{attribute}".removeprefix("."), part, attribute)
         for path, part in parts_of(layers)

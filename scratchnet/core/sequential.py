@@ -46,7 +46,7 @@ class Sequential(Layer):
             first = 0 if need_dx else self._first_trained
             for layer_backward in reversed(ways_back[first + 1 :]):  # each dx is the dy of the layer below
                 dy = layer_backward(dy)
-            # the lowest layer: nobody needs its dx unless the caller does
+            # the lowest layer, whose dx is computed only if the caller needs it
             layer_backward = ways_back[first] if need_dx else without_dx(self.layers[first], ways_back[first])
             return layer_backward(dy)
 

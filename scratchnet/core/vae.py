@@ -1,4 +1,4 @@
-"""The variational autoencoder: an autoencoder whose codes are distributions, so that its latent space has no gaps."""
+"""The variational autoencoder: its codes are distributions near N(0, I), so that draws from it decode to images."""
 
 from collections.abc import Iterator
 
@@ -17,7 +17,7 @@ class VAE(Model):
     """Minimises E_q[−log p(x|z)] + β KL(q(z|x) ‖ N(0, I)), the negative ELBO where β is 1, in nats per image.
 
     q(z|x) = N(μ, σ²) has its μ and log σ² from the encoder; p(x|z) has its parameters from the decoder; the
-    expectation is taken over one sample z = μ + σ ⊙ ε per image.
+    expectation is estimated from one sample z = μ + σ ⊙ ε per image.
 
     Derivation: docs/11-vae.md (the ELBO), docs/12-vae-gradients.md (the backward pass),
     docs/15-beta-and-importance-weighting.md (β). Kingma & Welling, Auto-Encoding Variational Bayes, 2013; Higgins et
@@ -122,7 +122,7 @@ class VAE(Model):
         yield from trace_layers("decoder", self.decoder, z, ", the logits" if self.pixels_are_probabilities else "")
 
     def _posterior(self, x: Array):
-        """μ and log σ² of q(z|x), the encoder's guess at the posterior, and the way back through the encoder."""
+        """μ and log σ² of q(z|x), the encoder's guess at the posterior, and the encoder's backward function."""
         self._check_images(x)
         stats, encoder_backward = self.encoder.forward(x)  # (N, 2L)
         L = stats.shape[-1] // 2 if self.latent is None else self.latent

@@ -57,7 +57,7 @@ def load_idx(directory: str | PathLike[str], split: str = "train") -> tuple[Arra
             raise DataError(f"{images_path} holds {len(pixels)} images, but {labels_path} {len(labels)} labels.")
         images = pixels.reshape(len(pixels), -1).astype(np.float32)
     except MemoryError:
-        raise DataError(f"{images_path} holds more images than there is memory for.") from None
+        raise DataError(f"{images_path} holds more images than fit into memory.") from None
     images /= 255
     return images, labels
 

@@ -56,7 +56,7 @@ def of_precision(e: Evidence) -> Trials:
     """A detour through a shorter type."""
     for dtype in (np.float16, np.float32):
         if np.allclose(e.gradient, e.gradient.astype(dtype), rtol=1e-12, atol=0):
-            told = f"{e.dx} is right to the digits of {dtype.__name__}: something in the backward pass is in this type"
+            told = f"{e.dx} is right only to the digits of {dtype.__name__}: part of the backward pass is in this type"
             rounding = 8 * np.finfo(dtype).eps * np.abs(e.measured) + e.slopes["doubt"]
             is_rounded = np.abs(e.claimed - e.measured) <= rounding
             yield "short_type", told, np.where(is_rounded, e.measured, np.nan), None
@@ -114,7 +114,7 @@ def of_a_product(e: Evidence) -> Trials:
     if e.x.shape == y.shape:
         told = f"{dx} is dy J, where dy Jᵀ is meant, with the Jacobian J of y, as if W stands in the place of Wᵀ"
         yield "weights_not_transposed", told, J @ dy, J.T @ dy
-        told = f"{dx} has the diagonal of the Jacobian alone: as in a softmax, each number moves other outputs too"
+        told = f"{dx} has the diagonal of the Jacobian alone: as in a softmax, each input changes other outputs too"
         yield "diagonal_alone", told, J @ dy, np.diag(J) * dy
 
 
@@ -165,9 +165,9 @@ def of_a_loss(e: Evidence) -> Trials:
             return np.asarray(vae.loss(x, eps=step / np.exp(0.5 * vae.encode(x)[1])).value)
 
         if np.isclose(loss_with_that_step(scene.point), e.y[0], rtol=1e-12):
-            told = "the path through the noise is missing: log σ² moves z = μ + σ ⊙ ε too, and gets ½ dz ⊙ σ ⊙ ε from "
+            told = "the path through the noise is missing: log σ² also acts through z = μ + σ ⊙ ε, by ½ dz ⊙ σ ⊙ ε"
             undone = e.claimed + e.measured - e.slopes_of(loss_with_that_step)
-            yield "path_through_the_noise", f"{told}there", undone, None
+            yield "path_through_the_noise", told, undone, None
     of_terms = e.slopes_of(lambda point: scene.y(point)[1:])  # (K, T)
     (weights, *_), (amounts, _, rank, _) = (
         np.linalg.lstsq(of_terms[e.wrong], slopes[e.wrong], 1e-6) for slopes in (e.measured, e.claimed)
@@ -218,7 +218,7 @@ def of_an_activation(e: Evidence) -> Trials:
         yield "activation", missing, e.claims(dy * slope(u)), None
         yield "activation", f"the derivative of the {right} is applied twice", e.claims(dy / slope(u)), None
         for used, (_, _, other) in ACTIVATIONS.items():
-            told = f"{missing}: that of the {used} stands in its place"
+            told = f"{missing}: that of the {used} is used instead"
             if used != right:
                 yield "activation", told, e.claims(dy * slope(u) / other(u)), None
 
@@ -241,7 +241,7 @@ def of_each_element(e: Evidence) -> Trials:
             yield "clip", told, e.along(e.gradient * ~held), e.along(unit * dy)
         passed = e.along(dy)
         c = _times(e.measured - e.claimed, passed)
-        times, but = ("", "") if np.isclose(abs(c), 1, 1e-5) else (f"{abs(c):.5g} ", ", but for that factor,")
+        times, but = ("", "") if np.isclose(abs(c), 1, 1e-5) else (f"{abs(c):.5g} ", ", except for that factor,")
         told = f"{dx} + {times}dy is the derivative: the path on which {name} is passed on unchanged{but} is missing"
         if c < 0:
             told = f"{dx} − {times}dy is the derivative: {times}dy is added once too often"

@@ -29,7 +29,7 @@ class ArrayReport:
     checked: str  # along how many coordinates or random directions
     error: float  # the largest one of a central difference, relative to the array's largest slope
     step: float  # the step of that difference
-    exact_error: float | None  # the largest one of a complex step; None where f is not analytic as it is written
+    exact_error: float | None  # the largest one of a complex step; None if f as it is written is not analytic
     kinks: int  # how many of these directions have a kink at the point itself, and were checked nearby
     unmeasured: int  # how many of their slopes are too small beside the noise of f to be compared
     steps: Array  # of the V-curve, (S,): the error of either method by its step, along one random direction
@@ -83,9 +83,9 @@ class GradientReport:
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = [f"{self.name}: every gradient agrees with the slope of forward."]
         lines += ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
-        told = "meet a kink, or a bend too sharp to measure; these were checked at a point nearby."
+        told = "meet a kink, or a curvature too large to measure; these were checked at a point nearby."
         lines += [f"{d(one.name)}: {one.kinks} of {one.checked} {told}" for one in self.arrays if one.kinks]
-        told = "are too small beside the noise of f to be checked."
+        told = "have slopes too small beside the noise of f to be checked."
         lines += [f"{d(one.name)}: {one.unmeasured} of {one.checked} {told}" for one in self.arrays if one.unmeasured]
         return "\n".join(lines + self.notes)
 
@@ -104,7 +104,7 @@ def check_gradients(
     Every input and parameter that has a gradient is moved, one coordinate at a time, and forward alone says how L
     changes: by central differences (f(x + h) − f(x − h)) / 2h in double precision and, wherever the formulas are
     analytic, by the complex step Im f(x + ih) / h, which has all digits. At a kink (ReLU at 0) there is no slope, so a
-    point nearby is checked instead. Laws 1, 3 and 4 are tried as well: no call may spoil another. A GradientError names
+    point nearby is checked instead. Laws 1, 3 and 4 are tried as well: no call may alter another. A GradientError names
     the array, the worst index, both values, and the likeliest cause. The check proves that backward belongs to forward,
     not that forward is what was meant: docs/14-checking-gradients.md.
 
@@ -209,7 +209,7 @@ def _notes(subject: Subject, scene: Scene) -> list[str]:
 
 
 def _check_calls(f: Any, subject: Subject, dy: Array) -> None:
-    """Refuse f if one call spoils another: laws 1, 3 and 4, at the point and on another batch; or if need_dx does."""
+    """Refuse f if one call affects another: laws 1, 3 and 4, at the point and on another batch; or if need_dx does."""
     points = [{name: x.copy() for name, x in subject.start.items()}]
     other = {name: 0.5 * (x[::-1] if x.ndim else x) if name in subject.inputs else x for name, x in points[0].items()}
 

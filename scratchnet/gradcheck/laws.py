@@ -97,7 +97,7 @@ def mutates_only_what_it_made(
     after = subject.states()
     for name, before in states.items():
         if name not in after or after[name].tobytes() != before.tobytes():
-            told = f"it changes its state {name} while it is not training: ask self.training first."
+            told = f"it changes its state {name} while it is not training: change it only if self.training."
             raise LawError(1, subject.name, told, array=name, cause="a state changes outside training")
 
 

@@ -1,4 +1,4 @@
-"""Pooling: one number is left of each window of an image."""
+"""Pooling: one number for each window of an image."""
 
 from scratchnet import kernels
 from scratchnet.arrays import Array, Backward

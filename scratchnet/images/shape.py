@@ -30,7 +30,7 @@ class Reshape(Layer):
         check_floats(self, "x", x)
         D = math.prod(x.shape[1:])
         if x.ndim == 0 or self.n_in != D:
-            raise ShapeError(f"{self!r} expects {self.n_in} numbers an example, got {D} in x of shape {x.shape}.")
+            raise ShapeError(f"{self!r} expects {self.n_in} numbers per example, got {D} in x of shape {x.shape}.")
         return _reshape(self, x, self.shape)
 
     def __repr__(self) -> str:

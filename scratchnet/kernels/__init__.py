@@ -1,10 +1,9 @@
 """The boundary between a formula and the engine that computes it.
 
 Layers, losses and optimizers call `kernels.affine`, `kernels.relu`, … and do not know what computes them. Engines are
-the rungs of a ladder: "numpy", the formulas; "numba", the same as compiled loops; "vector", whose inner loops are
-written for the CPU's vector registers. The default is the highest rung that works here. Before its first use, for
-float32 and for float64, a compiled kernel is compared with its formula on small inputs; if it can't be compiled, raises
-or disagrees, the rung below replaces it, with a warning.
+the rungs of a ladder, "numpy", "numba" and "vector"; the default is the highest that works here. Before its first use,
+for float32 and for float64, a compiled kernel is compared with its formula on small inputs; if it can't be compiled,
+raises or disagrees, the rung below replaces it, with a warning.
 
 Call kernels through this module (`kernels.relu(x)`), never by a name imported from it: `use` replaces them.
 """

@@ -1,8 +1,8 @@
 """exp, log, tanh and their kin as a few products and sums, so that LLVM computes them for a whole vector at once.
 
 A loop that calls the C library computes one number after the other. Here the argument is split into a power of two,
-which is an exponent and costs nothing, and a rest, which goes through a short series. Errors are a few units in the
-last place over the whole range of float32 and of float64, and a NaN stays a NaN.
+which is an exponent and costs nothing, and a remainder, which goes through a short series. Errors are a few units in
+the last place over the whole range of float32 and of float64, and a NaN stays a NaN.
 """
 
 from collections.abc import Callable

@@ -65,7 +65,7 @@ def bce(p, target):
 
 
 def bce_with_logits(logits, target):
-    target = np.where((target >= 0) & (target <= 1), target, np.nan)  # what is no probability has no cross-entropy
+    target = np.where((target >= 0) & (target <= 1), target, np.nan)  # the cost of a target outside [0, 1] is NaN
     side = (logits > 0) - target  # max(l, 0) − l t = (1[l > 0] − t) l
     linear = side * np.where(side == 0, 0, logits)  # an infinite logit costs nothing where the target agrees
     softplus_less_relu = np.log1p(np.exp(-_magnitude(logits)))  # log(1 + e^−|l|): nothing overflows

@@ -67,7 +67,7 @@ def run(kernel: Callable[..., Any], arguments: tuple[Any, ...], dtype: Any) -> l
 def _samples() -> dict[str, list[tuple[tuple[Any, ...], list[Array]]]]:
     """For each kernel some arguments, and what its formula returns for them in double precision."""
     rng = np.random.default_rng(0)
-    inputs = [arguments(19, 37, 70, rng), arguments(35, 33, 75, rng)]  # no whole vectors; kernels of twice the stride
+    inputs = [arguments(19, 37, 70, rng), arguments(35, 33, 75, rng)]  # sizes that fill no whole number of vectors
     images, dy, W = (rng.standard_normal(shape, np.float32) for shape in ((64, 784), (64, 84), (784, 84)))
     images[rng.random(images.shape) < 0.8] = 0  # like digits, whose zeros the engine "vector" skips
     inputs.append({"affine": (images, W, W[0]), "add_matmul_tn": (W, images, dy)})

@@ -2,7 +2,7 @@
 
 A kernel is a loop over a range, `def kernel(…arrays, first, last)`. Short work runs on the calling thread. Long work is
 split into parts. The calling thread, the leader, opens a gate; helpers that spin on the gate enter, and every thread
-claims the next part until none is left. A helper that the system has given no core claims nothing, so nobody waits
+claims the next part until none is left. A helper that the system has given no core claims nothing, so no thread waits
 for it. The result has the same bits for any number of threads, because no element depends on how the range is split.
 Where the team is slower than its leader alone, the leader computes alone for a while.
 

@@ -1,1 +1,1 @@
-"""Models beside the VAE: the autoencoder and the classifier."""
+"""Models besides the VAE: the autoencoder, the classifier and the importance-weighted autoencoder."""

@@ -12,7 +12,7 @@ from scratchnet.core.losses import check_logits, softmax_cross_entropy
 from scratchnet.core.model import Loss, trace_layers
 from scratchnet.core.parameters import Parameters
 
-_ROWS = 1000  # examples in flight at once
+_ROWS = 1000  # examples predicted at once
 
 
 class Classifier:
@@ -82,6 +82,7 @@ class Classifier:
         check_labels(where, labels, given, None, logits.shape[1])
 
     def trace(self, batch: tuple[Array, Array], rng: np.random.Generator) -> Iterator[tuple[str, Array]]:
+        """Run forward on x and yield (name, output) layer by layer, to find the first that is not finite."""
         return trace_layers("network", self.network, batch[0], ", the logits")
 
     def _pair(self, where: str, pair: Any, whose: str = "") -> tuple[Array, Array]:

@@ -1,7 +1,4 @@
-"""Strategies for hypothesis: sizes, and arrays with the numbers and memory layouts that break formulas.
-
-They need hypothesis, which the extra `test` installs.
-"""
+"""Strategies for hypothesis: sizes, and arrays with the numbers and memory layouts that break formulas."""
 
 from collections.abc import Callable
 from typing import Any

@@ -33,8 +33,8 @@ class Checkpoint(Callback):
     """Saves a run to `path` before the first step, every so many seconds and after each epoch, and resumes it.
 
     The file is an .npz of θ, the optimizer's memory, the layers' states, what callbacks keep, and a JSON text with the
-    rest, which is sealed: it holds digests of the arrays and of itself. Made as `fit` is called, before anything
-    changes.
+    rest, which is sealed: it holds digests of the arrays and of itself. The object is made before `fit` changes
+    anything.
     """
 
     def __init__(self, path: Path, seconds: float, run: Run):
@@ -69,7 +69,7 @@ class Checkpoint(Callback):
         self._resume(run, *found)
         if run.progress and run.step:
             epoch = f"epoch {len(run.history.epochs) + 1}/{run.epochs}"
-            console.write(f"{self.path}: goes on after {divergence.steps(run)}, in {epoch}")
+            console.write(f"{self.path}: resumed after {divergence.steps(run)}, in {epoch}")
 
     def after_step(self, run: Run) -> None:
         ended = run.position.examples == run.examples  # then the epoch is saved in a moment
@@ -92,7 +92,7 @@ class Checkpoint(Callback):
             elif run.epoch > epochs:  # before_epoch will be called again, so what it changed is undone
                 self._resume(run, *self._read(run, again=True))
             if run.progress:
-                console.write(f"Saved in {self.path} after {divergence.steps(run)}: the same call goes on from there.")
+                console.write(f"Saved in {self.path} after {divergence.steps(run)}: the same call resumes from there.")
 
     def _kept(self, run: Run) -> dict[str, Array]:
         """What the callbacks keep: their arrays, and the rest as JSON."""
@@ -104,18 +104,17 @@ class Checkpoint(Callback):
         return arrays | {"callbacks": as_text(states)}
 
     def _save(self, run: Run) -> None:
-        """Write the run as it is now, whole or not at all, and never with numbers that a step spoilt."""
+        """Write the run as it is now, whole or not at all, and never with numbers that are not finite."""
         if run.step:
             divergence.check_state(run)
         rate = run.optimizer.learning_rate
         if rate is not self._learning_rate and (callable(rate) or callable(self._learning_rate)):
-            hint = "give the optimizer one function of the step that does all of it"
-            raise TypeError(f"fit with a checkpoint expects a learning rate that is a function to stay it: {hint}.")
+            hint = "give the optimizer one function of the step for the whole run"
+            raise TypeError(f"fit with a checkpoint expects learning_rate to stay the same function: {hint}.")
         for name, value in _other_memory(run.optimizer).items():
             if self._other_memory.get(name) != value:
-                expected = "fit with a checkpoint expects to know an optimizer's memory"
-                hint = f"only arrays that {type(run.optimizer).__name__}.memory_names names are saved"
-                raise TypeError(f"{expected}, got also {name}: {hint}.")
+                whole = f"{type(run.optimizer).__name__}.memory_names to name the optimizer's whole memory"
+                raise TypeError(f"fit with a checkpoint expects {whole}, got also {name}, which would not be saved.")
         arrays = storage.arrays_in(_slots(run, run.step)) | self._kept(run)
         settings, last = self._settings(run), max(run.step - 1, 0)
         changed = settings[_RATE] != self._began[_RATE]  # by a callback: the last step had another
@@ -133,8 +132,8 @@ class Checkpoint(Callback):
         }
         text = as_text(state)
         if len(text) > self._most:
-            bytes_ = f"{len(text):,} bytes of them, which may be {self._most:,}"
-            raise ValueError(f"fit expects records and settings to be short, got {bytes_}.")
+            most = f"{self._most:,} bytes of records and settings"
+            raise ValueError(f"fit expects at most {most}, got {len(text):,}.")
         arrays |= {"state": text, "seal": np.frombuffer(digest(text).encode(), np.uint8)}
         self._write(lambda file: storage.write_arrays(file, arrays))
 
@@ -242,7 +241,7 @@ def _slots(run: Run, steps: int) -> list[Slot]:
 
 
 def _other_memory(optimizer: Optimizer) -> dict[str, Any]:
-    """What stands for the arrays and optimizers that an optimizer holds and that are not in its `memory_names`."""
+    """The digests of arrays and the steps of optimizers that an optimizer holds, but not in its `memory_names`."""
     held = {name: value for name, value in vars(optimizer).items() if name[:1] != "_"}
     arrays = {name: digest(value) for name, value in held.items() if isinstance(value, np.ndarray)}
     optimizers = {name: value.steps for name, value in held.items() if isinstance(value, Optimizer)}
@@ -250,7 +249,7 @@ def _other_memory(optimizer: Optimizer) -> dict[str, Any]:
 
 
 def _owners(run: Run) -> list[tuple[str, Any, tuple[str, ...]]]:
-    """Whose numbers and strings are settings: how it is called, the object, and its attributes that are none."""
+    """Whose numbers and strings are settings: a name for it, the object, and its attributes that are no settings."""
     model, optimizer = run.model, run.optimizer
     owners = [
         ("the model's ", model, ()),

@@ -1,4 +1,4 @@
-"""Progress on whatever console there is: none at all, as under pythonw, or one that lacks letters of formulas."""
+"""Progress on any console, also on one that lacks some letters, or where there is none, as under pythonw."""
 
 import codecs
 import contextlib
@@ -38,7 +38,7 @@ class _Console:
 
 
 class _Bar(tqdm):
-    """A bar without a thread of its own to watch it, which would outlive it."""
+    """A bar without tqdm's monitoring thread, which would outlive it."""
 
     monitor_interval = 0
 

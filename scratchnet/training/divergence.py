@@ -48,7 +48,7 @@ def check_gradient(run: Any) -> None:
     if not kernels.all_finite(run.parameters.dtheta):
         bad = _spoilt({name: getattr(layer, f"d{W}") for name, layer, W in reversed(run.parameters.slots)})
         what = f"is {run.loss.value:g} {run.model.unit}, but its gradient is not finite"
-        raise _error(run, run.batch, what, f", on the way back first in {_first_in_backward(run) or bad}")
+        raise _error(run, run.batch, what, f", in the backward pass first in {_first_in_backward(run) or bad}")
 
 
 def check_state(run: Any) -> None:
@@ -85,7 +85,7 @@ def _traced(run: Any, batch: Any) -> tuple[str, str]:
     """Where the forward pass first was not finite, and which quantity had become large before."""
     if name := _spoilt(run.parameters.named()):
         memory = _spoilt_memory(run)
-        return f"the steps before it had already spoilt the parameter {name}", f"{memory}; " * bool(memory)
+        return f"an earlier step had already made the parameter {name} not finite", f"{memory}; " * bool(memory)
     large = ""
     try:
         for name, y in run.model.trace(batch, run.rng):
@@ -109,7 +109,7 @@ def _first_in_backward(run: Any) -> str | None:
 
         def watched_backward(dy: Any, **options: Any) -> Any:
             if not _is_finite(dy):
-                found.append(f"what comes to {path}, {layer!r}")
+                found.append(f"the dy of {path}, {layer!r}")
             dx = backward(dy, **options)
             if not all(_is_finite(d) for d in (dx, *(getattr(layer, f"d{W}") for W in layer.parameter_names))):
                 found.append(f"{path}, {layer!r}")

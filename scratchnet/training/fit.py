@@ -57,8 +57,8 @@ def fit(
 
     Notes
     -----
-    Ctrl-C ends the training after the current step and saves it; a second one leaves at once. docs/18-your-own.md
-    says what is the same bit for bit and what is not.
+    Ctrl-C ends the training after the current step, and saves it to the checkpoint; a second one leaves at once.
+    docs/18-your-own.md says what is the same bit for bit.
 
     Examples
     --------

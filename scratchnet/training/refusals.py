@@ -15,7 +15,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def with_the_others(function: Function) -> Function:
-    """For `fit`: where several processes train the model, an error on one ends all."""
+    """Decorator of `fit`: where several processes train the model, an error on one ends all."""
 
     @functools.wraps(function)
     def together(model: Any, *arguments: Any, **options: Any) -> Any:

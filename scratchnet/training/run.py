@@ -80,7 +80,7 @@ class Position:
 
 @dataclass(eq=False)
 class Run:
-    """The training under way, which each callback gets: the arguments of `fit`, and how far it has come."""
+    """The training in progress, which each callback gets: the arguments of `fit`, and how far it has come."""
 
     model: Any
     data: Data
@@ -115,7 +115,7 @@ class Run:
 
     def stop(self, reason: str = "") -> None:
         """End the training after the current step; the first reason, or the callback's class, is `history.stopped`."""
-        check_type("run.stop", "reason", reason, str, "a text")
+        check_type("run.stop", "reason", reason, str, "a string")
         self.history.stopped = self.history.stopped or reason or type(self.calling).__name__
 
     @property
@@ -219,7 +219,7 @@ class Run:
 
 
 class OneProcess(nullcontext[None]):
-    """A training on its own. `parallel.DataParallel` has another of these, for a training that many processes share."""
+    """What depends on the number of processes, here one; `parallel.Together` is its counterpart for several."""
 
     leads = True  # whether this process prints and writes
 
@@ -232,7 +232,7 @@ class OneProcess(nullcontext[None]):
 
 
 def processes_of(model: Any) -> OneProcess:
-    """Those that train the model."""
+    """The processes that train the model."""
     found = getattr(model, "processes", None)
     return found if isinstance(found, OneProcess) else OneProcess()
 
@@ -249,11 +249,11 @@ class Callback:
     - `run` says where the training is: see `Run`. A layer's `training` is False in every callback.
     - `run.stop(reason)` ends the training after the current step; if that was an epoch's last, the epoch's end still
       follows; in `before_training` and `before_epoch`, it ends before the next step. The checkpoint is saved, and the
-      same call goes on from there.
+      same call resumes from there.
     - `before_epoch` is not called again when a run is resumed within the epoch, unless no step of it was taken.
     - `after_training` is called if `before_training` returned, whatever was raised in between; `run.error` is that
-      exception. The first exception leaves `fit`, later ones are added to it as notes. After an exception nothing is
-      saved: the last checkpoint stays good.
+      exception. `fit` raises the first exception, and adds later ones to it as notes. After an exception nothing is
+      saved: the last checkpoint stays valid.
     - A callback has a state if it defines `state_dict`, which is called at each save, first after `before_training`;
       on resume `load_state_dict` gets it back, after `before_training`. It holds arrays, numbers, strings, True, False,
       None, dicts with string keys and lists of these; anything else is a TypeError before the first step.

@@ -15,7 +15,7 @@ _READ = {"int": lambda text: int(text, 16), "complex": complex}
 
 
 def as_text(state: Any) -> Array:
-    """JSON in an array of bytes."""
+    """The state as JSON, in an array of bytes."""
     return np.frombuffer(json.dumps(state, default=_number).encode(), np.uint8)
 
 

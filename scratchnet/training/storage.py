@@ -134,7 +134,7 @@ def _check_header(name: str, x: Array) -> None:
     except ValueError:  # letters that are not in Latin-1
         fits = False
     if not fits:
-        expected = f"A file expects the dtype of {name} in at most {_HEADER:,} letters of Latin-1"
+        expected = f"A file takes a dtype of at most {_HEADER:,} letters of Latin-1 for {name}"
         raise TypeError(f"{expected}, got {brief(x.dtype, 100)}: keep its fields in several arrays.")
 
 
@@ -200,7 +200,7 @@ def read_array(archive: zipfile.ZipFile, name: str, expected: Array | None = Non
 def write_whole(path: str | PathLike[str]) -> Iterator[IO[bytes]]:
     """A file to write to, which replaces the one at `path` if the block ends well, and is removed if it does not.
 
-    Until then it has a name of its own, so that two who write to one path at once disturb neither each other nor a
+    Until then it has a name of its own, so that two processes that write to one path disturb neither each other nor a
     reader. If `path` is a link, the file that it leads to is written. A directory, a device or a pipe is refused.
     """
     if (what := _kind(Path(path))) not in ("a file", ""):
@@ -228,7 +228,7 @@ def write_whole(path: str | PathLike[str]) -> Iterator[IO[bytes]]:
 
 
 def clear_aside(path: str | PathLike[str]) -> None:
-    """Remove the unfinished files for `path` of processes that were killed, where that can be told."""
+    """Remove the unfinished files for `path` that killed processes have left, where that can be told."""
     target = Path(os.path.realpath(path))
     name = re.compile(rf"\.{re.escape(target.name[:_KEPT])}\.(\d+)\..*part", re.DOTALL)
     for other in target.parent.iterdir() if os.name == "posix" and target.parent.is_dir() else ():

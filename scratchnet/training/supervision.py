@@ -1,4 +1,4 @@
-"""What `fit` does besides its loop: callbacks that have nothing which one of yours could not have."""
+"""What `fit` does besides its loop, as callbacks that use no more than your own can use."""
 
 import copy
 import signal
@@ -15,7 +15,7 @@ from scratchnet.training.run import Callback, Position, Run, add_to, arrays_of, 
 class Interrupts(Callback):
     """Ctrl-C ends the training after the current step; a second one, or one outside the main thread, at once."""
 
-    _usual: Any = None  # who handles Ctrl-C otherwise
+    _usual: Any = None  # the usual handler of Ctrl-C
 
     def before_training(self, run: Run) -> None:
         def ask(*_: object) -> None:

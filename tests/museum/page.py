@@ -60,7 +60,7 @@ def _reading(matrix: Matrix) -> str:
     lines = []
     by_gradient = {exhibit.name for exhibit in _caught_by(matrix, "gradient check")}
     passed = [exhibit for exhibit in EXHIBITS.values() if exhibit.name not in by_gradient]
-    lines.append(f"The gradient check catches {len(by_gradient)} of {len(EXHIBITS)} and passes {len(passed)}.")
+    lines.append(f"The gradient check catches {len(by_gradient)} of {len(EXHIBITS)} and misses {len(passed)}.")
     for why in dict.fromkeys(exhibit.unseen for exhibit in passed):
         group = [exhibit for exhibit in passed if exhibit.unseen == why]
         lines.append(f"In {len(group)} of these {why}: {_links(group)}.")

@@ -13,7 +13,6 @@ carry it.
 - The tile. A few channels by a few pixels of the output stay in registers while k runs. In a weight gradient it is a
   few channels by a few weights while t runs, and each product is of two vectors; the lanes are added up at the end.
 
-A number is computed by one thread, in an order fixed by the shapes, so the bits are the same for any number of threads.
 The formulas are derived in docs/06-convolution.md.
 """
 
