@@ -249,8 +249,9 @@ class Mix:
             self.options["validation"] = self.data_of(3, "validation")
         self.options |= {"epochs": self.one_of("epochs", [1, 2, 4]), "progress": self.one_of("progress", [True, False])}
         self.optimizer = self.one_of("optimizer", OPTIMIZERS)
+        self.busy = self.one_of("busy", MOMENTS[:-1])  # the moment at which half of all happens
         self.rate = self.one_of("rate", [0.01, sn.schedules.cosine(0.01, 7)])
-        self.callbacks = [self.a_callback() for _ in range(self.one_of("callbacks", [0, 1, 2, 3]))]
+        self.callbacks = [self.a_callback() for _ in range(self.one_of("callbacks", [0, 1, 3, 4]))]
         self.trained = self.one_of("trained before", [True, False])
         self.seconds = self.one_of("checkpoint_seconds", [0, 3600])
 
@@ -279,7 +280,7 @@ class Mix:
         """One that fits the model and the rate; anew at each call."""
         unfit = {"anneals": "beta" not in vars(self.model(self.dtype)), "halves the rate": callable(self.rate)}
         which = self.one_of("callback", [name for name in CALLBACKS if not unfit.get(name)])
-        at = self.one_of("at", MOMENTS[:-1])
+        at = self.one_of("at", [self.busy, self.one_of("or at", MOMENTS[:-1])])
         return lambda: CALLBACKS[which](at)
 
     def objects(self) -> Objects:
@@ -309,7 +310,8 @@ class Mix:
         which = self.one_of("interruption", list(INTERRUPTIONS))
         others = ["after_training", "loss", "backward", "move", "state_dict", "load_state_dict"]
         places = MOMENTS[:-1] + (others if which != "stop" else [])
-        return which, self.one_of("at", places), self.one_of("after", range(6))
+        at = self.one_of("at", [self.busy, self.one_of("or at", places)])
+        return which, at, 0 if at.endswith("training") else self.one_of("after", [0, 0, 1, 1, 2, 5])
 
 
 @contextmanager
@@ -454,7 +456,7 @@ def test_the_next_call_goes_on_where_the_last_ended_and_after_an_error_further_b
         twice = [name for name, *_ in whole[begins:reached]]
         assert begins <= reached
         assert error or twice in ([], ["before_epoch"])
-        reached, error = begins + len(moments), call.error
+        reached, error = begins + len(moments), call.error or (error and not moments)
     assert reached == len(whole)
 
 
