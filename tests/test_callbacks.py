@@ -192,6 +192,11 @@ def test_numbers_that_a_callback_puts_into_a_record_stay_and_are_plain_numbers()
     assert json.loads(json.dumps(history.epochs))[0] | {"share": 0.5, "count": 3} == history.epochs[0]
 
 
+def test_a_number_in_a_record_that_no_float_can_hold_is_refused_by_its_name(path):
+    with pytest.raises(ValueError, match=r"^fit expects run\.record\['n'\] to be a number that a float can hold, got "):
+        Training().fit(Calls(after_epoch=lambda run: run.record.update(n=10**5000)), checkpoint=path)
+
+
 def test_the_line_is_printed_after_the_users_after_epoch(capsys):
     Training().fit(Calls(after_epoch=lambda run: print("mine")), epochs=1, progress=True)
     mine, line = capsys.readouterr().out.splitlines()

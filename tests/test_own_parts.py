@@ -502,7 +502,16 @@ def test_a_loss_takes_only_what_is_a_number(name, number):
         sn.Loss(value, {"kl": kl}, lambda: None, {"accuracy": accuracy})
 
 
-@pytest.mark.parametrize("number", [np.float32(2), np.float16(2), np.int8(2), np.array(2.0), Fraction(2), 2])
+ANY_TWO = [np.float32(2), np.float16(2), np.int8(2), np.array(2.0), Fraction(2), 2]
+
+
+@pytest.mark.parametrize("number", ANY_TWO)
+def test_the_numbers_of_a_loss_become_floats(number):
+    loss = sn.Loss(number, {"term": number}, lambda: None, {"metric": number})
+    assert [type(one) for one in (loss.value, *loss.terms.values(), *loss.metrics.values())] == [float] * 3
+
+
+@pytest.mark.parametrize("number", ANY_TWO)
 def test_a_loss_takes_a_number_of_any_type(number):
     class Two(Scores):
         def loss(self, batch, rng):
