@@ -546,6 +546,7 @@ ARRAYS = {
     "words": np.array(["a", "bcd"]),
     "every other": np.arange(10)[::2],
     "unsigned": np.array([2**64 - 1], np.uint64),
+    "with fields": np.array([(1, 0.5)], [("step", "i4"), ("loss", "f8")]),
 }
 
 
@@ -592,6 +593,11 @@ def test_what_could_not_come_back_as_it_was_is_refused_before_the_first_step(pat
         training.fit(Keeps(value), checkpoint=path)
     assert training.optimizer.steps == 0
     assert list(path.parent.iterdir()) == []
+
+
+def test_of_an_array_it_is_said_that_its_type_is_refused(path):
+    with pytest.raises(TypeError, match=r"got an array of object\.$"):
+        Training().fit(Keeps(np.array([None])), checkpoint=path)
 
 
 def test_of_a_dict_it_is_said_that_its_keys_are_refused(path):
