@@ -115,7 +115,7 @@ class Checkpoint(Callback):
                     f"fit with a checkpoint expects to know an optimizer's memory, got also {name}: {hint}."
                 )
         arrays = storage.arrays_in(_slots(run, run.step)) | self._kept(run)
-        arrays |= {name: np.asarray(value) for name, value in _numbers(run).items() if _numpy_type(value)}
+        arrays |= {name: np.asarray(value) for name, value in _numbers(run).items() if isinstance(value, np.generic)}
         settings, last = self._settings(run), max(run.step - 1, 0)
         changed = settings[_RATE] != self._began[_RATE]  # by a callback: the last step had another
         state = {
@@ -176,8 +176,10 @@ class Checkpoint(Callback):
         here = self._settings(run)
         for whose, owner, _ in _owners(run):
             for setting, value in state["settings"].items():
-                name, then = setting.removeprefix(whose), arrays[setting][()] if setting in arrays else value
-                same = _same(here.get(setting), value) and _numpy_type(then) is _numpy_type(vars(owner).get(name))
+                name = setting.removeprefix(whose)
+                held, then = vars(owner).get(name), arrays[setting][()] if setting in arrays else value
+                numpys = isinstance(held, np.generic) or isinstance(then, np.generic)  # formulas round by their type
+                same = _same(here.get(setting), value) and (type(held) is type(then) or not numpys)
                 if name != setting and name.isidentifier() and not same:
                     vars(owner)[name] = then
         if not callable(run.optimizer.learning_rate):
@@ -267,11 +269,6 @@ def _numbers(run: Run) -> dict[str, Any]:
         for name, value in vars(owner).items()
         if isinstance(value, str | Real | np.bool) and not name.startswith("_") and name not in others
     }
-
-
-def _numpy_type(value: Any) -> type | None:
-    """The type of a NumPy scalar, on which the rounding of a formula depends; None for Python's numbers."""
-    return type(value) if isinstance(value, np.generic) else None
 
 
 def _rate(run: Run, step: int) -> float:
