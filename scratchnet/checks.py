@@ -215,12 +215,13 @@ def check_float(where: str, name: str, value: Any, kind: Any = Real) -> None:
             raise ValueError(f"{where} expects {name} to be a number that a float can hold, got {named(value)}.")
 
 
-def check_numbers(where: str, name: str, numbers: Any) -> None:
-    """`numbers` is a dict of numbers by name; complex ones too, which a gradient check's complex step needs."""
+def check_numbers(where: str, name: str, numbers: Any) -> dict[str, Any]:
+    """`numbers` is a dict of numbers by name; returned as floats, or complex, as a gradient check's complex step is."""
     check_type(where, name, numbers, Mapping, "a dict of numbers by name")
     for key, value in numbers.items():
         check_type(where, f"a name in {name}", key, str, "a string")
         check_float(where, key, value, Number)
+    return {key: (complex if np.iscomplexobj(value) else float)(value) for key, value in numbers.items()}
 
 
 def check_real(where: str, name: str, x: Any, *axes: int | str) -> Array:

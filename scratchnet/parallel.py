@@ -3,6 +3,7 @@
 Provisional: names and behaviour may still change. See docs/20-many-machines.md.
 """
 
+import copy
 import sys
 import time
 from collections.abc import Callable
@@ -53,6 +54,9 @@ class DataParallel:
     def __setattr__(self, name: str, value: Any) -> None:
         setattr(self._model, name, value)
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> "DataParallel":  # of the model alone, as check_gradients needs it
+        return DataParallel(copy.deepcopy(self._model, memo), self._comm)
+
     def __repr__(self) -> str:
         return repr(self._model)
 
@@ -77,7 +81,7 @@ class DataParallel:
             loss.backward()
             np.add(before, self._sum(weight, dtheta), out=dtheta)
 
-        return Loss(float(value), terms, backward, metrics)
+        return Loss(value, terms, backward, metrics)
 
     def _sum(self, weight: float, x: Array) -> Array:
         """Σ weight · x over the processes; where the weight is 0, x may be anything, NaN too."""

@@ -192,6 +192,11 @@ def test_numbers_that_a_callback_puts_into_a_record_stay_and_are_plain_numbers()
     assert json.loads(json.dumps(history.epochs))[0] | {"share": 0.5, "count": 3} == history.epochs[0]
 
 
+def test_a_number_in_a_record_that_no_float_can_hold_is_refused_by_its_name(path):
+    with pytest.raises(ValueError, match=r"^fit expects run\.record\['n'\] to be a number that a float can hold, got "):
+        Training().fit(Calls(after_epoch=lambda run: run.record.update(n=10**5000)), checkpoint=path)
+
+
 def test_the_line_is_printed_after_the_users_after_epoch(capsys):
     Training().fit(Calls(after_epoch=lambda run: print("mine")), epochs=1, progress=True)
     mine, line = capsys.readouterr().out.splitlines()
@@ -541,6 +546,7 @@ ARRAYS = {
     "words": np.array(["a", "bcd"]),
     "every other": np.arange(10)[::2],
     "unsigned": np.array([2**64 - 1], np.uint64),
+    "with fields": np.array([(1, 0.5)], [("step", "i4"), ("loss", "f8")]),
 }
 
 
@@ -587,6 +593,11 @@ def test_what_could_not_come_back_as_it_was_is_refused_before_the_first_step(pat
         training.fit(Keeps(value), checkpoint=path)
     assert training.optimizer.steps == 0
     assert list(path.parent.iterdir()) == []
+
+
+def test_of_an_array_it_is_said_that_its_type_is_refused(path):
+    with pytest.raises(TypeError, match=r"got an array of object\.$"):
+        Training().fit(Keeps(np.array([None])), checkpoint=path)
 
 
 def test_of_a_dict_it_is_said_that_its_keys_are_refused(path):
@@ -803,10 +814,44 @@ def test_a_number_of_the_model_that_a_callback_changes_goes_on_as_it_was_saved(p
     assert again.left(again.fit(HalvesBeta(), checkpoint=path)) == expected
 
 
+def test_a_run_in_which_a_kernel_fell_to_a_lower_engine_goes_on(path, monkeypatch):
+    def fall(run: Any) -> None:
+        monkeypatch.setattr(sn.kernels, "active", lambda: "the one below")
+
+    training = Training()
+    training.fit(Calls(after_step=fall), StopsAt(2), checkpoint=path)
+    assert len(training.fit(checkpoint=path).epochs) == 3
+
+
 def test_a_setting_that_is_neither_what_it_was_nor_what_was_saved_is_refused(path):
     Training().fit(HalvesTheRate(), StopsAt(4), checkpoint=path)
     with pytest.raises(sn.DataError, match=r"the learning rate at step 0 is 0\.005 there and 0\.5 here"):
         Training(optimizer=sn.Adam(0.5)).fit(checkpoint=path)
+
+
+@pytest.mark.parametrize("first", [1.0, np.float64(0.5)])
+@pytest.mark.parametrize("then", [1.0, np.float64(0.3), np.longdouble(1) / 3, np.str_("late"), np.bool(True)])
+def test_a_setting_is_after_resuming_of_the_type_that_it_had_at_the_save(path, first, then):
+    stopped, again = Training(), Training()
+    stopped.model.extra = again.model.extra = first
+    stopped.fit(Calls(before_step=lambda run: setattr(run.model, "extra", then)), StopsAt(2), checkpoint=path)
+    again.fit(checkpoint=path)
+    assert (again.model.extra, type(again.model.extra)) == (then, type(then))
+
+
+@pytest.mark.parametrize("number", [float, np.float32, np.float64])
+def test_a_number_that_a_callback_sets_once_an_epoch_rounds_after_resuming_as_before(path, number):
+    def training() -> Training:
+        encoder, decoder = (sn.Dense(4, n_out, rng=np.random.default_rng(n_out)) for n_out in (8, 4))
+        return Training(sn.VAE(encoder, decoder), sn.SGD(0.1))
+
+    def change(run: Any) -> None:
+        run.optimizer.learning_rate, run.model.beta = number(0.3 / run.epoch), number(0.7 / run.epoch)
+
+    x, whole, again = X.astype(np.float32), training(), training()
+    expected = whole.left(whole.fit(Calls(before_epoch=change), data=x))
+    training().fit(Calls(before_epoch=change), StopsAt(4), data=x, checkpoint=path)
+    assert again.left(again.fit(Calls(before_epoch=change), data=x, checkpoint=path)) == expected
 
 
 class Gain(sn.Layer):

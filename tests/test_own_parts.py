@@ -282,13 +282,14 @@ def test_memory_may_be_replaced_also_by_a_numpy_scalar(path):
     assert again.optimizer.length == whole.optimizer.length
 
 
-def test_memory_that_is_no_array_is_refused_at_the_first_save(path):
-    class Float(RMSprop):
+@pytest.mark.parametrize(("memory", "came"), [(0.5, r"0\.5"), ([0.5], "list"), (None, "None")])
+def test_memory_that_is_no_array_is_refused_at_the_first_save(path, memory, came):
+    class Other(RMSprop):
         def move(self, theta, dtheta, learning_rate):
-            self.v = 0.5  # type: ignore[assignment]
+            self.v = memory
 
-    with pytest.raises(TypeError, match=r"^Float expects its optimizer v to be an array of numbers, got 0\.5\.$"):
-        Training(optimizer=Float(0.01)).fit(checkpoint=path)
+    with pytest.raises(TypeError, match=rf"^Other expects its optimizer v to be an array of numbers, got {came}\.$"):
+        Training(optimizer=Other(0.01)).fit(checkpoint=path, checkpoint_seconds=60)
 
 
 @pytest.mark.parametrize("name", ["theta", "state", "callbacks"])
@@ -547,7 +548,16 @@ def test_a_loss_takes_only_what_is_a_number(name, number):
         sn.Loss(value, {"kl": kl}, lambda: None, {"accuracy": accuracy})
 
 
-@pytest.mark.parametrize("number", [np.float32(2), np.float16(2), np.int8(2), np.array(2.0), Fraction(2), 2])
+ANY_TWO = [np.float32(2), np.float16(2), np.int8(2), np.array(2.0), Fraction(2), 2]
+
+
+@pytest.mark.parametrize("number", ANY_TWO)
+def test_the_numbers_of_a_loss_become_floats(number):
+    loss = sn.Loss(number, {"term": number}, lambda: None, {"metric": number})
+    assert [type(one) for one in (loss.value, *loss.terms.values(), *loss.metrics.values())] == [float] * 3
+
+
+@pytest.mark.parametrize("number", ANY_TWO)
 def test_a_loss_takes_a_number_of_any_type(number):
     class Two(Scores):
         def loss(self, batch, rng):

@@ -116,6 +116,14 @@ class TestTraining:
         np.testing.assert_allclose(trained(2)[1]["val_loss"], alone()["val_loss"], rtol=1e-4)
 
 
+class TestProof:
+    pytestmark = under_mpi
+
+    def test_its_gradients_can_be_checked_and_it_is_not_changed_by_that(self):
+        check = "sn.check_gradients(model.loss, x[:5], rng=np.random.default_rng(0))"
+        assert trained(1, rank=0, at=5, does=check) == trained(1)
+
+
 class TestEnding:
     pytestmark = under_mpi
 

@@ -753,13 +753,13 @@ ARGUMENTS = [
             pytest.param(
                 lambda make=make: step(make(lambda t: 1 - t), np.zeros(4), np.ones(4), times=3),
                 ValueError,
-                rf"{make.__name__} at step 2 expects the schedule's learning rate in \[0, inf\), got -1",
+                rf"{make.__name__} at step 2 expects the learning rate in \[0, inf\), got -1",
                 id=f"{make.__name__}: a schedule that falls below 0",
             ),
             pytest.param(
                 lambda make=make: step(make(lambda t: None), np.zeros(4), np.ones(4)),
                 TypeError,
-                r"the schedule's learning rate to be a number, got None",
+                r"the learning rate to be a number, got None",
                 id=f"{make.__name__}: a schedule that returns nothing",
             ),
             pytest.param(

@@ -34,8 +34,9 @@ class Loss:
 
     def __post_init__(self) -> None:
         checks.check_type("Loss", "backward", self.backward, Callable, "a function")
-        for kind, numbers in (("terms", self.terms), ("metrics", self.metrics), ("the loss", {"value": self.value})):
-            checks.check_numbers("Loss", kind, numbers)
+        for kind in ("terms", "metrics"):
+            vars(self)[kind] = checks.check_numbers("Loss", kind, getattr(self, kind))  # the dataclass is frozen
+        vars(self).update(checks.check_numbers("Loss", "the loss", {"value": self.value}))
         names = ["loss", "epoch", "seconds", *self.terms, *self.metrics]
         if taken := [name for name in names if names.count(name) > 1 or name.startswith("val_")]:
             why = "names are unique, and val_ begins those of the validation"

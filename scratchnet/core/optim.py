@@ -61,10 +61,8 @@ class Optimizer(ABC):
         """The optimizer's formula: changes θ in place, and leaves dθ as it is."""
 
     def _learning_rate_now(self) -> float:
-        if not callable(self.learning_rate):
-            return self.learning_rate
-        where = f"{type(self).__name__} at step {self.steps}"
-        return check_number(where, "the schedule's learning rate", self.learning_rate(self.steps), 0)
+        rate = self.learning_rate(self.steps) if callable(self.learning_rate) else self.learning_rate
+        return check_number(f"{type(self).__name__} at step {self.steps}", "the learning rate", rate, 0)
 
     def _check(self, theta: Array, dtheta: Array) -> None:
         where = type(self).__name__
@@ -76,8 +74,8 @@ class Optimizer(ABC):
             raise TypeError(f"{where} expects theta to hold real numbers, got {theta.dtype}.")
         check_in_place(where, "theta", theta, dtheta=dtheta)
         for name in self.memory_names if self.steps else ():
-            kept = np.asarray(getattr(self, name))  # a move of your own may have made it a number
-            if kept.ndim and (kept.shape, kept.dtype) != (theta.shape, theta.dtype):
+            kept = getattr(self, name, None)  # a move of your own may have made it a number
+            if isinstance(kept, np.ndarray) and kept.ndim and (kept.shape, kept.dtype) != (theta.shape, theta.dtype):
                 expected = f"theta of shape {kept.shape} and {kept.dtype} again, as its {name} is"
                 came = f"{theta.shape} and {theta.dtype}: give each model an optimizer of its own"
                 raise ShapeError(f"{where} expects {expected}, got {came}.")

@@ -46,7 +46,6 @@ class Checkpoint(Callback):
             "the optimizer": type(run.optimizer).__name__,
             "the callbacks with a state": ", ".join(type(one).__qualname__ for one in self._keeping) or "none",
             "batch_size": run.batch_size,
-            "the engine of the kernels": kernels.active(),
         }
         for name, arrays in run.given.items():
             for i, array in enumerate(arrays):
@@ -116,6 +115,7 @@ class Checkpoint(Callback):
                 whole = f"{type(run.optimizer).__name__}.memory_names to name the optimizer's whole memory"
                 raise TypeError(f"fit with a checkpoint expects {whole}, got also {name}, which would not be saved.")
         arrays = storage.arrays_in(_slots(run, run.step)) | self._kept(run)
+        arrays |= {name: np.asarray(value) for name, value in _numbers(run).items() if isinstance(value, np.generic)}
         settings, last = self._settings(run), max(run.step - 1, 0)
         changed = settings[_RATE] != self._began[_RATE]  # by a callback: the last step had another
         state = {
@@ -177,8 +177,11 @@ class Checkpoint(Callback):
         for whose, owner, _ in _owners(run):
             for setting, value in state["settings"].items():
                 name = setting.removeprefix(whose)
-                if name != setting and name.isidentifier() and not _same(here.get(setting), value):
-                    vars(owner)[name] = value
+                held, then = vars(owner).get(name), arrays[setting][()] if setting in arrays else value
+                numpys = isinstance(held, np.generic) or isinstance(then, np.generic)  # formulas round by their type
+                same = _same(here.get(setting), value) and (type(held) is type(then) or not numpys)
+                if name != setting and name.isidentifier() and not same:
+                    vars(owner)[name] = then
         if not callable(run.optimizer.learning_rate):
             run.optimizer.learning_rate = state["settings"][_RATE]
         storage.set_arrays(_slots(run, state["steps"]), arrays)
@@ -193,16 +196,12 @@ class Checkpoint(Callback):
         settings = {
             "the model": re.sub(r" at 0x[0-9a-f]+", "", repr(run.model)),  # without the addresses of objects
             **self._fixed,
+            "the engine of the kernels": kernels.active(),  # lower where a kernel fell since the first step
             "theta": digest(run.parameters.theta),
             "rng": f"{rng['bit_generator']} in state {digest(as_text(rng)).split()[-1]}",
             _RATE: _rate(run, 0),
-        } | {
-            f"{whose}{name}": value
-            for whose, owner, others in _owners(run)
-            for name, value in vars(owner).items()
-            if isinstance(value, str | Real | np.bool) and not name.startswith("_") and name not in others
         }
-        return parsed(as_text(settings))  # as they come back from a file
+        return parsed(as_text(settings | _numbers(run)))  # as they come back from a file
 
     def _compare(self, run: Run, state: dict[str, Any]) -> None:
         """The run in the file is this run; otherwise a DataError names what differs."""
@@ -259,6 +258,16 @@ def _owners(run: Run) -> list[tuple[str, Any, tuple[str, ...]]]:
         *((f"{path}.", one, ("training", *one.state_names)) for path, one in parts_of(run.parameters.layers)),
     ]
     return [owner for owner in owners if hasattr(owner[1], "__dict__")]
+
+
+def _numbers(run: Run) -> dict[str, Any]:
+    """The numbers and strings of the model, its parts and the optimizer, by name."""
+    return {
+        f"{whose}{name}": value
+        for whose, owner, others in _owners(run)
+        for name, value in vars(owner).items()
+        if isinstance(value, str | Real | np.bool) and not name.startswith("_") and name not in others
+    }
 
 
 def _rate(run: Run, step: int) -> float:

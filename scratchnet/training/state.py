@@ -45,11 +45,11 @@ def pack(value: Any, where: str, arrays: dict[str, Array]) -> Any:
     if kind is dict and all(type(name) is str for name in value):
         return {"dict": {name: pack(part, f"{where}[{name!r}]", arrays) for name, part in value.items()}}
     is_array = kind in (np.ndarray, np.memmap)  # a matrix or a masked array would not come back as one
-    if (is_array or isinstance(value, np.generic)) and value.dtype.kind in "biufcSUMm":
+    if (is_array or isinstance(value, np.generic)) and not value.dtype.hasobject:
         name = f"callbacks {len(arrays)}"
         arrays[name] = np.asarray(value)
         return {"array" if is_array else "scalar": name}
-    came = "a dict with other keys" if kind is dict else named(value)
+    came = f"an array of {value.dtype}" if is_array else "a dict with other keys" if kind is dict else named(value)
     expected = "arrays, numbers, strings, True, False, None, dicts with string keys or lists of these"
     raise TypeError(f"{where} expects {expected}, got {came}.")
 

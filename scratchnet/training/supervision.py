@@ -4,10 +4,10 @@ import copy
 import signal
 import threading
 import time
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any
 
-from scratchnet.checks import check_type
+from scratchnet.checks import check_float
 from scratchnet.training import console, divergence
 from scratchnet.training.run import Callback, Position, Run, add_to, arrays_of, averages, batches, rewind
 
@@ -94,7 +94,7 @@ class Records(Callback):
 
     def after_epoch(self, run: Run) -> None:
         for name, value in run.record.items():
-            check_type("fit", f"run.record[{name!r}]", value, Real, "a number")
+            check_float("fit", f"run.record[{name!r}]", value)
             run.record[name] = int(value) if isinstance(value, Integral) else float(value)
         if run.progress:
             epoch, seconds = f"epoch {run.epoch:>{len(str(run.epochs))}}/{run.epochs}", run.record["seconds"]
