@@ -1211,6 +1211,18 @@ ARGUMENTS = [
         id="EarlyStopping: an accuracy without a mode",
     ),
     pytest.param(
+        lambda: sn.callbacks.EarlyStopping(1, 2),  # type: ignore[arg-type]
+        TypeError,
+        r"EarlyStopping expects monitor to be a text, got 2",
+        id="EarlyStopping: a number to monitor",
+    ),
+    pytest.param(
+        lambda: fit(callbacks=[sn.callbacks.EarlyStopping(1, "los")]),
+        ValueError,
+        r"EarlyStopping expects monitor to be one of loss, reconstruction, kl, got 'los'\.$",
+        id="EarlyStopping: an unknown monitor that no validation would give",
+    ),
+    pytest.param(
         lambda: sn.callbacks.ClipGradients(0.0),
         ValueError,
         r"ClipGradients expects max_norm in \(0, inf\), got 0\.0",
@@ -1221,6 +1233,12 @@ ARGUMENTS = [
         ValueError,
         r"Anneal expects the model to have a number beta, got Autoencoder, which has none",
         id="Anneal: what the model lacks",
+    ),
+    pytest.param(
+        lambda: sn.callbacks.Anneal(),
+        TypeError,
+        r"Anneal expects a function of the step by the name of an attribute, got none",
+        id="Anneal: nothing",
     ),
     pytest.param(
         lambda: sn.callbacks.Anneal(beta=0.5),
