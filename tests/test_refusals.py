@@ -1036,6 +1036,12 @@ ARGUMENTS = [
         r"IWAE expects k to be at least 1, got 0",
         id="IWAE: k 0",
     ),
+    pytest.param(
+        lambda: sn.IWAE(dense(4, 4), dense(2, 3), k=2).loss(X, rng()),
+        sn.ShapeError,
+        r"IWAE expects the decoder's output of shape \(6, 4\), got \(6, 3\), unlike x",
+        id="IWAE: a decoder of other images",
+    ),
     pytest.param(lambda: vae(beta=-1), ValueError, r"VAE expects beta in \[0, inf\), got -1", id="VAE: beta -1"),
     pytest.param(lambda: vae(beta=np.nan), ValueError, r"beta in \[0, inf\), got nan", id="VAE: beta NaN"),
     pytest.param(lambda: vae(beta="1"), TypeError, r"beta to be a number, got '1'", id="VAE: beta a word"),
@@ -1296,6 +1302,42 @@ ARGUMENTS = [
         TypeError,
         r"fit expects \(x, labels\) to train a Classifier, got 1 array for x",
         id="Classifier: no labels",
+    ),
+    pytest.param(
+        lambda: fit(sn.Classifier(dense()), (X, np.array([0, 1, 0]), X)),
+        TypeError,
+        r"fit expects \(x, labels\) to train a Classifier, got 3 arrays for x",
+        id="Classifier: an array beside the labels",
+    ),
+    pytest.param(
+        lambda: sn.Classifier(dense()).loss(X),
+        TypeError,
+        r"Classifier\.loss expects two arrays, \(x, labels\), got ndarray",
+        id="Classifier: a loss without labels",
+    ),
+    pytest.param(
+        lambda: sn.Classifier(dense()).accuracy((X,)),
+        TypeError,
+        r"Classifier\.accuracy expects two arrays, \(x, labels\), got 1 of them",
+        id="Classifier: a tuple of one",
+    ),
+    pytest.param(
+        lambda: sn.Classifier(dense()).predict(NONE),
+        sn.ShapeError,
+        r"Classifier\.predict expects at least one example, got an empty batch",
+        id="Classifier: nothing to predict",
+    ),
+    pytest.param(
+        lambda: sn.Classifier(dense()).predict(with_one(np.nan)),
+        sn.DataError,
+        r"Classifier\.predict expects x to be finite, got nan",
+        id="Classifier: a pixel that is NaN",
+    ),
+    pytest.param(
+        lambda: sn.Classifier(dense()).predict(X.astype(float)),
+        TypeError,
+        r"Classifier\.predict computes in float32, but x is float64",
+        id="Classifier: float64 to predict from",
     ),
     *[
         pytest.param(
