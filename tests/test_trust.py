@@ -23,6 +23,7 @@ import scratchnet as sn
 from scratchnet import kernels
 from scratchnet.training import checkpoint
 from scratchnet.training.checkpoint import digest
+from scratchnet.training.run import OneProcess
 from scratchnet.training.state import as_text, parsed
 from tests.strategies import ENGINES
 
@@ -499,6 +500,25 @@ def test_the_first_and_the_last_row_of_an_array_in_a_file_count(path, tmp_path, 
     Run().fit(path, epochs=1, x=np.load(tmp_path / "x.npy", mmap_mode="r"), batch_size=1000)
     with pytest.raises(sn.DataError, match="holds another run: x is "):
         Run().fit(path, x=np.load(tmp_path / "other.npy", mmap_mode="r"), batch_size=1000)
+
+
+class Several(OneProcess):
+    """As if other processes shared the training: whether there is a file when they have all come here."""
+
+    def __init__(self, path: Path):
+        super().__init__()
+        self.path, self.found = path, []
+
+    def wait(self):
+        self.found.append(self.path.exists())
+
+
+def test_of_several_processes_none_writes_before_all_have_looked_for_a_file(path):
+    run, several = Run(), Several(path)
+    run.model.processes = several
+    run.fit(path, epochs=1)
+    assert several.found == [False]
+    assert path.exists()
 
 
 def test_a_run_of_many_steps_goes_on(path):
