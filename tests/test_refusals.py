@@ -63,6 +63,13 @@ class ReturnsTheta(sn.Optimizer):
         return theta - learning_rate * dtheta
 
 
+class WithoutLearningRate(sn.SGD):
+    """An optimizer that forgets the __init__ of its base."""
+
+    def __init__(self):
+        pass
+
+
 class GainWithoutGradient(sn.Layer):
     """A layer that names a parameter, and has nowhere to add its gradient."""
 
@@ -187,6 +194,12 @@ ARGUMENTS = [
         sn.ShapeError,
         r"Dense\(4, 2\) expects x of shape \(N, 4\), got \(3, 1, 2, 2\): rows come from images through Flatten\(\)",
         id="Dense: images",
+    ),
+    pytest.param(
+        lambda: dense().forward(np.zeros((3, 2, 2), np.float32)),
+        sn.ShapeError,
+        r"Dense\(4, 2\) expects x of shape \(N, 4\), got \(3, 2, 2\): rows come from images through Flatten\(\)",
+        id="Dense: images without channels",
     ),
     pytest.param(
         lambda: dense(5).forward(X),
@@ -1142,6 +1155,12 @@ ARGUMENTS = [
         lambda: fit(callbacks=5), TypeError, r"fit expects callbacks to be a list, .* got 5", id="fit: a number"
     ),
     pytest.param(
+        lambda: fit(optimizer=WithoutLearningRate()),
+        TypeError,
+        r"fit expects WithoutLearningRate to have a learning_rate, got none: begin its __init__ with super",
+        id="fit: an optimizer without a learning rate",
+    ),
+    pytest.param(
         lambda: step(ReturnsTheta("fast"), THETA.copy(), THETA.copy()),
         TypeError,
         r"ReturnsTheta expects learning_rate to be a number, got 'fast'",
@@ -1263,6 +1282,12 @@ ARGUMENTS = [
         ValueError,
         r"cosine expects steps to be at least 1, got 0",
         id="cosine: no steps",
+    ),
+    pytest.param(
+        lambda: sn.schedules.cosine(0.1, 2**63),
+        ValueError,
+        r"cosine expects steps to be at most 9223372036854775807, got 9223372036854775808",
+        id="cosine: more steps than 64 bits count",
     ),
     *[
         pytest.param(

@@ -362,6 +362,12 @@ def test_a_run_that_goes_on_says_so(path, capsys):
     assert f"{path}: goes on after 5 steps, in epoch 2/2\n" in capsys.readouterr().out
 
 
+def test_a_run_that_goes_on_without_progress_says_nothing(path, capsys):
+    Run().fit(path, epochs=1)
+    Run().fit(path, epochs=2, progress=False)
+    assert capsys.readouterr().out == ""
+
+
 # ---- when it saves, and what it says
 
 
@@ -837,6 +843,12 @@ def test_a_text_that_is_nested_too_deeply_is_refused_before_it_is_read(path, bra
     rewrite_arrays(path, lambda found: {"state": deep})
     with pytest.raises(sn.DataError, match="is damaged: it is nested too deeply"):
         Run().fit(path)
+
+
+def test_brackets_that_were_closed_before_hide_no_deep_nesting():
+    deep = 2 * sys.getrecursionlimit() + 101
+    with pytest.raises(ValueError, match="nested too deeply"):
+        parsed(np.frombuffer(b"[" + b"[]," * deep + b"[" * deep, np.uint8))
 
 
 @pytest.mark.parametrize("part", [[], {}], ids=["lists", "dicts"])
