@@ -1284,6 +1284,12 @@ ARGUMENTS = [
         id="cosine: no steps",
     ),
     pytest.param(
+        lambda: sn.SGD(-(10**400)),
+        ValueError,
+        r"SGD expects learning_rate in \[0, inf\), got a number near -10\*\*400",
+        id="SGD: a number that no float holds",
+    ),
+    pytest.param(
         lambda: sn.schedules.cosine(0.1, 2**63),
         ValueError,
         r"cosine expects steps to be at most 9223372036854775807, got 9223372036854775808",
