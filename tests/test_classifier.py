@@ -188,7 +188,8 @@ def test_a_divergence_says_the_step_the_term_and_the_layer():
 
     model = sn.Classifier(sn.Sequential(classifier().network, Spoils()))
     said = (
-        r"^After 2 steps the loss has no value \(cross_entropy has no value\), .*that of network\.1, Spoils\(\), the "
+        r"^After 2 steps the loss has no value \(cross_entropy has no value\), "
+        r"as softmax_cross_entropy expects logits .*that of network\.1, Spoils\(\), the "
     )
     with pytest.raises(sn.DivergenceError, match=said):
         fit(model, x_and_labels())

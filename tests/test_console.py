@@ -148,6 +148,11 @@ def test_a_bar_has_no_thread_of_its_own(capsys):
 # ---- a line beside a bar
 
 
+def test_a_bar_begins_with_nothing_done(capsys):
+    with console.bar("epoch 1/1", 10, unit="images") as bar:
+        assert bar.n == 0
+
+
 def test_a_bar_is_drawn_again_after_a_line(capsys):
     bar = console.bar("epoch 1/1", 10, unit="images")
     capsys.readouterr()

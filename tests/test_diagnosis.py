@@ -230,6 +230,11 @@ MISTAKES: dict[str, tuple[Any, tuple, str]] = {
     "residual": (of(lambda x: x + np.tanh(x), lambda x, y, dy: dy * (1 - np.tanh(x) ** 2)), (x,), "unchanged"),
     "residual too much": (of(np.tanh, lambda x, y, dy: dy * (1 - y**2) + dy), (x,), "is added once too often"),
     "softmax": (of(softmax, lambda x, y, dy: dy * y * (1 - y)), (x,), "the diagonal of the Jacobian alone"),
+    "softmax in float32": (
+        of(lambda x: softmax(x.astype(np.float32)), lambda x, y, dy: dy * y * (1 - y)),
+        (x,),
+        "the diagonal of the Jacobian alone",
+    ),
     "layer norm": (normalization(1), (x,), "treats the mean and the variance of x over axis 1 as constant"),
     "variance": (
         normalization(1, through_mean=True),
@@ -249,6 +254,7 @@ MISTAKES: dict[str, tuple[Any, tuple, str]] = {
     ),
     "KL": (kl_without_its_one, (x, target), "too large everywhere: a constant term, such as a 1"),
     "repeated index": (pick, (x, np.array([0, 2, 2, 1, 2])), "np.add.at(dx, i, dy)"),
+    "repeated index, a tenth": (scaled(pick, 0.1), (x, np.array([0, 2, 2, 1, 2])), "np.add.at(dx, i, dy)"),
     "kl missing": (term(lambda a, b, c, d: (a, b)), (np.random.default_rng(1).random((5, 6)),), "of the kl is missing"),
     "kl's sign": (
         term(lambda a, b, c, d: (a - c, b - d)),

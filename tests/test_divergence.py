@@ -155,6 +155,24 @@ def test_a_layer_that_spoils_only_its_own_gradient_is_named():
     assert "in the backward pass first in encoder.2, Dense(2, 2)" in said
 
 
+class ExplodesOnce(sn.Layer):
+    """A layer whose backward pass overflows in the first step alone."""
+
+    def __init__(self) -> None:
+        self.factor = np.float32(np.inf)
+
+    def forward(self, x: Array) -> Any:
+        def backward(dy: Array) -> Array:
+            dx, self.factor = self.factor * dy, np.float32(1)
+            return dx
+
+        return x.copy(), backward
+
+
+def test_a_layer_that_does_not_overflow_again_is_not_named_but_the_parameter():
+    assert "on the way back first in encoder.0.b; no step" in diagnosis(an_autoencoder(ExplodesOnce()))
+
+
 def test_a_loss_whose_derivative_is_not_finite_is_told_from_a_layer():
     said = diagnosis(an_autoencoder(loss=lambda y, target: (1.0, np.full_like(y, np.inf))))
     assert "in the backward pass first in the dy of decoder, Dense(2, 6)" in said

@@ -281,6 +281,8 @@ def test_per_image_gives_the_numbers_that_the_means_are_of(name):
 
 
 def test_the_standard_error_of_one_image_is_nan():
+    two = sn.elbo(make_vae(), images(2), np.random.default_rng(0), per_image=True)
+    assert two["stderr"] == pytest.approx(abs(np.diff(two["per_image"]["elbo"]).item()) / 2)
     assert math.isnan(sn.log_likelihood(make_vae(), images(1), 2, np.random.default_rng(0))["stderr"])
     assert math.isnan(sn.elbo(make_vae(), images(1), np.random.default_rng(0))["stderr"])
 
@@ -385,6 +387,12 @@ def test_grey_has_a_floor():
     grey = np.array([[0.25, 0.5]])
     entropy = 0.25 * math.log(4) + 0.75 * math.log(4 / 3) + math.log(2)
     assert bce_scale(grey, grey) == pytest.approx({"mean_image": entropy, "floor": entropy})
+
+
+@pytest.mark.parametrize("seen", [0.0, 1.0])
+def test_a_pixel_that_was_always_the_same_may_be_another(seen):
+    scale = bce_scale(np.full((2, 3), seen), np.full((2, 3), 1 - seen))
+    assert scale["mean_image"] == pytest.approx(3 * math.log(1e6))
 
 
 def test_the_scale_of_mnist_is_the_published_one():

@@ -106,3 +106,14 @@ def test_k_is_a_positive_integer(k):
 def test_noise_of_another_shape_is_refused():
     with pytest.raises(sn.ShapeError, match="eps"):
         make(4).loss(X, eps=np.zeros((3, 2)))
+
+
+def test_without_sigma_its_gaussian_is_that_of_a_vae():
+    rng = np.random.default_rng(0)
+    iwae = sn.IWAE(sn.Dense(6, 4, rng=rng), sn.Dense(2, 6, rng=rng), k=2, likelihood="gaussian")
+    assert repr(iwae.likelihood) == repr(sn.Gaussian(1.0))
+
+
+def test_it_says_how_many_codes_it_draws():
+    assert repr(make(7)).startswith("IWAE(Sequential(")
+    assert repr(make(7)).endswith(", likelihood bernoulli, k 7)")

@@ -293,6 +293,14 @@ def test_a_model_names_its_parts_its_size_and_what_it_minimises(make):
     assert "β 2.5" in text or "β 0.5" in text or " in nats/image" in text or "mse in squared" in text
 
 
+def test_only_a_denoising_autoencoder_names_its_corruption():
+    encoder, decoder = (sn.Dense(2, 2, rng=np.random.default_rng(0)) for _ in range(2))
+    noise = sn.corruption.GaussianNoise(0.5)
+    assert "corrupted" not in repr(sn.Autoencoder(encoder, decoder))
+    encoder, decoder = (sn.Dense(2, 2, rng=np.random.default_rng(0)) for _ in range(2))
+    assert repr(sn.Autoencoder(encoder, decoder, corrupt=noise)).endswith(f", corrupted by {noise!r})")
+
+
 # ---- VAE
 
 

@@ -33,6 +33,19 @@ def test_theta_holds_each_layers_values_in_the_order_of_forward():
     assert np.array_equal(parameters.theta, expected)
 
 
+def test_a_model_may_have_one_parameter_alone():
+    class Gain(sn.Layer):
+        parameter_names = ("g",)
+
+        def __init__(self):
+            self.g, self.dg = np.full(3, 2.0), np.zeros(3)
+
+        def forward(self, x):
+            return self.g * x, lambda dy: self.g * dy
+
+    assert sn.Parameters(gain=Gain()).theta.tolist() == [2.0, 2.0, 2.0]
+
+
 def test_the_gradients_that_were_there_are_kept():
     layer = dense(2, 1)
     layer.dW[...] = [[3.0], [4.0]]

@@ -63,6 +63,13 @@ class ReturnsTheta(sn.Optimizer):
         return theta - learning_rate * dtheta
 
 
+class WithoutLearningRate(sn.SGD):
+    """An optimizer that forgets the __init__ of its base."""
+
+    def __init__(self):
+        pass
+
+
 class GainWithoutGradient(sn.Layer):
     """A layer that names a parameter, and has nowhere to add its gradient."""
 
@@ -187,6 +194,12 @@ ARGUMENTS = [
         sn.ShapeError,
         r"Dense\(4, 2\) expects x of shape \(N, 4\), got \(3, 1, 2, 2\): rows come from images through Flatten\(\)",
         id="Dense: images",
+    ),
+    pytest.param(
+        lambda: dense().forward(np.zeros((3, 2, 2), np.float32)),
+        sn.ShapeError,
+        r"Dense\(4, 2\) expects x of shape \(N, 4\), got \(3, 2, 2\): rows come from images through Flatten\(\)",
+        id="Dense: images without channels",
     ),
     pytest.param(
         lambda: dense(5).forward(X),
@@ -1036,6 +1049,12 @@ ARGUMENTS = [
         r"IWAE expects k to be at least 1, got 0",
         id="IWAE: k 0",
     ),
+    pytest.param(
+        lambda: sn.IWAE(dense(4, 4), dense(2, 3), k=2).loss(X, rng()),
+        sn.ShapeError,
+        r"IWAE expects the decoder's output of shape \(6, 4\), got \(6, 3\), unlike x",
+        id="IWAE: a decoder of other images",
+    ),
     pytest.param(lambda: vae(beta=-1), ValueError, r"VAE expects beta in \[0, inf\), got -1", id="VAE: beta -1"),
     pytest.param(lambda: vae(beta=np.nan), ValueError, r"beta in \[0, inf\), got nan", id="VAE: beta NaN"),
     pytest.param(lambda: vae(beta="1"), TypeError, r"beta to be a number, got '1'", id="VAE: beta a word"),
@@ -1136,6 +1155,12 @@ ARGUMENTS = [
         lambda: fit(callbacks=5), TypeError, r"fit expects callbacks to be a list, .* got 5", id="fit: a number"
     ),
     pytest.param(
+        lambda: fit(optimizer=WithoutLearningRate()),
+        TypeError,
+        r"fit expects WithoutLearningRate to have a learning_rate, got none: begin its __init__ with super",
+        id="fit: an optimizer without a learning rate",
+    ),
+    pytest.param(
         lambda: step(ReturnsTheta("fast"), THETA.copy(), THETA.copy()),
         TypeError,
         r"ReturnsTheta expects learning_rate to be a number, got 'fast'",
@@ -1217,6 +1242,18 @@ ARGUMENTS = [
         id="EarlyStopping: an accuracy without a mode",
     ),
     pytest.param(
+        lambda: sn.callbacks.EarlyStopping(1, 2),  # type: ignore[arg-type]
+        TypeError,
+        r"EarlyStopping expects monitor to be a text, got 2",
+        id="EarlyStopping: a number to monitor",
+    ),
+    pytest.param(
+        lambda: fit(callbacks=[sn.callbacks.EarlyStopping(1, "los")]),
+        ValueError,
+        r"EarlyStopping expects monitor to be one of loss, reconstruction, kl, got 'los'\.$",
+        id="EarlyStopping: an unknown monitor that no validation would give",
+    ),
+    pytest.param(
         lambda: sn.callbacks.ClipGradients(0.0),
         ValueError,
         r"ClipGradients expects max_norm in \(0, inf\), got 0\.0",
@@ -1227,6 +1264,12 @@ ARGUMENTS = [
         ValueError,
         r"Anneal expects the model to have a number beta, got Autoencoder, which has none",
         id="Anneal: what the model lacks",
+    ),
+    pytest.param(
+        lambda: sn.callbacks.Anneal(),
+        TypeError,
+        r"Anneal expects a function of the step by the name of an attribute, got none",
+        id="Anneal: nothing",
     ),
     pytest.param(
         lambda: sn.callbacks.Anneal(beta=0.5),
@@ -1245,6 +1288,18 @@ ARGUMENTS = [
         ValueError,
         r"cosine expects steps to be at least 1, got 0",
         id="cosine: no steps",
+    ),
+    pytest.param(
+        lambda: sn.SGD(-(10**400)),
+        ValueError,
+        r"SGD expects learning_rate in \[0, inf\), got a number near -10\*\*400",
+        id="SGD: a number that no float holds",
+    ),
+    pytest.param(
+        lambda: sn.schedules.cosine(0.1, 2**63),
+        ValueError,
+        r"cosine expects steps to be at most 9223372036854775807, got 9223372036854775808",
+        id="cosine: more steps than 64 bits count",
     ),
     *[
         pytest.param(
@@ -1284,6 +1339,42 @@ ARGUMENTS = [
         TypeError,
         r"fit expects two arrays, \(x, labels\), got 1 of them for x",
         id="Classifier: no labels",
+    ),
+    pytest.param(
+        lambda: fit(sn.Classifier(dense()), (X, np.array([0, 1, 0]), X)),
+        TypeError,
+        r"fit expects \(x, labels\) to train a Classifier, got 3 arrays for x",
+        id="Classifier: an array beside the labels",
+    ),
+    pytest.param(
+        lambda: sn.Classifier(dense()).loss(X),
+        TypeError,
+        r"Classifier\.loss expects two arrays, \(x, labels\), got ndarray",
+        id="Classifier: a loss without labels",
+    ),
+    pytest.param(
+        lambda: sn.Classifier(dense()).accuracy((X,)),
+        TypeError,
+        r"Classifier\.accuracy expects two arrays, \(x, labels\), got 1 of them",
+        id="Classifier: a tuple of one",
+    ),
+    pytest.param(
+        lambda: sn.Classifier(dense()).predict(NONE),
+        sn.ShapeError,
+        r"Classifier\.predict expects at least one example, got an empty batch",
+        id="Classifier: nothing to predict",
+    ),
+    pytest.param(
+        lambda: sn.Classifier(dense()).predict(with_one(np.nan)),
+        sn.DataError,
+        r"Classifier\.predict expects x to be finite, got nan",
+        id="Classifier: a pixel that is NaN",
+    ),
+    pytest.param(
+        lambda: sn.Classifier(dense()).predict(X.astype(float)),
+        TypeError,
+        r"Classifier\.predict computes in float32, but x is float64",
+        id="Classifier: float64 to predict from",
     ),
     *[
         pytest.param(

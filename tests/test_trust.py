@@ -23,6 +23,7 @@ import scratchnet as sn
 from scratchnet import kernels
 from scratchnet.training import checkpoint
 from scratchnet.training.checkpoint import digest
+from scratchnet.training.run import OneProcess
 from scratchnet.training.state import as_text, parsed
 from tests.strategies import ENGINES
 
@@ -361,6 +362,12 @@ def test_a_run_that_goes_on_says_so(path, capsys):
     assert f"{path}: resumed after 5 steps, in epoch 2/2\n" in capsys.readouterr().out
 
 
+def test_a_run_that_goes_on_without_progress_says_nothing(path, capsys):
+    Run().fit(path, epochs=1)
+    Run().fit(path, epochs=2, progress=False)
+    assert capsys.readouterr().out == ""
+
+
 # ---- when it saves, and what it says
 
 
@@ -499,6 +506,25 @@ def test_the_first_and_the_last_row_of_an_array_in_a_file_count(path, tmp_path, 
     Run().fit(path, epochs=1, x=np.load(tmp_path / "x.npy", mmap_mode="r"), batch_size=1000)
     with pytest.raises(sn.DataError, match="holds another run: x is "):
         Run().fit(path, x=np.load(tmp_path / "other.npy", mmap_mode="r"), batch_size=1000)
+
+
+class Several(OneProcess):
+    """As if other processes shared the training: whether there is a file when they have all come here."""
+
+    def __init__(self, path: Path):
+        super().__init__()
+        self.path, self.found = path, []
+
+    def wait(self):
+        self.found.append(self.path.exists())
+
+
+def test_of_several_processes_none_writes_before_all_have_looked_for_a_file(path):
+    run, several = Run(), Several(path)
+    run.model.processes = several
+    run.fit(path, epochs=1)
+    assert several.found == [False]
+    assert path.exists()
 
 
 def test_a_run_of_many_steps_goes_on(path):
@@ -817,6 +843,12 @@ def test_a_text_that_is_nested_too_deeply_is_refused_before_it_is_read(path, bra
     rewrite_arrays(path, lambda found: {"state": deep})
     with pytest.raises(sn.DataError, match="is damaged: it is nested too deeply"):
         Run().fit(path)
+
+
+def test_brackets_that_were_closed_before_hide_no_deep_nesting():
+    deep = 2 * sys.getrecursionlimit() + 101
+    with pytest.raises(ValueError, match="nested too deeply"):
+        parsed(np.frombuffer(b"[" + b"[]," * deep + b"[" * deep, np.uint8))
 
 
 @pytest.mark.parametrize("part", [[], {}], ids=["lists", "dicts"])

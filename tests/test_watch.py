@@ -148,20 +148,21 @@ def test_of_relu_the_units_that_are_zero_on_the_whole_batch_are_idle():
 
 
 def test_of_images_a_channel_is_a_unit():
-    rng = np.random.default_rng(0)
-    conv = sn.Conv2D(1, 2, 2, rng=rng, dtype=np.float64)
-    network = sn.Sequential(sn.Reshape((1, 2, 2)), conv, sn.ReLU(), sn.Flatten(), dense(2, 3, 0))
-    conv.W[...], conv.b[...] = 0, [1, -1]
+    rng, x = np.random.default_rng(0), np.zeros_like(X)
+    x[:, 0] = 1  # in the first channel one pixel of four is above 0
+    conv = sn.Conv2D(1, 2, 1, rng=rng, dtype=np.float64)
+    network = sn.Sequential(sn.Reshape((1, 2, 2)), conv, sn.ReLU(), sn.Flatten(), dense(8, 3, 0))
+    conv.W[...], conv.b[...] = 1, [-0.5, -2]
     watch = Watch(every=1)
-    watched(watch, sn.Classifier(network), (X, LABELS), epochs=1)
+    watched(watch, sn.Classifier(network), (x, LABELS), epochs=1)
     assert watch.records[0]["idle"] == {"network.2": 1 / 2}
 
 
-@pytest.mark.parametrize("activation", [sn.Sigmoid(), sn.Tanh()])
-def test_of_sigmoid_and_tanh_the_outputs_with_hardly_any_slope_are_idle(activation):
+@pytest.mark.parametrize(("activation", "x"), [(sn.Sigmoid(), 4.6), (sn.Tanh(), 2.3)], ids=["sigmoid", "tanh"])
+def test_of_sigmoid_and_tanh_the_outputs_with_less_than_4_percent_of_the_slope_are_idle(activation, x):
     model, watch = classifier(activation), Watch(every=1)
     first = model.network.layers[0]
-    first.W[...], first.b[...] = 0, [9, -9, 0.1, 1, -1]
+    first.W[...], first.b[...] = 0, x * np.array([1.01, -1.01, 0.99, -0.99, 0])
     watched(watch, model, (X, LABELS), epochs=1, optimizer=sn.SGD(1e-9))
     assert watch.records[0]["idle"] == {"network.1": pytest.approx(2 / 5)}
 

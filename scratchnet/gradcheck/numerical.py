@@ -245,8 +245,8 @@ class Evidence:
 
         No step gave three digits where it is `vague`, and no slope is known where it is `lost`; `errors` are relative
         to the array's largest slope. But each slope is judged by its own size and its own noise: `excess` are errors
-        divided by what is allowed, and where it is `unmeasured` the noise would hide that all digits are wrong. The
-        first six digits differ where it is `wrong`; `where` says so in a sentence, if that is not everywhere.
+        divided by what is allowed, and where it is `unmeasured` the noise may hide that all digits are wrong. The first
+        six digits differ where it is `wrong`; `where` says so in a sentence, if that is not everywhere.
         """
         central, doubt, claimed = self.slopes["value"], self.slopes["doubt"], self.claimed
         self.measured = central if self.exact is None else self.exact
@@ -261,7 +261,7 @@ class Evidence:
             excess = np.maximum(excess, self.exact_errors / (EXACT + 10 * self.scene.relative_noise))
         self.excess = np.where(np.isfinite(claimed), excess, np.inf)
         hidden = (doubt > own) & (claimed != 0) & (self.exact is None)
-        self.unmeasured = ~self.lost & (self.excess <= 1) & ((error > 1e-2 * own) | hidden)
+        self.unmeasured = ~self.lost & ((error > 1e-2 * own) | hidden)
         self.wrong = ~self.lost & ~(error <= 1e-6 * own) & (self.excess > 1)
         is_zero = np.abs(claimed) <= 1e-6 * np.abs(claimed).max(initial=0)
         self.where = "" if np.all(self.wrong | self.lost | is_zero) else ", where it is wrong"

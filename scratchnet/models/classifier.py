@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.checks import check_batch, check_finite, check_labels, check_rows, check_shape, check_type, named
+from scratchnet.checks import check_finite, check_labels, check_rows, check_shape, check_type, named
 from scratchnet.core.layer import Layer, without_dx
 from scratchnet.core.losses import check_logits, softmax_cross_entropy
 from scratchnet.core.model import Loss, trace_layers
@@ -45,7 +45,7 @@ class Classifier:
     def loss(self, batch: tuple[Array, Array], rng: np.random.Generator | None = None) -> Loss:
         """The cross-entropy on a batch (x, labels), (N, D) and (N,); `rng` is for subclasses that need noise."""
         x, labels = self._pair("Classifier.loss", batch)
-        self._check_rows("Classifier.loss", x)
+        check_rows("Classifier.loss", "x", x, self.network.n_in, self.dtype)
         logits, network_backward = self.network.forward(x)  # (N, C)
         value, dlogits = softmax_cross_entropy(logits, labels)
 
@@ -92,15 +92,11 @@ class Classifier:
         return pair[0], pair[1]
 
     def _logits(self, where: str, x: Array) -> Array:
-        self._check_rows(where, x)
+        check_rows(where, "x", x, self.network.n_in, self.dtype)
         check_finite(where, "x", x)
         logits = np.concatenate([self.network.forward(rows)[0] for rows in np.split(x, range(_ROWS, len(x), _ROWS))])
         check_logits(where, logits)
         return logits
-
-    def _check_rows(self, where: str, x: Array) -> None:
-        check_rows(where, "x", x, self.network.n_in, self.dtype)
-        check_batch(where, x)
 
     def __repr__(self) -> str:
         return f"Classifier({self.network!r}, {self.parameters!r})"
