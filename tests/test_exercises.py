@@ -705,11 +705,19 @@ def test_stars_are_counted_for_what_was_handed_in(folder, tmp_path):
     source = _source(SOLUTIONS, "ex01_probability").replace(" * p_x[:, None]", "")
     (handed_in / "ex01_probability.py").write_text(source, encoding="utf-8")
     tests = ("test_ex01_probability.py", "test_ex02_entropy.py")
-    run = _run(folder, *tests, "--from", str(handed_in), "--seed", "7")
+    run = _run(folder, *tests, f"--from={handed_in}", "--seed", "7")
     assert re.search(r"^ex01_probability +4 of 6$", run.stdout, re.M)
     assert re.search(r"^ex02_entropy +0 of 6$", run.stdout, re.M)
     assert "entropy: " + str(handed_in) + " has no ex02_entropy.py." in run.stdout
     assert "The prior p(x) is left out." in run.stdout
+
+
+def test_grading_with_other_settings_than_a_students_is_refused(folder):
+    (folder.parent / "handed_in").mkdir()
+    (folder.parent / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n", encoding="utf-8")
+    run = _run(folder.parent, "exercises/test_ex02_entropy.py", "--from", "handed_in")
+    assert run.returncode == pytest.ExitCode.USAGE_ERROR
+    assert run.stderr.count("Write --from=handed_in, with = and no space") == 1
 
 
 def test_without_the_folder_of_solutions_one_sentence_says_so(folder):

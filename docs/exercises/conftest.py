@@ -3,7 +3,7 @@
 python -m pytest docs/exercises                       your blanks
 python -m pytest docs/exercises --seed 1234           the same with other inputs
 python -m pytest docs/exercises --solutions           the reference solutions
-python -m pytest docs/exercises --from FOLDER         the files that somebody handed in
+python -m pytest docs/exercises --from=FOLDER         the files that somebody handed in
 python -m pytest docs/exercises --blanks              a list of all blanks
 """
 
@@ -350,6 +350,10 @@ def pytest_configure(config: pytest.Config) -> None:
             else "the files that were handed in"
         )
         raise pytest.UsageError(f"The folder {folder} does not exist: it should hold {whose}.")
+    if (
+        config.getoption("handed_in") and config.inipath != HERE / "pytest.ini"
+    ):  # a folder after a space counts as tests
+        raise pytest.UsageError(f"Write --from={folder}, with = and no space, for the settings that students have too.")
 
 
 @pytest.hookimpl(wrapper=True)
