@@ -253,7 +253,7 @@ def guarded(ex: ModuleType, file: str) -> ModuleType:
 def _guard(function: Callable[..., Any], changes: frozenset[str]) -> Callable[..., Any]:
     @functools.wraps(function)
     def call(*arguments: Any, **named: Any) -> Any:
-        given = inspect.signature(function).bind(*arguments, **named).arguments
+        given = dict(zip(inspect.signature(function).parameters, arguments, strict=False)) | named
         kept = {name: x for name, x in given.items() if isinstance(x, np.ndarray) and name not in changes}
         before = {name: x.copy() for name, x in kept.items()}
         result = function(*arguments, **named)
