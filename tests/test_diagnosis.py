@@ -574,6 +574,10 @@ def test_a_backward_pass_in_half_precision_is_told():
     assert told(f, (x,), 1.0) == "dx is right only to the digits of float16: part of the backward pass is in this type"
 
 
+def test_a_mask_of_booleans_in_the_place_of_a_gradient_is_told():
+    assert "does not depend on dy" in told(of(relu, lambda x, y, dy: y > 0), (x,), 1.0)
+
+
 def test_an_input_that_forward_changes_is_not_told_as_noise():
     with pytest.raises(sn.GradientError) as raised:
         sn.check_gradients(in_place, x, rng=np.random.default_rng(1))

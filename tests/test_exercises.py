@@ -41,6 +41,14 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ("simulation", "np.sqrt(variance / n)", "np.sqrt(variance)", "It is the standard deviation of one draw"),
         ("simulation", "np.sqrt(variance / n)", "np.sqrt(variance) / n", "It is divided by n"),
         ("simulation", "(n - 1)", "n", "The squares are divided by n"),
+        ("conditional", "return p_xy / p_xy", "p_xy /= p_xy", "it changes p_xy"),
+        ("total_probability", "p_x_given_y @ p_y", "p_x_given_y * p_y", "The sum over axis 1 is missing"),
+        (
+            "simulation",
+            "return m, np",
+            "return np",
+            "return two things, the mean and the standard error, and not a number",
+        ),
     ],
     "ex02_entropy": [
         ("entropy", "np.log(p)", "np.log2(p)", "It is in bits"),
@@ -51,6 +59,8 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ("kl", "np.log(p[happens]) - np.log(q[happens])", "-np.log(q[happens])", "It is the cross-entropy H(p, q)"),
         ("kl_of_normals", " - 0.5", "", "The constant −½, from E[(z − μ)²] / 2σ², is left out"),
         ("kl_of_normals", "np.log(s / sigma)", "2 * np.log(s / sigma)", "log σ² stands in the place of log σ"),
+        ("entropy", "np.log(p)", "np.log(p + 1e-12)", "has the entropy -1e-12, below 0"),
+        ("entropy", "np.log(p)", "np.log10(p)", "The logarithm is to base 10"),
     ],
     "ex03_dense": [
         ("initial_weights", "np.sqrt(n_in)", "np.sqrt(n_out)", "beyond 1/√n_in = 0.05"),
@@ -72,6 +82,14 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ("Dense", "dy.sum(axis=0)", "dy.sum(axis=1)", "db has shape (5,), b has (3,): which axis is summed?"),
         ("Dense", "dy.sum(axis=0)", "dy.sum()", "db has shape (), b has (3,): which axis is summed?"),
         ("Dense", "self.dW += x.T @ dy", "self.dW = x @ dy.T", "dW has shape (5, 5), W has (3, 3)"),
+        (
+            "initial_weights",
+            "rng.uniform",
+            "np.random.default_rng(0).uniform",
+            "different generators lead to the same numbers",
+        ),
+        ("initial_weights", "rng.uniform", "np.random.uniform", "equal generators lead to different numbers"),
+        ("Dense", "return dy @ self.W.T", "return dy @ self.W.T, self.dW, self.db", "backward returns dx alone"),
     ],
     "ex04_activations": [
         ("ReLU", "(y > 0)", "(dy > 0)", "the mask is taken from dy"),
@@ -86,6 +104,9 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ("Sigmoid", "y = np.where(x > 0, 1, e) / (1 + e)", "y = np.exp(x) / (1 + np.exp(x))", "e^1000 overflows"),
         ("Tanh", "1 - y**2", "1 - x**2", "the derivative of the tanh is written for its output y"),
         ("Tanh", " * (1 - y**2)", "", "the derivative of the tanh is missing in the backward pass"),
+        ("ReLU", "y > 0", "x >= 0", "The mask is x > 0, and not x ≥ 0"),
+        ("ReLU", "dy * (y > 0)", "y > 0", "dx does not depend on dy"),
+        ("Tanh", "np.tanh(x)", "(np.exp(x) - np.exp(-x)) / (np.exp(x) + np.exp(-x))", "use np.tanh"),
     ],
     "ex04_losses": [
         ("mse", "2 * (y - target) / N", "2 * (y - target)", "it is N = 5 times too large"),
@@ -146,7 +167,7 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "momentum_step",
             "velocity *= momentum\n    velocity += dtheta",
             "velocity[...] = dtheta",
-            "The velocity of the first step is forgotten",
+            "The velocity so far is forgotten",
         ),
         (
             "adam_step",
@@ -163,6 +184,19 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ("adam_step", "dtheta**2 - v", "dtheta - v", "v is negative, because dθ is not squared"),
         ("cosine", "min(t, steps)", "t", "It rises again"),
         ("cosine", "0.5 * peak * (1 +", "peak * (0 +", "The 1 + is missing"),
+        ("largest_rate", "curvatures.max()", "curvatures[0]", "and not the first one"),
+        (
+            "momentum_step",
+            "velocity += dtheta\n    theta -= learning_rate * velocity",
+            "velocity += learning_rate * dtheta\n    theta -= velocity",
+            "The learning rate is in u",
+        ),
+        (
+            "momentum_step",
+            "velocity *= momentum\n    velocity += dtheta\n    theta -= learning_rate * velocity",
+            "theta -= learning_rate * velocity\n    velocity *= momentum\n    velocity += dtheta",
+            "θ moves before the velocity has changed",
+        ),
     ],
     "ex06_convolution": [
         ("conv2d", "W[:, :, i, j]", "W[:, :, -1 - i, -1 - j]", "The kernel is flipped"),
@@ -201,6 +235,7 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ("two_layers", "z.T @ dy", "x[:, :3].T @ dy", "It is xᵀ dy without U"),
         ("two_layers", "x.T @ dy @ V.T", "-x.T @ dy @ V.T", "The sign is flipped"),
         ("shrinkage", "tau**2", "tau", "The noise has the variance τ²"),
+        ("Autoencoder", '{"reconstruction": value}', "{}", 'the terms are {"reconstruction": R}, and not {}'),
     ],
     "ex08_pca": [
         ("pca", "x - mean, full", "x, full", "x is not centred"),
@@ -211,6 +246,7 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ("project", " @ V.T", "", "ValueError in line"),
         ("least_error", "[L:]", "[:L]", "It is the sum of the first L"),
         ("least_error", " / len(x)", "", "It is the sum over all images"),
+        ("project", "mean + (x - mean)", "x.mean(axis=0) + (x - x.mean(axis=0))", "It is the mean of these x"),
     ],
     "ex09_denoising": [
         ("mask", "< share", "> share", "q = 0.3 is the share that is lost"),
@@ -228,6 +264,13 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ("score", "tau**2", "tau", "τ is not squared"),
         ("linear_denoiser", "tau**2", "tau", "τ is not squared"),
         ("linear_denoiser", " / len(x)", "", "Σ is not divided by N"),
+        (
+            "mask",
+            "rng.random(x.shape)",
+            "np.random.default_rng(0).random(x.shape)",
+            "different generators lead to the same numbers",
+        ),
+        ("best_answer", "/ (2 * tau**2)", "/ 2 * tau**2", "in Python a / 2 * b is (a / 2) b"),
     ],
     "ex10_latent_gaps": [
         ("stretched", "np.linalg.inv(A) @ decoder_W", "A @ decoder_W", "It is A W"),
@@ -318,16 +361,29 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "numerical_dx",
             "e[place] = h\n        dx[place] = (dy * (f(x + e) - f(x - e))).sum() / (2 * h)",
             "y = f(x)\n        x[place] += h\n        dx[place] = (dy * (f(x) - y)).sum() / h",
-            "put each number back, or move a copy",
+            "it changes x, the caller's own array",
         ),
-        ("gradient_error", "rng.standard_normal(y.shape)", "np.ones(y.shape)", "it is right for a dy of ones"),
+        ("gradient_error", "rng.standard_normal(y.shape)", "np.ones(y.shape)", "as a dy of ones has"),
         (
             "gradient_error",
             "np.abs(backward(dy) - slopes).max() / np",
             "np.abs(backward(dy) - slopes)[0, 0] / np",
             "take the largest error of all numbers",
         ),
-        ("gradient_error", " / np.abs(slopes).max()", "", "divide by the largest slope"),
+        ("gradient_error", " / np.abs(slopes).max()", "", "It is not divided by the largest slope"),
+        ("central_difference", "/ (2 * h)", "/ 2 * h", "2h needs brackets"),
+        (
+            "complex_step",
+            "f(x + 1j * h).imag / h",
+            "(f(x + 1e-5) - f(x - 1e-5)) / 2e-5",
+            "with h = 1e-20, gives all digits",
+        ),
+        (
+            "gradient_error",
+            "np.abs(backward(dy) - slopes).max() / np.abs(slopes).max()",
+            "np.abs((backward(dy) - slopes) / slopes).max()",
+            "Each error is divided by its own slope",
+        ),
     ],
     "ex15_importance_weighting": [
         (
@@ -357,6 +413,7 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "Directions below the level keep an error of λᵢ",
         ),
         ("gaussian_rate", "0.5 * np.log", "np.log", "The ½ is missing"),
+        ("normalized_weights", "log_w.max(axis=1, keepdims=True)", "log_w.max()", "It underflows"),
     ],
     "ex16_fast_matmul": [
         ("roofline", "return min(", "return max(", "It is the larger of the two limits"),
@@ -368,9 +425,11 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "for k, depth in ((0, len(B)),):",
             "a product takes a block of A of shape (3, 10)",
         ),
-        ("tallest_tile", "registers - 1 - V", "registers - V", "The vectors of B need V registers too"),
+        ("tallest_tile", "registers - 1 - V", "registers - V", "One register is needed for a number of A"),
+        ("tallest_tile", "(registers - 1 - V)", "(registers - 1)", "The vectors of B need V registers too"),
         ("tallest_tile", "(registers - 1 - V)", "registers", "The tile alone is counted"),
         ("loads_per_fma", "(R + V) / (R * V)", "(R * V) / (R + V)", "It is FMAs for each load, upside down"),
+        ("roofline", "return min(peak, ", "return max(0, ", "The peak is left out"),
     ],
     "ex18_your_own": [
         (
@@ -396,8 +455,51 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ),
         ("Smoothed", '{"smoothed": self.smoothed}', "{}", "KeyError in line"),
         ("Smoothed", 'self.smoothed = state["smoothed"]', "pass", "It begins anew"),
+        ("AdaGrad", "learning_rate * dtheta", "self.learning_rate * dtheta", "TypeError in line"),
+        (
+            "Smoothed",
+            "new if self.smoothed is None else 0.9 * self.smoothed + 0.1 * new",
+            "0.9 * self.smoothed + 0.1 * new if self.smoothed else new",
+            "ask whether self.smoothed is None",
+        ),
     ],
 }
+
+
+# Other right solutions: the blank, code of its reference solution, and what else may stand there.
+OTHER_FORMS: list[tuple[str, str, str, str]] = [
+    ("ex01_probability", "simulation", "return m, np.sqrt(variance / n)", "return [m, np.sqrt(variance / n)]"),
+    ("ex02_entropy", "entropy", "-(p * np.log(p)).sum()", "sum(one * np.log(1 / one) for one in p)"),
+    ("ex03_dense", "initial_weights", "rng.uniform(-bound, bound, (n_in", "bound - 2 * bound * rng.random((n_in"),
+    ("ex03_dense", "Dense", "self.dW += x.T @ dy", 'self.dW = self.dW + np.einsum("ni,nj->ij", x, dy)'),
+    ("ex04_activations", "Sigmoid", "y = np.where(x > 0, 1, e) / (1 + e)", "y = 0.5 * (1 + np.tanh(0.5 * x))"),
+    (
+        "ex04_losses",
+        "mse",
+        "return ((y - target) ** 2).sum() / N, 2 * (y - target) / N",
+        "return [np.linalg.norm(y - target) ** 2 / N, 2 / N * (y - target)]",
+    ),
+    (
+        "ex05_optimizers",
+        "momentum_step",
+        "theta -= learning_rate * velocity",
+        "for i, u in enumerate(velocity):\n        theta[i] -= learning_rate * u",
+    ),
+    ("ex08_pca", "pca", "Vt[:L].T", "-Vt[:L].T"),
+    (
+        "ex12_vae_gradients",
+        "sample_gaussian",
+        "return dz.copy(), 0.5 * dz * sigma * eps",
+        "return [dz, 0.5 * dz * sigma * eps]",
+    ),
+    (
+        "ex14_checking_gradients",
+        "numerical_dx",
+        "e[place] = h\n        dx[place] = (dy * (f(x + e) - f(x - e))).sum() / (2 * h)",
+        "x[place] += h\n        up = (dy * f(x)).sum()\n        x[place] -= 2 * h\n"
+        "        dx[place] = (up - (dy * f(x)).sum()) / (2 * h)\n        x[place] += h",
+    ),
+]
 
 
 def _blank(file: str, name: str) -> Blank:
@@ -428,6 +530,7 @@ def _told(blank: Blank, source: str, seed: int = 0) -> str:
     """What the test of a blank says of a source, without the formula and the chapter; "" if it passes."""
     ex = ModuleType(blank.file)
     exec(compile(source, str(SOLUTIONS / f"{blank.file}.py"), "exec"), vars(ex))
+    exercises.guarded(ex, blank.file)
     test = getattr(_tests_of(blank.file), blank.test)
     rng = exercises.generator(seed, blank.test)
     given = {"ex": ex, "check": exercises.Check(rng), "rng": rng}
@@ -521,6 +624,14 @@ def test_the_message_for_a_planted_mistake_names_it(blank, right, wrong, words):
     assert words in _told(blank, source.replace(body, body.replace(right, wrong)))
 
 
+@pytest.mark.parametrize(("file", "name", "right", "other"), OTHER_FORMS, ids=[name for _, name, *_ in OTHER_FORMS])
+def test_a_right_solution_of_another_form_passes(file, name, right, other):
+    source = _source(SOLUTIONS, file)
+    body = _body(source, name)
+    assert body.count(right) == 1
+    assert _told(_blank(file, name), source.replace(body, body.replace(right, other))) == ""
+
+
 def test_every_blank_has_a_planted_mistake():
     assert {(blank.file, blank.name) for blank in BLANKS} == {
         (f, name) for f, rows in PLANTED.items() for name, *_ in rows
@@ -533,6 +644,41 @@ def test_an_exception_comes_with_its_line():
     told = _told(blank, source.replace("p_xy.sum(axis=0)", "p_xy[0, 0, 0]"))
     (line,) = [n for n, one in enumerate(source.splitlines(), 1) if "return p_xy / p_xy.sum" in one and n < 20]
     assert told.startswith(f"conditional: IndexError in line {line} of ex01_probability.py: ")
+
+
+def test_an_exception_that_the_test_itself_raises_has_no_line():
+    with pytest.raises(TypeError) as caught:
+        exercises.Check(np.random.default_rng(0)).drawn_from(None)
+    told = exercises.explain(caught.value, _blank("ex01_probability", "conditional"), HERE)
+    assert told.startswith("conditional: TypeError: ")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (lambda right: right.T, "It is transposed."),
+        (lambda right: right[..., None], "The numbers are right, and their shape is not."),
+        (lambda right: right[..., None] * [0.5, 0.5], "The sum over axis 2 is missing."),
+        (lambda right: right.astype(np.float32), "It has the digits of float32: compute in float64."),
+        (lambda right: right.astype(int), "The digits behind the point are cut off: its type is one of whole numbers."),
+        (lambda right: -right, "The sign is flipped."),
+        (lambda right: right**2, "It is the square of what it should be."),
+        (lambda right: right / 3, "All of it is 0.333333 times what it should be."),
+        (lambda right: right - 2, "All of it is 2 too small."),
+        (lambda right: right * 1j, "the result is complex, where real numbers are meant."),
+    ],
+)
+def test_a_mistake_that_any_formula_may_have_is_named(wrong, words):
+    right = np.random.default_rng(0).uniform(1, 9, (2, 3))
+    with pytest.raises(AssertionError) as caught:
+        exercises.Check(np.random.default_rng(0)).same(wrong(right), right)
+    assert str(caught.value).endswith(words)
+
+
+def test_results_in_the_wrong_order_are_named():
+    check = exercises.Check(np.random.default_rng(0))
+    with pytest.raises(AssertionError, match="It is error: return mean and error in this order"):
+        check.same_each((0.5, 3.0), mean=(3.0, {}), error=(0.5, {}))
 
 
 def test_a_missing_return_is_named():
@@ -559,11 +705,19 @@ def test_stars_are_counted_for_what_was_handed_in(folder, tmp_path):
     source = _source(SOLUTIONS, "ex01_probability").replace(" * p_x[:, None]", "")
     (handed_in / "ex01_probability.py").write_text(source, encoding="utf-8")
     tests = ("test_ex01_probability.py", "test_ex02_entropy.py")
-    run = _run(folder, *tests, "--from", str(handed_in), "--seed", "7")
+    run = _run(folder, *tests, f"--from={handed_in}", "--seed", "7")
     assert re.search(r"^ex01_probability +4 of 6$", run.stdout, re.M)
     assert re.search(r"^ex02_entropy +0 of 6$", run.stdout, re.M)
     assert "entropy: " + str(handed_in) + " has no ex02_entropy.py." in run.stdout
     assert "The prior p(x) is left out." in run.stdout
+
+
+def test_grading_with_other_settings_than_a_students_is_refused(folder):
+    (folder.parent / "handed_in").mkdir()
+    (folder.parent / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n", encoding="utf-8")
+    run = _run(folder.parent, "exercises/test_ex02_entropy.py", "--from", "handed_in")
+    assert run.returncode == pytest.ExitCode.USAGE_ERROR
+    assert run.stderr.count("Write --from=handed_in, with = and no space") == 1
 
 
 def test_without_the_folder_of_solutions_one_sentence_says_so(folder):

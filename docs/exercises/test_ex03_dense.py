@@ -4,13 +4,14 @@ import scratchnet as sn
 
 
 def test_initial_weights(ex, check, rng):
-    W = ex.initial_weights(400, 100, rng)
+    W = np.asarray(ex.initial_weights(400, 100, rng))
     check.that(np.shape(W) == (400, 100), f"W has the shape {np.shape(W)}, where (n_in, n_out) = (400, 100) is meant.")
     largest = np.abs(W).max()
     check.that(largest <= 0.05, f"a number of W is {largest:.3f} in size, beyond 1/√n_in = 0.05 with n_in = 400.")
     check.that(abs(W.mean()) < 0.002, f"the mean of W is {W.mean():.3f}, where numbers in ±1/√n_in have 0.")
     told = f"the numbers of W have the standard deviation {W.std():.4f}, where uniform ones in ±0.05 have 0.0289."
     check.that(0.028 < W.std() < 0.030, told)
+    check.drawn_from(lambda rng: ex.initial_weights(4, 3, rng))
 
 
 class Gradient(np.ndarray):
@@ -36,7 +37,8 @@ def test_dense(ex, check, rng):
         gradient[...], gradient.name = 0, name
         setattr(layer, f"d{name}", gradient)
     x, dy = rng.normal(size=(2, 5, 3))
-    layer.forward(x)[1](dy)
+    dx = layer.forward(x)[1](dy)
+    check.that(not isinstance(dx, tuple), "backward returns dx alone; dW and db are added to self.dW and self.db.")
     for name in layer.parameter_names:
         gradient, parameter = getattr(layer, f"d{name}"), getattr(layer, name)
         check.that(np.shape(gradient) == parameter.shape, shapes_differ(name, gradient, parameter))
@@ -51,14 +53,13 @@ def test_sequential(ex, check, rng):
     y = x
     for layer in layers:
         y, _ = layer.forward(y)
-    found = ex.Sequential(*layers).forward(x)
-    check.that(isinstance(found, tuple) and len(found) == 2, "forward returns two things, y and backward.")
+    found, _ = check.several(ex.Sequential(*layers).forward(x), "y", "backward")
     mistakes = {
         "It is what the first layer returns.": layers[0].forward(x)[0],
         "It is x itself.": x,
         "Each layer gets x, where it is to get the y of the one before.": layers[-1].forward(x)[0],
     }
-    check.same(found[0], y, mistakes, "y")
+    check.same(found, y, mistakes, "y")
 
     called = []
 

@@ -12,10 +12,7 @@ def draw(rng):
 
 def test_pca(ex, check, rng):
     x, mean, variances, vectors = draw(rng)
-    found = ex.pca(x, 2)
-    check.that(
-        isinstance(found, tuple) and len(found) == 3, "return three things: the mean, the components, the variances."
-    )
+    found = check.several(ex.pca(x, 2), "the mean", "the components", "the variances")
     S, raw = np.linalg.svd(x - mean)[1], np.linalg.svd(x)[1]
     check.same(found[0], mean, {"It is the mean over the pixels.": x.mean(axis=1)}, "the mean")
     mistakes = {
@@ -25,6 +22,8 @@ def test_pca(ex, check, rng):
         "They are divided by N − 1, where N is meant.": S[:2] ** 2 / 19,
         "x is not centred: subtract the mean first.": raw[:2] ** 2 / 20,
         "They are the smallest ones: the components with the largest variance are meant.": variances[-2:],
+        "They are the smallest ones: np.linalg.eigh begins with these.": variances[:-3:-1],
+        "They are shares of the whole variance.": variances[:2] / variances.sum(),
     }
     check.same(found[2], variances[:2], mistakes, "the variances")
     V = np.asarray(found[1])
@@ -40,12 +39,15 @@ def test_pca(ex, check, rng):
 
 def test_project(ex, check, rng):
     x, mean, _, vectors = draw(rng)
+    x = x[:5]  # x̄ is the mean of all images, and not of those that are projected
     V = vectors[:, :2]
     mistakes = {
         "The mean is not subtracted before the product with V.": mean + x @ V @ V.T,
         "The mean is not added again.": (x - mean) @ V @ V.T,
         "These are the codes: multiply by Vᵀ to decode them.": (x - mean) @ V,
         "The mean is left out.": x @ V @ V.T,
+        "It is the mean of these x: take the one that is passed in.": x.mean(0) + (x - x.mean(0)) @ V @ V.T,
+        "It is what is left of x: the projection is the other part.": (x - mean) - (x - mean) @ V @ V.T,
     }
     check.same(ex.project(x, mean, V), mean + (x - mean) @ V @ V.T, mistakes, "y")
 
@@ -54,6 +56,9 @@ def test_least_error(ex, check, rng):
     x, mean, variances, _ = draw(rng)
     mistakes = {
         "It is the sum of the first L: what is kept, and not what is left.": variances[:2].sum(),
+        "The sum begins at i = L: it runs over i > L, where S[L] is the first.": variances[1:].sum(),
+        "The sum begins at i = L + 2: it runs over i > L, where S[L] is the first.": variances[3:].sum(),
+        "The eigenvalues are in ascending order, as np.linalg.eigh returns them.": variances[:3].sum(),
         "It is the sum over all images: divide by N = 20.": variances[2:].sum() * 20,
         "It is divided by N − 1, where N is meant.": variances[2:].sum() * 20 / 19,
         "It is the error per pixel, where that per image is meant.": variances[2:].sum() / 5,

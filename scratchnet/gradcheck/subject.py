@@ -106,7 +106,7 @@ class Subject:
             self.zero_grad()
         of_inputs = zip(self.inputs, self.returned(outcome, dy), strict=False)
         found = {name: dx for name, dx in of_inputs if dx is not None and name in self.start} | self.held("d")
-        return {name: np.array(gradient) for name, gradient in found.items()}
+        return {name: np.array(one, np.result_type(one, np.float16)) for name, one in found.items()}  # floats of a mask
 
     def returned(self, outcome: Outcome, dy: Array) -> list[Array | None]:
         """What the backward pass returns, without the tuples around it."""
