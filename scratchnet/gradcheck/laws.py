@@ -144,9 +144,10 @@ def is_re_entrant(subject: Subject, points: Sequence[Point], dys: DrawDy, *, las
 def accumulates(subject: Subject, points: Sequence[Point], dys: DrawDy) -> None:
     """Law 4: backward passes add up in dθ, and those from zero start over."""
     passes = [(outcome, dys(outcome)) for outcome in map(subject.run, points)]
-    alone, found = [subject.gradients(*one) for one in passes], {}
+    alone = [subject.gradients(*one) for one in passes]
+    found = {d(name): gradient for name, gradient in subject.held("d").items()}  # which must be the arrays added to
     for i, one in enumerate(passes):
-        found = gradients(subject, *one, from_zero=i == 0)
+        subject.gradients(*one, from_zero=i == 0)
     total = {d(name): np.add.reduce([one[name] for one in alone]) for name in subject.held()}
     sizes = {d(name): np.abs([one[name] for one in alone]) for name in subject.held()}
     why = f"after {len(points)} backward passes: write dW += … in place of dW = …"
@@ -209,3 +210,15 @@ def is_the_same_under_every_engine(subject: Subject, point: Point, dys: DrawDy) 
             dy = dys(outcome) if dy is None else dy
             results.append({"y": outcome.y} | gradients(subject, outcome, dy))
     compare(subject, 7, results[1], results[0], "that is what the formulas in NumPy give")
+
+
+def keeps_the_type(subject: Subject, point: Point, dys: DrawDy) -> None:
+    """Law 7: y and the gradients have the type of x, so that every engine computes in that type."""
+    outcome = subject.run(point)
+    found = gradients(subject, outcome, dys(outcome).astype(subject.dtype))
+    for name, one in (found if outcome.is_loss else {"y": outcome.y} | found).items():
+        if one.dtype != subject.dtype:
+            told = (
+                f"{name} is {one.dtype} where the inputs are {subject.dtype}: make constants Python numbers, or cast."
+            )
+            raise LawError(7, subject.name, told, array=name, cause="another type")

@@ -1,5 +1,7 @@
 """All seven laws on one layer or one loss, at random points: docs/18-your-own.md."""
 
+import contextlib
+import copy
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -9,9 +11,11 @@ import numpy as np
 from scratchnet.arrays import Array
 from scratchnet.checks import check_float_type, check_length, check_rng, check_type
 from scratchnet.core.layer import Layer
+from scratchnet.core.parameters import parts_of
 from scratchnet.errors import GradientError, LawError
 from scratchnet.gradcheck import check_gradients, laws
-from scratchnet.gradcheck.subject import Outcome, Subject
+from scratchnet.gradcheck.check import nearby
+from scratchnet.gradcheck.subject import Outcome, Point, Subject
 
 
 def check_layer(
@@ -46,8 +50,6 @@ def check_layer(
     check_rng("check_layer", rng)
     N, *shape = _batch_shape("check_layer", "x_shape", x_shape)
     dtype = check_float_type("check_layer", dtype)
-    layer = make()
-    check_type("check_layer", "make()", layer, Layer, "a layer")
 
     def draw(*size: int) -> Array:
         return np.broadcast_to(rng.uniform(-2, 2, size).astype(dtype), size)  # a read-only view
@@ -55,20 +57,26 @@ def check_layer(
     def dys(outcome: Outcome) -> Array:
         return draw(*outcome.y.shape)
 
-    x = draw(N, *shape)
-    subject = Subject(layer, (x,), 0, dtype=dtype)
-    (name,) = subject.inputs
-    points = [{name: x}, {name: draw(N + 1, *shape)}]
-    laws.mutates_only_what_it_made(subject, [*points, {name: np.array(x)}], dys)
-    u, v = dys(subject.run(points[0])), dys(subject.run(points[0]))
-    laws.is_linear_in_dy(subject, points[0], u, v, 2.0, -0.5)
-    for last_first in (False, True):
-        laws.is_re_entrant(subject, points, dys, last_first=last_first)
-    laws.accumulates(subject, points, dys)
-    if independent_rows:
-        laws.has_independent_rows(subject, points[0], dys)
-    _is_true(subject, rng, layer, x)
-    laws.is_the_same_under_every_engine(subject, points[0], dys)
+    layer, x = copy.deepcopy(make()), draw(N, *shape)
+    check_type("check_layer", "make()", layer, Layer, "a layer")
+
+    for training in (False, True):
+        for _, part in parts_of({"": layer}):
+            part.training = training
+        subject = Subject(layer, (x,), 0, dtype=dtype)
+        subject.name += " while training" if training else ""
+        subject.run(nearby(subject, list(subject.held()), rng))  # a weight that starts at 0 or 1 hides mistakes
+        (name,) = subject.inputs
+        points = [{name: x}, {name: draw(N + 1, *shape)}]
+        laws.mutates_only_what_it_made(subject, [*points, {name: np.array(x)}], dys)
+        u, v = dys(subject.run(points[0])), dys(subject.run(points[0]))
+        laws.is_linear_in_dy(subject, points[0], u, v, 2.0, -0.5)
+        for last_first in (False, True):
+            laws.is_re_entrant(subject, points, dys, last_first=last_first)
+        laws.accumulates(subject, points, dys)
+        if independent_rows:
+            laws.has_independent_rows(subject, points[0], dys)
+        _is_true_in_every_engine_and_type(subject, points[0], dys, rng, layer, x)
 
 
 def check_loss(
@@ -105,18 +113,23 @@ def check_loss(
     dys = partial(Outcome.random_dy, rng=rng)
     laws.mutates_only_what_it_made(subject, [point, dict(zip(names, map(np.array, inputs), strict=True))], dys)
     laws.averages_over_the_batch(subject, point, dys)
-    _is_true(subject, rng, f, *inputs)
-    laws.is_the_same_under_every_engine(subject, point, dys)
+    _is_true_in_every_engine_and_type(subject, point, dys, rng, f, *inputs)
 
 
-def _is_true(subject: Subject, rng: np.random.Generator, f: Any, *inputs: Array) -> None:
-    """Law 6: the backward pass is the derivative of the forward pass, in every input and every parameter."""
+def _is_true_in_every_engine_and_type(
+    subject: Subject, point: Point, dys: laws.DrawDy, rng: np.random.Generator, f: Any, *inputs: Array
+) -> None:
+    """Laws 6 and 7, for a layer or a loss f of these inputs."""
     try:
         check_gradients(f, *inputs, rng=rng)
     except GradientError as error:
         if isinstance(error.__cause__, LawError):
             raise error.__cause__ from None
         raise LawError(6, subject.name, str(error), **vars(error)) from None
+    laws.is_the_same_under_every_engine(subject, point, dys)
+    for dtype in (np.float64, np.float32):
+        with contextlib.suppress(TypeError, ValueError):  # f may refuse a type
+            laws.keeps_the_type(Subject(f, inputs, 0, dtype=dtype), point, dys)
 
 
 def _batch_shape(where: str, name: str, shape: Any) -> tuple[int, ...]:
