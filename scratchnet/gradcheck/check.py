@@ -104,9 +104,10 @@ def check_gradients(
     Every input and parameter that has a gradient is moved, one coordinate at a time, and forward alone says how L
     changes: by central differences (f(x + h) − f(x − h)) / 2h in double precision and, wherever the formulas are
     analytic, by the complex step Im f(x + ih) / h, which has all digits. At a kink (ReLU at 0) there is no slope, so a
-    point nearby is checked instead. Laws 1, 3 and 4 are tried as well: no call may spoil another. A GradientError names
-    the array, the worst index, both values, and the likeliest cause. The check proves that backward belongs to forward,
-    not that forward is what was meant: docs/14-checking-gradients.md.
+    point nearby is checked instead. One more point nearby is tried, because a scale of 1 or a bias of 0 hides mistakes.
+    Laws 1, 3 and 4 are tried as well: no call may spoil another. A GradientError names the array, the worst index, both
+    values, and the likeliest cause. The check proves that backward belongs to forward, not that forward is what was
+    meant: docs/14-checking-gradients.md.
 
     Parameters
     ----------
@@ -172,7 +173,7 @@ def check_gradients(
                 told, cause = f"{told}check it in a longer type.", "it rounds too coarsely"
             raise GradientError(told, array=name, cause=cause)
         arrays = [_array_report([one[name] for one in points], rng) for name in names]
-        there: dict[str, Evidence] = {}  # weights that start at 0 or 1 hide mistakes
+        there: dict[str, Evidence] = {}
         with contextlib.suppress(ValueError, ArithmeticError):  # f may not be defined around it
             there = Scene(subject, nearby(subject, names, rng), dy, ways(directions), tolerance).evidence
         _judge(there, rng)

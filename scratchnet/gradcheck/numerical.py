@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.checks import check_shape
+from scratchnet.checks import check_finite, check_shape
 from scratchnet.gradcheck.subject import Point, Subject, d
 
 STEP = np.finfo(np.float64).eps ** (1 / 3)
@@ -114,9 +114,11 @@ class Scene:
         self.evidence = {name: Evidence(self, name) for name in self.gradients}
 
     def y(self, point: Point) -> Array:
-        """The outputs at a point."""
-        y, expected = self.subject.run(point).y, self.outcome.y
-        check_shape(f"check_gradients of {self.subject.name}", "y", y, *expected.shape)
+        """The outputs at a point where f is defined."""
+        with np.errstate(all="ignore"):
+            y, where = self.subject.run(point).y, f"check_gradients of {self.subject.name}"
+        check_shape(where, "y", y, *self.outcome.y.shape)
+        check_finite(where, "y", y)
         return y
 
 

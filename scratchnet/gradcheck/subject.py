@@ -52,9 +52,9 @@ class Subject:
     """f as a function of a point, computed in `dtype`.
 
     `start` is the point at which f was given: its inputs of floats and its parameters. Other inputs reach f as they
-    are; a tuple counts as its parts. If f takes an `rng`, it gets one with the same `seed` at each call, and a training
-    layer has its first state. `owner` is the copy of the object that f belongs to. `parameters` that the
-    caller passes are not copied, so they cannot become complex.
+    are; a tuple counts as its parts. If f takes an `rng`, it gets one with the same `seed` at each call, and a layer in
+    training has its first state. `owner` is the copy of the object that f belongs to. `parameters` that the caller
+    passes are not copied, so they cannot become complex.
     """
 
     def __init__(self, f: Any, inputs: tuple, seed: int, parameters: Parameters | None = None, dtype: Any = np.float64):

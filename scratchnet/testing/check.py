@@ -28,6 +28,8 @@ def check_layer(
 ) -> None:
     """Check the seven laws on a layer; raise a LawError that names the lowest one that is broken.
 
+    All of them are tried outside training, then in training, where only state may change; parameters are moved first.
+
     Parameters
     ----------
     make : function
