@@ -384,6 +384,40 @@ def test_checking_leaves_a_layer_that_make_keeps_as_it_was(rng):
     assert not layer.mean.any()
 
 
+class Unnamed(Of):
+    """Its running mean is not among its states."""
+
+    state_names = ()
+
+
+def test_what_is_learnt_in_training_but_is_no_state_breaks_law_3(rng):
+    with pytest.raises(sn.LawError, match=r"^Law 3 .*: name all that it learns in state_names, or it is not saved\.$"):
+        check_layer(lambda: Unnamed(batch_norm(right_dx)), (5, 3), rng=rng, independent_rows=False)
+
+
+FAR = {  # mistakes that small numbers do not show
+    "a bound of 6 has no mask": (lambda layer, x: (np.clip(x, 0, 6), lambda dy: dy * (x > 0)), 6),
+    "dy is clipped at 10": (lambda layer, x: (2 * x, lambda dy: 2 * np.clip(dy, -10, 10)), 2),
+    "dy is clipped at 10,000": (lambda layer, x: (2 * x, lambda dy: 2 * np.clip(dy, -1e4, 1e4)), 2),
+    "dy is shortened to 100": (lambda layer, x: (2 * x, lambda dy: dy * min(2, 100 / np.linalg.norm(dy))), 2),
+}
+
+
+@pytest.mark.parametrize("mistake", FAR)
+def test_a_mistake_in_large_numbers_is_found(mistake, rng):
+    forward, law = FAR[mistake]
+    with pytest.raises(sn.LawError, match=rf"^Law {law} "):
+        check_layer(lambda: Of(forward), (5, 3), rng=rng)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_gradient_that_is_zero_but_for_rounding_passes(dtype, rng):
+    def make():
+        return sn.Sequential(sn.Dense(4, 3, rng=np.random.default_rng(0)), Of(batch_norm(right_dx), dtype=np.float32))
+
+    check_layer(make, (5, 4), rng=rng, dtype=dtype, independent_rows=False)
+
+
 HIDDEN = {  # by the value at which the parameter starts: the formula with its wrong backward pass
     "w x, w forgotten": (1, lambda layer, x: (layer.w * x, lambda dy: layer.adds(dy * x, dy.copy()))),
     "w x, w squared": (1, lambda layer, x: (layer.w * x, lambda dy: layer.adds(dy * x, dy * layer.w**2))),

@@ -12,6 +12,7 @@ import numpy as np
 from scratchnet import kernels
 from scratchnet.arrays import Array
 from scratchnet.core.layer import without_dx
+from scratchnet.core.parameters import parts_of
 from scratchnet.errors import LawError
 from scratchnet.gradcheck.subject import Outcome, Point, Subject, d
 
@@ -114,7 +115,8 @@ def is_linear_in_dy(subject: Subject, point: Point, u: Array, v: Array, a: float
     outcome = subject.run(point)
     whole, of_u, of_v = (gradients(subject, outcome, dy) for dy in (a * u + b * v, u, v))
     expected = {name: a * of_u[name] + b * of_v[name] for name in whole}
-    compare(subject, 2, whole, expected, "backward(a·u + b·v) differs from a·backward(u) + b·backward(v)")
+    sizes = {name: np.maximum(np.abs(one), max(1, abs(a), abs(b))) for name, one in expected.items()}
+    compare(subject, 2, whole, expected, "backward(a·u + b·v) differs from a·backward(u) + b·backward(v)", sizes)
 
 
 def is_re_entrant(subject: Subject, points: Sequence[Point], dys: DrawDy, *, last_first: bool = False) -> None:
@@ -139,6 +141,18 @@ def is_re_entrant(subject: Subject, points: Sequence[Point], dys: DrawDy, *, las
         except Exception as error:
             raise LawError(3, subject.name, f"backward fails {stale}.", cause=cause) from error
         compare(subject, 3, found, alone[i], stale, alone[i], cause)
+
+
+def learns_in_its_states(subject: Subject, point: Point) -> None:
+    """Law 3: outside training a layer is as before once its states are, or they do not hold all that it learns."""
+    ys = []
+    for training in (False, True, False):
+        subject.rewind()
+        for _, part in parts_of({"": subject.owner}):
+            part.training = training
+        ys.append(subject.run(point).y)
+    why = "it is not as it was before it was training: name all that it learns in state_names, or it is not saved"
+    compare(subject, 3, {"y": ys[2]}, {"y": ys[0]}, why)
 
 
 def accumulates(subject: Subject, points: Sequence[Point], dys: DrawDy) -> None:

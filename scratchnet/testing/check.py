@@ -54,14 +54,13 @@ def check_layer(
     dtype = check_float_type("check_layer", dtype)
 
     def draw(*size: int) -> Array:
-        return np.broadcast_to(rng.uniform(-2, 2, size).astype(dtype), size)  # a read-only view
+        return np.broadcast_to(_drawn(rng, size).astype(dtype), size)  # a read-only view
 
     def dys(outcome: Outcome) -> Array:
         return draw(*outcome.y.shape)
 
-    layer, x = copy.deepcopy(make()), draw(N, *shape)
+    layer, x, large = copy.deepcopy(make()), draw(N, *shape), np.finfo(dtype).eps.item() ** -0.5
     check_type("check_layer", "make()", layer, Layer, "a layer")
-
     for training in (False, True):
         for _, part in parts_of({"": layer}):
             part.training = training
@@ -69,12 +68,14 @@ def check_layer(
         subject.name += " while training" if training else ""
         subject.run(nearby(subject, list(subject.held()), rng))  # a weight that starts at 0 or 1 hides mistakes
         (name,) = subject.inputs
-        points = [{name: x}, {name: draw(N + 1, *shape)}]
-        laws.mutates_only_what_it_made(subject, [*points, {name: np.array(x)}], dys)
+        points, writable = [{name: x}, {name: draw(N + 1, *shape)}], {name: np.array(x)}
+        laws.mutates_only_what_it_made(subject, [*points, writable], dys)
         u, v = dys(subject.run(points[0])), dys(subject.run(points[0]))
-        laws.is_linear_in_dy(subject, points[0], u, v, 2.0, -0.5)
+        laws.is_linear_in_dy(subject, points[0], u, v, large, -0.5)
         for last_first in (False, True):
             laws.is_re_entrant(subject, points, dys, last_first=last_first)
+        if not training:
+            laws.learns_in_its_states(subject, writable)
         laws.accumulates(subject, points, dys)
         if independent_rows:
             laws.has_independent_rows(subject, points[0], dys)
@@ -108,7 +109,7 @@ def check_loss(
     check_type("check_loss", "f", f, Callable, "a function")
     check_rng("check_loss", rng)
     shape = _batch_shape("check_loss", "y_shape", y_shape)
-    inputs = rng.uniform(-2, 2, shape), np.asarray(target(rng, shape) if callable(target) else target)
+    inputs = _drawn(rng, shape), np.asarray(target(rng, shape) if callable(target) else target)
     subject = Subject(f, inputs, 0)
     names = subject.inputs
     point = {name: np.broadcast_to(x, x.shape) for name, x in zip(names, inputs, strict=True)}  # read-only views
@@ -132,6 +133,13 @@ def _is_true_in_every_engine_and_type(
     for dtype in (np.float64, np.float32):
         with contextlib.suppress(TypeError, ValueError):  # f may refuse a type
             laws.keeps_the_type(Subject(f, inputs, 0, dtype=dtype), point, dys)
+
+
+def _drawn(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Numbers in [−2, 2], but for each second row in [−8, 8], beyond the bounds of most activations."""
+    x = rng.uniform(-2, 2, shape)
+    x[1::2] *= 4
+    return x
 
 
 def _batch_shape(where: str, name: str, shape: Any) -> tuple[int, ...]:
