@@ -625,6 +625,16 @@ def test_a_loss_whose_derivative_is_in_float64_for_float32_breaks_law_7(ones, rn
         check_loss(loss, (4, 3), target=rng.random((4, 3)), rng=rng)
 
 
+def huber_without_its_bound(y, target):
+    d = y - target
+    return np.where(np.abs(d) < 5, d**2 / 2, 5 * np.abs(d) - 12.5).sum() / len(y), d / len(y)
+
+
+def test_a_bound_that_only_large_errors_reach_is_checked(rng):
+    with pytest.raises(sn.LawError, match="Law 6"):
+        check_loss(huber_without_its_bound, (4, 3), target=rng.random((4, 3)), rng=rng)
+
+
 def into_the_labels(logits, labels):
     labels[labels < 0] = 0
     return sn.softmax_cross_entropy(logits, labels)

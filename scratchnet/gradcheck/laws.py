@@ -224,7 +224,6 @@ def is_the_same_under_every_engine(subject: Subject, point: Point, dys: DrawDy) 
     compare(subject, 7, results[1], results[0], "that is what the formulas in NumPy give")
     for name, one in results[1].items():
         if one.dtype != subject.dtype:
-            told = (
-                f"{name} is {one.dtype} where the inputs are {subject.dtype}: make constants Python numbers, or cast."
-            )
+            hint = "make arrays in x.dtype, and write constants as Python numbers"
+            told = f"{name} is {one.dtype} where the inputs are {subject.dtype}: {hint}."
             raise LawError(7, subject.name, told, array=name, cause="another type")

@@ -54,9 +54,7 @@ def check_layer(
     dtype = check_float_type("check_layer", dtype)
 
     def draw(*size: int) -> Array:
-        numbers = rng.uniform(-2, 2, size).astype(dtype)
-        numbers[1::2] *= 4  # beyond the bounds of most activations
-        return np.broadcast_to(numbers, size)  # a read-only view
+        return np.broadcast_to(_numbers(rng, size).astype(dtype), size)  # a read-only view
 
     def dys(outcome: Outcome) -> Array:
         return draw(*outcome.y.shape)
@@ -111,7 +109,7 @@ def check_loss(
     check_type("check_loss", "f", f, Callable, "a function")
     check_rng("check_loss", rng)
     shape = _batch_shape("check_loss", "y_shape", y_shape)
-    inputs = rng.uniform(-2, 2, shape), np.asarray(target(rng, shape) if callable(target) else target)
+    inputs = _numbers(rng, shape), np.asarray(target(rng, shape) if callable(target) else target)
     subject = Subject(f, inputs, 0)
     names = subject.inputs
     point = {name: np.broadcast_to(x, x.shape) for name, x in zip(names, inputs, strict=True)}  # read-only views
@@ -136,6 +134,13 @@ def _is_true_in_every_engine_and_type(
             in_type = Subject(f, inputs, 0, dtype=dtype)
             in_type.name = subject.name
             laws.is_the_same_under_every_engine(in_type, in_type.start, dys)
+
+
+def _numbers(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Random numbers: small ones, and in each second row larger ones, beyond the bounds of most functions."""
+    numbers = rng.uniform(-2, 2, shape)
+    numbers[1::2] *= 4
+    return numbers
 
 
 def _batch_shape(where: str, name: str, shape: Any) -> tuple[int, ...]:
