@@ -92,12 +92,12 @@ class Subject:
         result = self._call(*inputs, **({"rng": np.random.default_rng(self.seed)} if self._draws else {}))
         match result:
             case Loss():
-                y = np.array([result.value, *result.terms.values()])
+                y = np.array([result.value, *result.terms.values()], self.dtype)
                 return Outcome(y, lambda dy: result.backward(), True, tuple(result.terms))
             case (y, backward) if callable(backward):
                 return Outcome(np.asarray(y), backward)
             case (value, *derivatives) if derivatives and np.ndim(value) == 0:
-                return Outcome(np.array([value]), lambda dy: tuple(derivatives), True)
+                return Outcome(np.array([value], self.dtype), lambda dy: tuple(derivatives), True)
         came = f"a tuple of {listed(map(named, result), 5)}" if isinstance(result, tuple) else named(result)
         expected = "(y, backward), (value, dy) or a Loss"
         raise TypeError(f"check_gradients expects {self.name} to return {expected}, got {came}.")

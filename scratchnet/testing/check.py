@@ -54,7 +54,8 @@ def check_layer(
     dtype = check_float_type("check_layer", dtype)
 
     def draw(*size: int) -> Array:
-        return np.broadcast_to(_numbers(rng, size).astype(dtype), size)  # a read-only view
+        numbers = rng.uniform(-2, 2, size) * rng.choice([1, 4], size)  # some are beyond the bounds of most functions
+        return np.broadcast_to(numbers.astype(dtype), size)  # a read-only view
 
     def dys(outcome: Outcome) -> Array:
         return draw(*outcome.y.shape)
@@ -79,7 +80,7 @@ def check_layer(
         laws.accumulates(subject, points, dys)
         if independent_rows:
             laws.has_independent_rows(subject, points[0], dys)
-        _is_true_in_every_engine_and_type(subject, dys, rng, layer, x)
+        _laws_6_and_7(subject, dys, rng, layer, x)
 
 
 def check_loss(
@@ -109,20 +110,18 @@ def check_loss(
     check_type("check_loss", "f", f, Callable, "a function")
     check_rng("check_loss", rng)
     shape = _batch_shape("check_loss", "y_shape", y_shape)
-    inputs = _numbers(rng, shape), np.asarray(target(rng, shape) if callable(target) else target)
+    y = rng.uniform(-2, 2, shape) * rng.choice([1, 4], shape)
+    inputs = y, np.asarray(target(rng, shape) if callable(target) else target)
     subject = Subject(f, inputs, 0)
     names = subject.inputs
     point = {name: np.broadcast_to(x, x.shape) for name, x in zip(names, inputs, strict=True)}  # read-only views
     dys = partial(Outcome.random_dy, rng=rng)
     laws.mutates_only_what_it_made(subject, [point, dict(zip(names, map(np.array, inputs), strict=True))], dys)
     laws.averages_over_the_batch(subject, point, dys)
-    _is_true_in_every_engine_and_type(subject, dys, rng, f, *inputs)
+    _laws_6_and_7(subject, dys, rng, f, *inputs)
 
 
-def _is_true_in_every_engine_and_type(
-    subject: Subject, dys: laws.DrawDy, rng: np.random.Generator, f: Any, *inputs: Array
-) -> None:
-    """Laws 6 and 7, for a layer or a loss f of these inputs."""
+def _laws_6_and_7(subject: Subject, dys: laws.DrawDy, rng: np.random.Generator, f: Any, *inputs: Array) -> None:
     try:
         check_gradients(f, *inputs, rng=rng)
     except GradientError as error:
@@ -134,13 +133,6 @@ def _is_true_in_every_engine_and_type(
             in_type = Subject(f, inputs, 0, dtype=dtype)
             in_type.name = subject.name
             laws.is_the_same_under_every_engine(in_type, in_type.start, dys)
-
-
-def _numbers(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
-    """Random numbers: small ones, and in each second row larger ones, beyond the bounds of most functions."""
-    numbers = rng.uniform(-2, 2, shape)
-    numbers[1::2] *= 4
-    return numbers
 
 
 def _batch_shape(where: str, name: str, shape: Any) -> tuple[int, ...]:
