@@ -153,12 +153,10 @@ def check_gradients(
         dy = outcome.random_dy(rng)
         names = _names(f, subject, outcome, dy)
         _check_calls(f, subject, dy)
-
-        def ways(most: int) -> dict[str, list[Array]]:
-            K = {name: directions if subject.start[name].size > most else 0 for name in names}
-            return {name: [random_direction(subject.start[name].shape, rng) for _ in range(K[name])] for name in names}
-
-        points, unknown, random = [], names, ways(coordinates)
+        shapes = {name: subject.start[name].shape for name in names}
+        K = {name: directions if subject.start[name].size > coordinates else 0 for name in names}
+        random = {name: [random_direction(shapes[name], rng) for _ in range(K[name])] for name in names}
+        points, unknown = [], names
         while unknown and len(points) < 4:
             point = nearby(subject, names, rng) if points else subject.start
             points.append(Scene(subject, point, dy, random, tolerance).evidence)
@@ -173,9 +171,10 @@ def check_gradients(
                 told, cause = f"{told}check it in a longer type.", "it rounds too coarsely"
             raise GradientError(told, array=name, cause=cause)
         arrays = [_array_report([one[name] for one in points], rng) for name in names]
+        few = {name: [random_direction(shape, rng) for _ in range(3)] for name, shape in shapes.items()}
         there: dict[str, Evidence] = {}
         with contextlib.suppress(ValueError, ArithmeticError):  # f may not be defined around it
-            there = Scene(subject, nearby(subject, names, rng), dy, ways(directions), tolerance).evidence
+            there = Scene(subject, nearby(subject, names, rng), dy, few, tolerance).evidence
         _judge(there, rng)
         return GradientReport(subject.name, arrays, _notes(subject, points[0][names[0]].scene))
     finally:

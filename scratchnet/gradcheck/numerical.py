@@ -82,9 +82,8 @@ def noise_of(line: Line) -> tuple[Array, float]:
                 further, moves_further = _values(line, 4096 * h)
                 values = further if moves_further > 2 * moves else values
             wide, narrow = np.median(np.abs(np.diff(values, 6, axis=1)), axis=1) / np.sqrt(924)
-            if np.isfinite(values).all():
-                noise = np.minimum(wide, 8 * narrow)
-                return noise, (noise.sum() / max(np.abs(values).max(axis=(0, 1)).sum(), UNDERFLOW)).item()
+            noise = np.minimum(wide, 8 * narrow)
+            return noise, (noise.sum() / max(np.abs(values).max(axis=(0, 1)).sum(), UNDERFLOW)).item()
     return 0 * line(0), 0.0
 
 
