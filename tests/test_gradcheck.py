@@ -851,6 +851,70 @@ def test_a_way_back_that_takes_no_other_batch_is_not_asked_to():
     assert check(forward, x).arrays[0].error < 1e-7
 
 
+# ---- where it looks
+
+
+@pytest.mark.parametrize("wrong", [False, True])
+@pytest.mark.parametrize("outside", ["nan", "raises"])
+def test_near_the_end_of_where_a_function_exists_it_is_checked_within(outside, wrong):
+    def root(x):
+        if outside == "raises" and (x < 0).any():
+            raise ValueError("x must not be negative")
+        y = np.sqrt(x)
+        return y, lambda dy: dy / (2 * y) * (1 + wrong)
+
+    x = np.array([[1e-6, 1e-5, 1.0]])
+    if wrong:
+        assert "twice what it should be" in refusal(root, x).cause
+    else:
+        assert check(root, x).arrays[0].unmeasured == 0
+
+
+SPECIAL = {  # where the gradient of this function, at this input, is right by chance
+    "x³ as x²": (lambda x: (x**3 / 3, lambda dy: dy * np.abs(x)), 1.0),
+    "x + x², x alone": (lambda x: (x + x**2, lambda dy: dy.copy()), 0.0),
+    "tanh x as x": (lambda x: (np.tanh(x), lambda dy: dy.copy()), 0.0),
+    "cos x as 1": (lambda x: (np.cos(x), lambda dy: 0 * dy), 0.0),
+}
+
+
+@pytest.mark.parametrize("name", SPECIAL)
+def test_a_gradient_that_is_right_at_the_given_point_by_chance_is_refused(name):
+    f, start = SPECIAL[name]
+    error = refusal(f, np.full((2, 3), start))
+    assert str(error).startswith("dx of")
+    assert "is wrong near the given point: at [" in str(error)
+
+
+def test_a_large_parameter_that_starts_at_one_is_moved_too():
+    class Scales(sn.Layer):
+        parameter_names = ("g",)
+
+        def __init__(self):
+            self.g, self.dg = np.ones(300), np.zeros(300)
+
+        def forward(self, x):
+            def backward(dy):
+                self.dg += (dy * x).sum(axis=0)
+                return dy.copy()
+
+            return self.g * x, backward
+
+    assert refusal(Scales(), normal(2, 300)).array == "x"
+
+
+def test_a_state_that_y_depends_on_is_the_same_at_each_call_in_training():
+    class Centred(Drifts):
+        def forward(self, x):
+            self.total = self.total + x.sum(axis=0)
+            return x - self.total, lambda dy: dy - dy.sum(axis=0)
+
+    layer = Centred()
+    layer.training = True
+    assert check(layer, normal(5, 3)).arrays[0].error < 1e-9
+    assert not layer.total.any()
+
+
 # ---- what the error says
 
 

@@ -104,9 +104,10 @@ def check_gradients(
     Every input and parameter that has a gradient is moved, one coordinate at a time, and forward alone says how L
     changes: by central differences (f(x + h) − f(x − h)) / 2h in double precision and, wherever the formulas are
     analytic, by the complex step Im f(x + ih) / h, which has all digits. At a kink (ReLU at 0) there is no slope, so a
-    point nearby is checked instead. Laws 1, 3 and 4 are tried as well: no call may alter another. A GradientError names
-    the array, the worst index, both values, and the likeliest cause. The check proves that backward belongs to forward,
-    not that forward is what was meant: docs/14-checking-gradients.md.
+    point nearby is checked instead. One more point nearby is tried, because a scale of 1 or a bias of 0 hides mistakes.
+    Laws 1, 3 and 4 are tried as well: no call may alter another. A GradientError names the array, the worst index, both
+    values, and the likeliest cause. The check proves that backward belongs to forward, not that forward is what was
+    meant: docs/14-checking-gradients.md.
 
     Parameters
     ----------
@@ -152,18 +153,16 @@ def check_gradients(
         dy = outcome.random_dy(rng)
         names = _names(f, subject, outcome, dy)
         _check_calls(f, subject, dy)
-        random = {name: [] for name in names}
-        for name in (name for name in names if subject.start[name].size > coordinates):
-            random[name] = [random_direction(subject.start[name].shape, rng) for _ in range(directions)]
+        shapes = {name: subject.start[name].shape for name in names}
+        K = {name: directions if subject.start[name].size > coordinates else 0 for name in names}
+        random = {name: [random_direction(shapes[name], rng) for _ in range(K[name])] for name in names}
         points, unknown = [], names
         while unknown and len(points) < 4:
-            point = _nearby(subject, names, rng) if points else subject.start
+            point = nearby(subject, names, rng) if points else subject.start
             points.append(Scene(subject, point, dy, random, tolerance).evidence)
             unknown = [name for name in names if np.all([one[name].lost for one in points], axis=0).any()]
         for here in points:
-            if any(e.excess.max(initial=0) > 1 for e in here.values()):
-                elsewhere = Scene(subject, _nearby(subject, names, rng), outcome.random_dy(rng), random, tolerance)
-                raise _mismatch(here, elsewhere.evidence, rng)
+            _judge(here, rng)
         for name in unknown:
             told = f"{subject.name} has no slope in {name} that can be measured, as at a kink: check other inputs."
             cause, digits = "there is no slope", points[0][name].scene.digits
@@ -172,8 +171,14 @@ def check_gradients(
                 told, cause = f"{told}check it in a longer type.", "it rounds too coarsely"
             raise GradientError(told, array=name, cause=cause)
         arrays = [_array_report([one[name] for one in points], rng) for name in names]
+        few = {name: [random_direction(shape, rng) for _ in range(3)] for name, shape in shapes.items()}
+        there: dict[str, Evidence] = {}
+        with contextlib.suppress(ValueError, ArithmeticError):  # f may not be defined around it
+            there = Scene(subject, nearby(subject, names, rng), dy, few, tolerance).evidence
+        _judge(there, rng)
         return GradientReport(subject.name, arrays, _notes(subject, points[0][names[0]].scene))
     finally:
+        subject.rewind()
         for name, value in subject.held().items():
             value[...] = subject.start[name]
         subject.zero_grad()
@@ -229,23 +234,29 @@ def _check_calls(f: Any, subject: Subject, dy: Array) -> None:
         raise GradientError(str(error), **error.found) from error
 
 
-def _nearby(subject: Subject, names: list[str], rng: np.random.Generator) -> Point:
+def nearby(subject: Subject, names: list[str], rng: np.random.Generator) -> Point:
     """Another point where f is defined, at a distance of a tenth of the numbers' size, or less if need be."""
-    sizes = {name: max(0.1, np.sqrt(np.mean(subject.start[name] ** 2))) for name in names}
-    away = {name: size * rng.standard_normal(subject.start[name].shape) for name, size in sizes.items()}
+    sizes = {name: np.linalg.norm(x) / np.sqrt(max(1, x.size)) for name, x in subject.start.items()}
+    away = {name: max(0.1, sizes[name]) * rng.standard_normal(subject.start[name].shape) for name in names}
     for reach in 10.0 ** -np.arange(1, 10):
         point = subject.start | {name: subject.start[name] + reach * away[name] for name in names}
-        with contextlib.suppress(ValueError, ArithmeticError):  # such as a probability of 1.2
+        with contextlib.suppress(Exception), np.errstate(all="ignore"):  # such as a probability of 1.2
             if np.isfinite(subject.run(point).y).all():
                 return point
     return subject.start
 
 
-def _mismatch(here: dict[str, Evidence], elsewhere: dict[str, Evidence], rng: np.random.Generator) -> GradientError:
-    """The error about the worst array whose cause is found, or else about the worst."""
+def _judge(here: dict[str, Evidence], rng: np.random.Generator) -> None:
+    """Raise an error about the worst array whose cause is found, or else about the worst, if any is wrong."""
     worst = {name: e.excess.max(initial=0) for name, e in here.items()}
     names = sorted((name for name in worst if worst[name] > 1), key=worst.__getitem__, reverse=True)
-    causes = {name: likeliest(here[name], elsewhere[name]) for name in names}
+    if not names:
+        return
+    scene, causes = here[names[0]].scene, dict.fromkeys(names, "")
+    point, dy = nearby(scene.subject, list(here), rng), scene.outcome.random_dy(rng)
+    with contextlib.suppress(ValueError, ArithmeticError):
+        elsewhere = Scene(scene.subject, point, dy, scene.random, scene.tolerance).evidence
+        causes = {name: likeliest(here[name], elsewhere[name]) for name in names}
     name = next((name for name in names if causes[name]), names[0])
     e, found, rest = here[name], {}, "None of the usual mistakes explains it"
     if e.gradient.shape != e.x.shape:
@@ -263,8 +274,9 @@ def _mismatch(here: dict[str, Evidence], elsewhere: dict[str, Evidence], rng: np
         told += f"{(e.excess > 1).sum()} of {e.checked} differ"
     because = f"Likeliest cause: {causes[name]}" if causes[name] else rest
     also = f" Wrong too: {', '.join(d(other) for other in names if other != name)}." if len(names) > 1 else ""
-    told = f"{d(name)} of {e.scene.subject.name} is wrong: {told}. {because}.{also}"
-    return GradientError(told, array=name, cause=causes[name], **found)
+    at = "" if e.scene.point is e.scene.subject.start else " near the given point"
+    told = f"{d(name)} of {e.scene.subject.name} is wrong{at}: {told}. {because}.{also}"
+    raise GradientError(told, array=name, cause=causes[name], **found)
 
 
 def _worst_index(e: Evidence, rng: np.random.Generator) -> tuple[int, ...]:

@@ -12,6 +12,7 @@ import numpy as np
 from scratchnet import kernels
 from scratchnet.arrays import Array
 from scratchnet.core.layer import without_dx
+from scratchnet.core.parameters import parts_of
 from scratchnet.errors import LawError
 from scratchnet.gradcheck.subject import Outcome, Point, Subject, d
 
@@ -61,15 +62,12 @@ def mutates_only_what_it_made(
     def called(what: str, function: Callable[[Point], Any], arrays: Point) -> Any:
         try:
             return function(arrays)
-        except Exception:  # perhaps because it writes into read-only arrays: then it writes into copies
+        except Exception:  # perhaps because it writes into read-only arrays: then it works with copies
             copies = {name: np.array(x) for name, x in arrays.items()}
-            works, told = _works(function, copies), f"its {what} pass writes into {{}}: compute a new array."
-            wrote = [name for name, x in arrays.items() if copies[name].tobytes() != x.tobytes()]
-            if works and not wrote:  # it may write what is there already
-                told = f"its {what} pass works only where {{}} can be written to: compute a new array."
-                wrote = [name for name, x in arrays.items() if not _works(function, copies | {name: x})]
-            if wrote:
-                raise LawError(1, subject.name, told.format(wrote[0]), array=wrote[0], cause=in_place) from None
+            for name, x in arrays.items() if _works(function, copies) else ():
+                if not _works(function, copies | {name: x}):
+                    told = f"its {what} pass writes into {name}: compute a new array."
+                    raise LawError(1, subject.name, told, array=name, cause=in_place) from None
             raise
 
     held, states = {name: value.tobytes() for name, value in subject.held().items()}, subject.states()
@@ -114,7 +112,8 @@ def is_linear_in_dy(subject: Subject, point: Point, u: Array, v: Array, a: float
     outcome = subject.run(point)
     whole, of_u, of_v = (gradients(subject, outcome, dy) for dy in (a * u + b * v, u, v))
     expected = {name: a * of_u[name] + b * of_v[name] for name in whole}
-    compare(subject, 2, whole, expected, "backward(a·u + b·v) differs from a·backward(u) + b·backward(v)")
+    sizes = {name: np.maximum(np.abs(one), max(1, abs(a), abs(b))) for name, one in expected.items()}
+    compare(subject, 2, whole, expected, "backward(a·u + b·v) differs from a·backward(u) + b·backward(v)", sizes)
 
 
 def is_re_entrant(subject: Subject, points: Sequence[Point], dys: DrawDy, *, last_first: bool = False) -> None:
@@ -141,12 +140,25 @@ def is_re_entrant(subject: Subject, points: Sequence[Point], dys: DrawDy, *, las
         compare(subject, 3, found, alone[i], stale, alone[i], cause)
 
 
+def learns_in_its_states(subject: Subject, point: Point) -> None:
+    """Law 3: outside training a layer is as before once its states are, or they do not hold all that it learns."""
+    ys = []
+    for training in (False, True, False):
+        subject.rewind()
+        for _, part in parts_of({"": subject.owner}):
+            part.training = training
+        ys.append(subject.run(point).y)
+    why = "it is not as it was before it was training: name all that it learns in state_names, or it is not saved"
+    compare(subject, 3, {"y": ys[2]}, {"y": ys[0]}, why)
+
+
 def accumulates(subject: Subject, points: Sequence[Point], dys: DrawDy) -> None:
     """Law 4: backward passes add up in dθ, and those from zero start over."""
     passes = [(outcome, dys(outcome)) for outcome in map(subject.run, points)]
-    alone, found = [subject.gradients(*one) for one in passes], {}
+    alone = [subject.gradients(*one) for one in passes]
+    found = {d(name): gradient for name, gradient in subject.held("d").items()}  # which must be the arrays added to
     for i, one in enumerate(passes):
-        found = gradients(subject, *one, from_zero=i == 0)
+        subject.gradients(*one, from_zero=i == 0)
     total = {d(name): np.add.reduce([one[name] for one in alone]) for name in subject.held()}
     sizes = {d(name): np.abs([one[name] for one in alone]) for name in subject.held()}
     why = f"after {len(points)} backward passes: write dW += … in place of dW = …"
@@ -201,11 +213,16 @@ def leaves_out_dx_alone(subject: Subject, point: Point, dys: DrawDy) -> None:
 
 
 def is_the_same_under_every_engine(subject: Subject, point: Point, dys: DrawDy) -> None:
-    """Law 7: the formulas in NumPy and the kernels in use agree to rounding."""
+    """Law 7: the formulas in NumPy and the kernels in use agree to rounding, and keep the type of the inputs."""
     results, dy = [], None
     for engine in ("numpy", kernels.active()):
         with kernels.use(engine):
             outcome = subject.run(point)
-            dy = dys(outcome) if dy is None else dy
+            dy = dys(outcome).astype(subject.dtype) if dy is None else dy
             results.append({"y": outcome.y} | gradients(subject, outcome, dy))
     compare(subject, 7, results[1], results[0], "that is what the formulas in NumPy give")
+    for name, one in results[1].items():
+        if one.dtype != subject.dtype:
+            hint = "make arrays in x.dtype, and write constants as Python numbers"
+            told = f"{name} is {one.dtype} where the inputs are {subject.dtype}: {hint}."
+            raise LawError(7, subject.name, told, array=name, cause="another type")

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from scratchnet.arrays import Array
-from scratchnet.checks import check_shape
+from scratchnet.checks import check_finite, check_shape
 from scratchnet.gradcheck.subject import Point, Subject, d
 
 STEP = np.finfo(np.float64).eps ** (1 / 3)
@@ -82,9 +82,8 @@ def noise_of(line: Line) -> tuple[Array, float]:
                 further, moves_further = _values(line, 4096 * h)
                 values = further if moves_further > 2 * moves else values
             wide, narrow = np.median(np.abs(np.diff(values, 6, axis=1)), axis=1) / np.sqrt(924)
-            if np.isfinite(values).all():
-                noise = np.minimum(wide, 8 * narrow)
-                return noise, (noise.sum() / max(np.abs(values).max(axis=(0, 1)).sum(), UNDERFLOW)).item()
+            noise = np.minimum(wide, 8 * narrow)
+            return noise, (noise.sum() / max(np.abs(values).max(axis=(0, 1)).sum(), UNDERFLOW)).item()
     return 0 * line(0), 0.0
 
 
@@ -114,9 +113,11 @@ class Scene:
         self.evidence = {name: Evidence(self, name) for name in self.gradients}
 
     def y(self, point: Point) -> Array:
-        """The outputs at a point."""
-        y, expected = self.subject.run(point).y, self.outcome.y
-        check_shape(f"check_gradients of {self.subject.name}", "y", y, *expected.shape)
+        """The outputs at a point where f is defined."""
+        with np.errstate(all="ignore"):
+            y, where = self.subject.run(point).y, f"check_gradients of {self.subject.name}"
+        check_shape(where, "y", y, *self.outcome.y.shape)
+        check_finite(where, "y", y)
         return y
 
 

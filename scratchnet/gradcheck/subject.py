@@ -20,7 +20,7 @@ from scratchnet.arrays import Array
 from scratchnet.checks import check_type, listed, named
 from scratchnet.core.layer import Layer
 from scratchnet.core.model import Loss, Model
-from scratchnet.core.parameters import Parameters, slots_of
+from scratchnet.core.parameters import Parameters, parts_of, slots_of
 
 Point = dict[str, Array]
 """Arrays by name: inputs first, then parameters under their dotted names."""
@@ -52,9 +52,9 @@ class Subject:
     """f as a function of a point, computed in `dtype`.
 
     `start` is the point at which f was given: its inputs of floats and its parameters. Other inputs reach f as they
-    are; a tuple counts as its parts. If f takes an `rng`, it gets one with the same `seed` at each call. `owner` is the
-    copy of the object that f belongs to. `parameters` that the caller passes are not copied, so they cannot become
-    complex.
+    are; a tuple counts as its parts. If f takes an `rng`, it gets one with the same `seed` at each call, and a layer in
+    training has its first state. `owner` is the copy of the object that f belongs to. `parameters` that the caller
+    passes are not copied, so they cannot become complex.
     """
 
     def __init__(self, f: Any, inputs: tuple, seed: int, parameters: Parameters | None = None, dtype: Any = np.float64):
@@ -63,6 +63,7 @@ class Subject:
         self.seed, self.dtype, self._made_of = seed, np.dtype(dtype), (f, inputs, seed, parameters)
         self.owner, self._call, layers = _own_copy(f, parameters, self.dtype)
         self._slots, self._states = (slots_of(layers, kind) for kind in ("parameter_names", "state_names"))
+        self._first = [copy.deepcopy(getattr(part, attribute, None)) for _, part, attribute in self._states]
         arguments: list[str] = []
         with contextlib.suppress(ValueError):  # a function written in C may have no signature
             signature = inspect.signature(self._call).parameters.values()
@@ -84,18 +85,19 @@ class Subject:
         """The forward pass at a point; what the point lacks is as it was given."""
         for name, value in self.held().items():
             value[...] = point.get(name, value)
+        self.rewind()
         at = (point.get(name, x) for name, x in self.inputs.items())
         flat = (np.asarray(x).astype(self.dtype, copy=False) if _is_of_floats(x) else x for x in at)
         inputs = [tuple(islice(flat, len(x))) if isinstance(x, tuple) else next(flat) for x in self._made_of[1]]
         result = self._call(*inputs, **({"rng": np.random.default_rng(self.seed)} if self._draws else {}))
         match result:
             case Loss():
-                y = np.array([result.value, *result.terms.values()])
+                y = np.array([result.value, *result.terms.values()], self.dtype)
                 return Outcome(y, lambda dy: result.backward(), True, tuple(result.terms))
             case (y, backward) if callable(backward):
                 return Outcome(np.asarray(y), backward)
             case (value, *derivatives) if derivatives and np.ndim(value) == 0:
-                return Outcome(np.array([value]), lambda dy: tuple(derivatives), True)
+                return Outcome(np.array([value], self.dtype), lambda dy: tuple(derivatives), True)
         came = f"a tuple of {listed(map(named, result), 5)}" if isinstance(result, tuple) else named(result)
         expected = "(y, backward), (value, dy) or a Loss"
         raise TypeError(f"check_gradients expects {self.name} to return {expected}, got {came}.")
@@ -134,6 +136,12 @@ class Subject:
         held = ((name, getattr(part, attribute, None)) for name, part, attribute in self._states if not part.training)
         return {name: np.array(value) for name, value in held if value is not None}
 
+    def rewind(self) -> None:
+        """Give the layers that are training the states that they had at first."""
+        for (_, part, attribute), value in zip(self._states, self._first, strict=True):
+            if part.training:
+                setattr(part, attribute, copy.deepcopy(value))
+
     def zero_grad(self) -> None:
         """Set the gradients of the parameters to zero."""
         for gradient in self.held("d").values():
@@ -167,11 +175,18 @@ def _own_copy(f: Any, parameters: Parameters | None, dtype: np.dtype) -> tuple[A
         return None, f, {}
     owner = copy.deepcopy(owner)
     layers = {"": owner} if isinstance(owner, Layer) else owner.parameters.layers
-    for name, part, attribute in slots_of(layers, "parameter_names"):
+    held = {str(id(one)): one for _, part in parts_of(layers) for one in vars(part).values() if isinstance(one, Layer)}
+    slots = slots_of(layers | held, "parameter_names")  # also those of layers that are held in private
+    made_in = {getattr(part, attribute).dtype for _, part, attribute in slots}
+    for _, part, attribute in slots_of(layers, "state_names"):
+        state = np.asarray(getattr(part, attribute, None))
+        if state.dtype.kind == "f" and (not made_in or state.dtype in made_in):
+            setattr(part, attribute, state.astype(dtype))
+    for name, part, attribute in slots:
         if not hasattr(part, f"d{attribute}"):
             expected = f"{part!r} to add the gradient of {name} to d{attribute}"
             raise TypeError(f"check_gradients expects {expected}, got none.")
-        setattr(part, attribute, getattr(part, attribute).astype(dtype))
+        setattr(part, attribute, np.array(getattr(part, attribute), dtype))
         setattr(part, f"d{attribute}", np.zeros_like(getattr(part, attribute)))
     if not isinstance(owner, Layer):
         for name, value in list(vars(owner).items()):

@@ -1,5 +1,7 @@
 """All seven laws on one layer or one loss, at random points: docs/18-your-own.md."""
 
+import contextlib
+import copy
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -9,8 +11,10 @@ import numpy as np
 from scratchnet.arrays import Array
 from scratchnet.checks import check_float_type, check_length, check_rng, check_type
 from scratchnet.core.layer import Layer
+from scratchnet.core.parameters import parts_of
 from scratchnet.errors import GradientError, LawError
 from scratchnet.gradcheck import check_gradients, laws
+from scratchnet.gradcheck.check import nearby
 from scratchnet.gradcheck.subject import Outcome, Subject
 
 
@@ -23,6 +27,8 @@ def check_layer(
     independent_rows: bool = True,
 ) -> None:
     """Check the seven laws on a layer; raise a LawError that names the lowest one that is broken.
+
+    All of them are tried outside training, then in training, where only state may change; parameters are moved first.
 
     Parameters
     ----------
@@ -46,29 +52,35 @@ def check_layer(
     check_rng("check_layer", rng)
     N, *shape = _batch_shape("check_layer", "x_shape", x_shape)
     dtype = check_float_type("check_layer", dtype)
-    layer = make()
-    check_type("check_layer", "make()", layer, Layer, "a layer")
 
     def draw(*size: int) -> Array:
-        return np.broadcast_to(rng.uniform(-2, 2, size).astype(dtype), size)  # a read-only view
+        numbers = rng.uniform(-2, 2, size) * rng.choice([1, 4], size)  # some are beyond the bounds of most functions
+        return np.broadcast_to(numbers.astype(dtype), size)  # a read-only view
 
     def dys(outcome: Outcome) -> Array:
         return draw(*outcome.y.shape)
 
-    x = draw(N, *shape)
-    subject = Subject(layer, (x,), 0, dtype=dtype)
-    (name,) = subject.inputs
-    points = [{name: x}, {name: draw(N + 1, *shape)}]
-    laws.mutates_only_what_it_made(subject, [*points, {name: np.array(x)}], dys)
-    u, v = dys(subject.run(points[0])), dys(subject.run(points[0]))
-    laws.is_linear_in_dy(subject, points[0], u, v, 2.0, -0.5)
-    for last_first in (False, True):
-        laws.is_re_entrant(subject, points, dys, last_first=last_first)
-    laws.accumulates(subject, points, dys)
-    if independent_rows:
-        laws.has_independent_rows(subject, points[0], dys)
-    _is_true(subject, rng, layer, x)
-    laws.is_the_same_under_every_engine(subject, points[0], dys)
+    layer, x, large = copy.deepcopy(make()), draw(N, *shape), np.finfo(dtype).eps.item() ** -0.5
+    check_type("check_layer", "make()", layer, Layer, "a layer")
+    for training in (False, True):
+        for _, part in parts_of({"": layer}):
+            part.training = training
+        subject = Subject(layer, (x,), 0, dtype=dtype)
+        subject.name += " while training" if training else ""
+        subject.run(nearby(subject, list(subject.held()), rng))  # a weight that starts at 0 or 1 hides mistakes
+        (name,) = subject.inputs
+        points, writable = [{name: x}, {name: draw(N + 1, *shape)}], {name: np.array(x)}
+        laws.mutates_only_what_it_made(subject, [*points, writable], dys)
+        u, v = dys(subject.run(points[0])), dys(subject.run(points[0]))
+        laws.is_linear_in_dy(subject, points[0], u, v, large, -0.5)
+        for last_first in (False, True):
+            laws.is_re_entrant(subject, points, dys, last_first=last_first)
+        if not training:
+            laws.learns_in_its_states(subject, writable)
+        laws.accumulates(subject, points, dys)
+        if independent_rows:
+            laws.has_independent_rows(subject, points[0], dys)
+        _laws_6_and_7(subject, dys, rng, layer, x)
 
 
 def check_loss(
@@ -98,25 +110,29 @@ def check_loss(
     check_type("check_loss", "f", f, Callable, "a function")
     check_rng("check_loss", rng)
     shape = _batch_shape("check_loss", "y_shape", y_shape)
-    inputs = rng.uniform(-2, 2, shape), np.asarray(target(rng, shape) if callable(target) else target)
+    y = rng.uniform(-2, 2, shape) * rng.choice([1, 4], shape)
+    inputs = y, np.asarray(target(rng, shape) if callable(target) else target)
     subject = Subject(f, inputs, 0)
     names = subject.inputs
     point = {name: np.broadcast_to(x, x.shape) for name, x in zip(names, inputs, strict=True)}  # read-only views
     dys = partial(Outcome.random_dy, rng=rng)
     laws.mutates_only_what_it_made(subject, [point, dict(zip(names, map(np.array, inputs), strict=True))], dys)
     laws.averages_over_the_batch(subject, point, dys)
-    _is_true(subject, rng, f, *inputs)
-    laws.is_the_same_under_every_engine(subject, point, dys)
+    _laws_6_and_7(subject, dys, rng, f, *inputs)
 
 
-def _is_true(subject: Subject, rng: np.random.Generator, f: Any, *inputs: Array) -> None:
-    """Law 6: the backward pass is the derivative of the forward pass, in every input and every parameter."""
+def _laws_6_and_7(subject: Subject, dys: laws.DrawDy, rng: np.random.Generator, f: Any, *inputs: Array) -> None:
     try:
         check_gradients(f, *inputs, rng=rng)
     except GradientError as error:
         if isinstance(error.__cause__, LawError):
             raise error.__cause__ from None
         raise LawError(6, subject.name, str(error), **vars(error)) from None
+    for dtype in (np.float64, np.float32):
+        with contextlib.suppress(TypeError, ValueError):  # f may refuse a type
+            in_type = Subject(f, inputs, 0, dtype=dtype)
+            in_type.name = subject.name
+            laws.is_the_same_under_every_engine(in_type, in_type.start, dys)
 
 
 def _batch_shape(where: str, name: str, shape: Any) -> tuple[int, ...]:

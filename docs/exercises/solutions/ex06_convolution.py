@@ -72,7 +72,7 @@ class MaxPool(sn.Layer):
         y = np.take_along_axis(windows, first, axis=-1)[..., 0]
 
         def backward(dy):
-            dwindows = np.zeros(windows.shape)
+            dwindows = np.zeros_like(windows)
             np.put_along_axis(dwindows, first, dy[..., None], axis=-1)
             dwindows = dwindows.reshape(N, C, P, Q, 2, 2)
             return dwindows.transpose(0, 1, 2, 4, 3, 5).reshape(x.shape)
