@@ -280,6 +280,13 @@ def test_per_image_gives_the_numbers_that_the_means_are_of(name):
     assert found["stderr"] == each[name].std(ddof=1) / 50
 
 
+def test_a_nan_that_the_encoder_gives_is_told():
+    vae = make_vae()
+    vae.encoder.layers[2].b[0] = np.nan  # type: ignore[attr-defined]
+    with pytest.raises(sn.DataError, match=r"^elbo expects numbers from the model, got .* for mu: look for NaN"):
+        sn.elbo(vae, images(3), np.random.default_rng(0))
+
+
 def test_the_standard_error_of_one_image_is_nan():
     two = sn.elbo(make_vae(), images(2), np.random.default_rng(0), per_image=True)
     assert two["stderr"] == pytest.approx(abs(np.diff(two["per_image"]["elbo"]).item()) / 2)

@@ -1812,6 +1812,12 @@ ARGUMENTS = [
         id="kl_per_latent: a list",
     ),
     pytest.param(
+        lambda: kl_per_latent(Z, np.full_like(Z, np.nan)),
+        sn.DataError,
+        r"kl_per_latent expects logvar to be finite, got nan",
+        id="kl_per_latent: NaN",
+    ),
+    pytest.param(
         lambda: active_units(Z[:0]),
         sn.ShapeError,
         r"active_units expects at least one example",

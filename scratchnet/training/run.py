@@ -90,7 +90,7 @@ class Run:
     epochs: int
     batch_size: int
     callbacks: tuple[Any, ...]
-    progress: bool = False  # whether to print
+    progress: bool  # whether to print
 
     def __post_init__(self) -> None:
         self.epoch = 1  # the current one, counted from 1
