@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -29,8 +29,8 @@ MOMENTS = [name for name in vars(sn.Callback) if name.startswith(("before_", "af
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    seeds = range(int(metafunc.config.getoption("--mixes", 0)))
-    which = [pytest.param(seed, marks=[pytest.mark.slow] if seed >= QUICK else []) for seed in seeds]
+    mixes: Any = metafunc.config.getoption("mixes")
+    which = [pytest.param(seed, marks=[pytest.mark.slow] if seed >= QUICK else []) for seed in range(mixes)]
     metafunc.parametrize("seed", which, scope="module")
 
 
@@ -203,7 +203,7 @@ class Objects:
 
     def now(self) -> dict[str, Any]:
         """All of model, optimizer and generator that a training changes."""
-        names = self.optimizer.memory_names
+        names, seeds = self.optimizer.memory_names, cast(np.random.SeedSequence, self.rng.bit_generator.seed_seq)
         numbers = {**vars(self.model), **vars(self.optimizer)}
         return comparable(
             {
@@ -212,7 +212,7 @@ class Objects:
                 "numbers": {name: one for name, one in numbers.items() if isinstance(one, float) and name not in names},
                 "steps": self.optimizer.steps,
                 "generator": self.rng.bit_generator.state,
-                "children": self.rng.bit_generator.seed_seq.n_children_spawned,  # type: ignore[attr-defined]
+                "children": seeds.n_children_spawned,
             }
         )
 
@@ -317,10 +317,10 @@ class Mix:
 @contextmanager
 def interrupted(on: Objects, which: str, place: str, times: int) -> Iterator[sn.Callback]:
     """A callback that interrupts the training when it has come to the place so many times; or its objects do."""
-    left = iter(range(times + 1))
+    earlier = iter(range(times + 1))  # how often the training had come there
 
     def come(here: str, run: Any = None) -> None:
-        if here == place and next(left, None) == times:
+        if here == place and next(earlier, None) == times:
             INTERRUPTIONS[which](here, run)
 
     def and_come(function: Callable[..., Any], here: str) -> Callable[..., Any]:

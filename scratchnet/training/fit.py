@@ -53,7 +53,7 @@ def fit(
         `checkpoint_seconds`. If it exists, the run is resumed from it and ends as if it had never stopped: with the
         same θ, history (except for the seconds) and state of `rng`, bit for bit.
     callbacks : list of Callback
-        Called at their moments, in this order, such as `[sn.callbacks.EarlyStopping(5)]`.
+        Called at their moments, in this order, such as `[sn.callbacks.EarlyStopping(5)]`; each object once.
 
     Notes
     -----
