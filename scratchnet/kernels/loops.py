@@ -28,7 +28,7 @@ from scratchnet.kernels.threads import Kernel, kernel
 _FUSED, _SUMS = {"contract"}, {"contract", "reassoc"}
 """What LLVM may do: fuse a product with a sum; and add up a sum in vectors. The machine code fixes the order."""
 
-divide, gather = formulas.divide, formulas.gather  # these four gain nothing from being compiled
+clear, divide, gather = formulas.clear, formulas.divide, formulas.gather  # these five gain nothing from being compiled
 sample_gaussian, sample_gaussian_backward = formulas.sample_gaussian, formulas.sample_gaussian_backward
 
 
@@ -288,11 +288,6 @@ def all_finite(x):
     bad = np.zeros(1, np.int64)
     _look_for_bad(x.size, x.size / 10, vector(x), bad)
     return bad[0] == 0
-
-
-@loop("V", 1 / 8)
-def clear(dtheta, first, last):
-    dtheta[first:last] = 0
 
 
 @loop("VvVss", 1 / 4)
