@@ -5,7 +5,6 @@ again, or runs on one thread.
 """
 
 import functools
-import gc
 import sys
 import zlib
 from collections.abc import Callable
@@ -79,8 +78,6 @@ def load_or_compile(compiled: Numba, signature: tuple[Numba, ...]) -> None:
     """Load the machine code for these types from disk, or compile it."""
     if signature in compiled.signatures:
         return
-    collects = gc.isenabled()
-    gc.disable()  # a compiler makes millions of objects that live long, and the collector would search them many times
     compiled.disable_compile(False)
     try:
         compiled.compile(signature)
@@ -91,8 +88,6 @@ def load_or_compile(compiled: Numba, signature: tuple[Numba, ...]) -> None:
     finally:
         if compiled.signatures:
             compiled.disable_compile()
-        if collects:
-            gc.enable()
     if compiled.stats.cache_misses:
         _say_that_it_compiles()
 

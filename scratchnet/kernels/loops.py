@@ -21,14 +21,14 @@ from numba import njit
 from scratchnet.arrays import Array
 from scratchnet.kernels import elementary, formulas
 from scratchnet.kernels.formulas import __all__ as __all__
-from scratchnet.kernels.formulas import _patches
+from scratchnet.kernels.formulas import _patches, _per_channel
 from scratchnet.kernels.memory import empty
 from scratchnet.kernels.threads import Kernel, kernel
 
 _FUSED, _SUMS = {"contract"}, {"contract", "reassoc"}
 """What LLVM may do: fuse a product with a sum; and add up a sum in vectors. The machine code fixes the order."""
 
-divide, gather = formulas.divide, formulas.gather  # these four gain nothing from being compiled
+clear, divide, gather = formulas.clear, formulas.divide, formulas.gather  # these five gain nothing from being compiled
 sample_gaussian, sample_gaussian_backward = formulas.sample_gaussian, formulas.sample_gaussian_backward
 
 
@@ -37,10 +37,10 @@ def vector(x: Array) -> Array:
     return np.asarray(x).ravel()
 
 
-def rows(x: Array) -> Array:
-    """x in C order, as a matrix with one row for each example."""
+def rows(x: Array, axes: int = 1) -> Array:
+    """x in C order, as a matrix with one row for each example, or for each place along its first axes."""
     x = np.ascontiguousarray(x)
-    return x if x.ndim == 2 else x.reshape(math.prod(x.shape[:1]), math.prod(x.shape[1:]))
+    return x if x.ndim == 2 else x.reshape(math.prod(x.shape[:axes]), math.prod(x.shape[axes:]))
 
 
 _READY: dict[str, Callable[[Any], Any]] = {"v": vector, "m": rows, "d": vector, "s": float}
@@ -290,11 +290,6 @@ def all_finite(x):
     return bad[0] == 0
 
 
-@loop("V", 1 / 8)
-def clear(dtheta, first, last):
-    dtheta[first:last] = 0
-
-
 @loop("VvVss", 1 / 4)
 def sgd_step(theta, dtheta, velocity, learning_rate, momentum, first, last):
     rate, kept = theta.dtype.type(learning_rate), theta.dtype.type(momentum)
@@ -371,16 +366,11 @@ def _add_conv2d_weights(dW, x, dy, at, looks, first, last):
         _add_dots(of_dy, patches, dW[first:last])
 
 
-def per_channel(b, channels: int, dtype: np.dtype) -> Array:
-    """A number for each channel, or one for all, as a vector."""
-    return np.array(np.broadcast_to(np.asarray(b, dtype), channels))
-
-
 def conv2d(x, W, b, stride, padding):
     x = _padded(x, padding)
     size, at, looks = _places(x.shape[1:], W.shape[2:], stride)
     y = empty((len(x), len(W), *size), W.dtype)
-    y[...] = per_channel(b, len(W), W.dtype)[:, None, None]
+    y[...] = _per_channel(b)
     _conv2d(len(x), y.size * looks.size / 10, rows(x), rows(W), rows(y), at, looks)
     return y
 
@@ -388,7 +378,7 @@ def conv2d(x, W, b, stride, padding):
 def conv2d_transpose(y, W, b, stride, padding, size):
     (height, width), (top, left), C = size, padding, W.shape[1]
     x = empty((len(y), C, height + 2 * top, width + 2 * left), W.dtype)
-    x[...] = per_channel(b, C, W.dtype)[:, None, None]
+    x[...] = _per_channel(b)
     _, at, looks = _places(x.shape[1:], W.shape[2:], stride)
     _conv2d_transpose(len(y), y.size * looks.size / 10, rows(y), rows(W), rows(x), at, looks)
     return np.ascontiguousarray(x[:, :, top : top + height, left : left + width])
@@ -436,20 +426,15 @@ def _max_pool_backward(dy, x, dx, at, looks, first, last):
             slopes[first_place] += of_dy[r]
 
 
-def _planes(x: Array) -> Array:
-    """Images as a matrix with one row for each channel of each."""
-    return np.ascontiguousarray(x).reshape(-1, math.prod(x.shape[2:]))
-
-
 def max_pool(x, size, stride):
     size, at, looks = _places((1, *x.shape[2:]), size, stride)
     y = empty((*x.shape[:2], *size), x.dtype)
-    _max_pool(y.shape[0] * y.shape[1], x.size / 2, _planes(x), _planes(y), at, looks)
+    _max_pool(y.shape[0] * y.shape[1], x.size / 2, rows(x, 2), rows(y, 2), at, looks)
     return y
 
 
 def max_pool_backward(dy, x, size, stride):
     _, at, looks = _places((1, *x.shape[2:]), size, stride)
     dx = empty(x.shape, x.dtype)
-    _max_pool_backward(x.shape[0] * x.shape[1], x.size, _planes(dy), _planes(x), _planes(dx), at, looks)
+    _max_pool_backward(x.shape[0] * x.shape[1], x.size, rows(dy, 2), rows(x, 2), rows(dx, 2), at, looks)
     return dx

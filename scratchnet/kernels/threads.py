@@ -322,9 +322,8 @@ class Kernel:
 
     def __init__(self, function: Callable[..., None], kinds: str, **options: Any):
         self._dispatcher, self._kinds = dispatcher(function, function.__name__, **options), kinds
-        self._compiled: Callable[..., None] = _not_compiled_yet
+        self._compiled: Any = None
         self._leads: dict[np.dtype, tuple[Numba, int]] = {}
-        self.__name__ = function.__name__
         Kernel.every.append(self)
 
     def __call__(self, size: int, work: float, *arguments: Any) -> None:
@@ -336,7 +335,7 @@ class Kernel:
                 if address and _team(threads, os.getpid()).run(size, work, self._compiled, lead, (address, *arguments)):
                     return
             self._compiled(*arguments, 0, size)
-        except TypeError:  # this type is not loaded, or some array is read-only
+        except TypeError:  # this type is not loaded, or none is, or some array is read-only
             self.load(arguments[0].dtype)
             self._compiled(*map(_writeable, self._kinds, arguments), 0, size)
 
@@ -348,14 +347,12 @@ class Kernel:
     def _make_lead(self, dtype: np.dtype) -> tuple[Numba, int]:
         """The leader's part for this type, and the kernel's address; 0 if this kernel must run on one thread."""
         self.load(dtype)
-        kinds, lead = self._types(dtype), _leader(self._kinds.lower())
-        try:
+        kinds, lead, address = self._types(dtype), _leader(self._kinds.lower()), 0
+        with contextlib.suppress(Exception):  # numba's internals have changed
             load_or_compile(lead, (*[_NUMBER] * 3, types.Tuple((_NUMBER, *kinds)), _NUMBER))
-            found = lead, address_of(self._dispatcher, (*kinds, _NUMBER, _NUMBER))
-        except Exception:  # numba's internals have changed
-            found = lead, 0
-        self._leads[dtype] = found
-        return found
+            address = address_of(self._dispatcher, (*kinds, _NUMBER, _NUMBER))
+        self._leads[dtype] = lead, address
+        return lead, address
 
     def _types(self, dtype: Any) -> tuple[Numba, ...]:
         """numba's types of the arguments."""
@@ -370,10 +367,6 @@ class Kernel:
             "n": types.int64,
         }
         return tuple(kinds[kind] for kind in self._kinds.lower())
-
-
-def _not_compiled_yet(*arguments: Any) -> None:
-    raise TypeError("compiled for no types yet")
 
 
 def _writeable(kind: str, argument: Any) -> Any:

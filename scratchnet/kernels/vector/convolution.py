@@ -27,7 +27,7 @@ from numba import njit
 from scratchnet.arrays import Array
 from scratchnet.kernels import loops
 from scratchnet.kernels.compile import VECTOR
-from scratchnet.kernels.loops import all_finite, per_channel, rows, vector
+from scratchnet.kernels.loops import all_finite, rows, vector
 from scratchnet.kernels.memory import empty
 from scratchnet.kernels.threads import kernel
 from scratchnet.kernels.vector.registers import SUMS, Grid, address, aligned_vector, copy_square, fitting, halved, tile
@@ -103,7 +103,7 @@ def _convolved(x: Array, W: Array, b, size, stride, padding, adjoint: bool) -> A
     tall = -(-outputs // height) * height
     w, biases = np.zeros((W[..., 0].size, tall), W.dtype), np.zeros((tall, lanes), W.dtype)
     w[:, :outputs] = W.reshape(len(w), outputs)[tables.order]
-    biases[:outputs] = per_channel(b, outputs, W.dtype)[:, None]
+    biases[:outputs] = np.reshape(b, (-1, 1))  # a number for each output, or one for all
     w = w.reshape(len(w), -1, height).transpose(1, 0, 2)
     y = empty((len(x), outputs, *size), W.dtype)
     work = len(x) * len(tables.at) * w.size / 80 / (len(tables.phases) // 4)

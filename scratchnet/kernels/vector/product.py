@@ -6,8 +6,8 @@ thread of an AMD EPYC Zen 4 with AVX-512; skipping zeros included). Three ideas 
 - The register tile. A few rows of A times a few vectors of columns of B make a tile of C that fits into the registers.
 - The panel. The columns of B under a tile are copied into one block of memory, which the tiles below each other read.
   There the strides of B, or its being a transpose, no longer matter.
-- The count. Tiles are counted panel by panel, and threads take ranges of that count; if B is small, ranges of rows.
-  A tile is computed by one thread, in the order of k, so the bits are the same for any number of threads.
+- The count. Tiles are counted panel by panel, and threads take ranges of that count. A tile is computed by one thread,
+  in the order of k, so the bits are the same for any number of threads.
 
 Goto & van de Geijn, Anatomy of High-Performance Matrix Multiplication, 2008.
 """
@@ -56,16 +56,14 @@ def pack(panel, B, k, steps, j, across):
         row[columns:] = 0
 
 
-@kernel("aaaAn")
-def _multiply_panels(A, B, start, C, by_rows, first, last):
+@kernel("aaaA")
+def _multiply_panels(A, B, start, C, first, last):
     """C = start + A B, for A (M, K), B (K, N), C (M, N) and start (M, N) or (1, N).
 
-    The range counts pieces of rows, or else pieces of vectors of columns, panel by panel.
+    The range counts pieces, of so many rows by one vector of columns, panel by panel.
     """
     (M, K), N, size = A.shape, B.shape[1], C.itemsize
-    lanes, begin, pieces = VECTOR // size, 0, (M + PIECE - 1) // PIECE
-    if by_rows:
-        begin, pieces, first, last = first, last - first, 0, (N + lanes - 1) // lanes * (last - first)
+    lanes, pieces = VECTOR // size, (M + PIECE - 1) // PIECE
     a_row, a_k = A.strides
     start_row = start.strides[0] if len(start) == M else 0
     panel = aligned_vector(min(max(K, 1), DEPTH) * WIDEST * lanes, C)
@@ -75,8 +73,8 @@ def _multiply_panels(A, B, start, C, by_rows, first, last):
         width = fitting(WIDEST, (N - j + lanes - 1) // lanes)
         across = width * lanes
         columns = min(across, N - j)
-        top = begin + max(0, (first - counted + width - 1) // width)
-        bottom = begin + min(pieces, (last - counted + width - 1) // width)
+        top = max(0, (first - counted + width - 1) // width)
+        bottom = min(pieces, (last - counted + width - 1) // width)
         for k in range(0, max(K, 1) if top < bottom else 0, DEPTH):
             steps = min(DEPTH, K - k)
             pack(panel, B, k, steps, j, across)
@@ -107,11 +105,7 @@ def _multiply_panels(A, B, start, C, by_rows, first, last):
 
 
 def multiply(A: Array, B: Array, start: Array, C: Array) -> None:
-    """C = start + A B, where the rows of start, (M, N) or (1, N), and of C are contiguous.
-
-    If B is small beside A and C, threads share the rows: each packs all of B and has its own rows of C.
-    """
+    """C = start + A B, where the rows of start, (M, N) or (1, N), and of C are contiguous."""
     M, N = C.shape
     pieces, vectors = -(-M // PIECE), -(-N * C.itemsize // VECTOR)
-    by_rows = 2 * B.size < A.size + C.size
-    _multiply_panels(pieces if by_rows else pieces * vectors, A.size * N / 80, A, B, start, C, int(by_rows))
+    _multiply_panels(pieces * vectors, A.size * N / 80, A, B, start, C)

@@ -129,7 +129,7 @@ def tile(sizes, of_vectors=False) -> Any:
 
     tile(like, height, width, steps, A, B, start, C): C = start + A B, in numbers of the type of the array `like`. All
     four are Grids. An entry of A is a number, or else a vector, as those of B, start and C are; k runs over so many
-    columns of A and rows of B, two at a time.
+    columns of A and rows of B.
     """
 
     @intrinsic
@@ -155,14 +155,7 @@ def tile(sizes, of_vectors=False) -> Any:
                     for (r, v), total in zip(cells, sums, strict=True):
                         builder.store(multiply_add(builder, factors[r], vectors[v], builder.load(total)), total)
 
-                def add_two(pair):
-                    k = builder.mul(pair, constant(2))
-                    add(k)
-                    add(builder.add(k, constant(1)))
-
-                repeat(builder, builder.ashr(steps, constant(1)), add_two)
-                with builder.if_then(builder.trunc(steps, ir.IntType(1))):
-                    add(builder.sub(steps, constant(1)))
+                repeat(builder, steps, add)
                 for place, total in zip(to_c, sums, strict=True):
                     write(builder, builder.load(total), place)
 
