@@ -33,9 +33,9 @@ def main() -> None:
     parser = options("autoencoder_mnist", __doc__, epochs=10, batch_size=20)
     parser.add_argument("--deep-epochs", type=whole_number, default=6, help="epochs of the networks with 30 numbers")
     arguments = parser.parse_args()
-    demo = Run("autoencoder_mnist", arguments)
     if arguments.quick:
         arguments.deep_epochs = 1
+    demo = Run("autoencoder_mnist", arguments)
     x, _ = demo.images("train")
     x_test, _ = demo.images("test")
     rng = np.random.default_rng(arguments.seed)

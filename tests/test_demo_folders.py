@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 import runpy
 import shlex
 import subprocess
@@ -201,6 +202,13 @@ def test_resume_of_a_finished_run_says_so_and_changes_nothing(tmp_path, capsys, 
 def test_resume_where_there_is_no_run_begins_one(tmp_path):
     finished(tmp_path, "new.png", resume=True)
     assert names_in(tmp_path) == {"new.png", METRICS}
+
+
+@pytest.mark.parametrize("demo", sorted((ROOT / "demos").glob("*.py")), ids=lambda file: file.stem)
+def test_a_demo_changes_no_option_once_its_run_has_compared_them(demo):
+    _, made, rest = demo.read_text(encoding="utf-8").partition(" = Run(")
+    assert made or demo.stem in ("benchmark", "data_parallel")
+    assert not re.findall(r"arguments\.\w+ =(?!=)", rest)
 
 
 @pytest.mark.slow

@@ -648,7 +648,7 @@ def test_an_exception_comes_with_its_line():
 
 def test_an_exception_that_the_test_itself_raises_has_no_line():
     with pytest.raises(TypeError) as caught:
-        exercises.Check(np.random.default_rng(0)).drawn_from(None)
+        exercises.Check(np.random.default_rng(0)).drawn_from(None)  # type: ignore[arg-type]
     told = exercises.explain(caught.value, _blank("ex01_probability", "conditional"), HERE)
     assert told.startswith("conditional: TypeError: ")
 

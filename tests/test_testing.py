@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -273,7 +274,7 @@ class Of(sn.Layer):
 
     parameter_names, state_names = ("w",), ("mean",)
 
-    def __init__(self, forward, w=1.0, dtype=np.float64):
+    def __init__(self, forward, w=1.0, dtype: Any = np.float64):
         self.w, self.dw, self.mean = np.full(3, w, dtype), np.zeros(3, dtype), np.zeros(3, dtype)
         self._forward = forward
 
