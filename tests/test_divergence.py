@@ -170,7 +170,7 @@ class ExplodesOnce(sn.Layer):
 
 
 def test_a_layer_that_does_not_overflow_again_is_not_named_but_the_parameter():
-    assert "on the way back first in encoder.0.b; no step" in diagnosis(an_autoencoder(ExplodesOnce()))
+    assert "in the backward pass first in encoder.0.b; no step" in diagnosis(an_autoencoder(ExplodesOnce()))
 
 
 def test_a_loss_whose_derivative_is_not_finite_is_told_from_a_layer():

@@ -471,7 +471,7 @@ OTHER_FORMS: list[tuple[str, str, str, str]] = [
     ("ex01_probability", "simulation", "return m, np.sqrt(variance / n)", "return [m, np.sqrt(variance / n)]"),
     ("ex02_entropy", "entropy", "-(p * np.log(p)).sum()", "sum(one * np.log(1 / one) for one in p)"),
     ("ex03_dense", "initial_weights", "rng.uniform(-bound, bound, (n_in", "bound - 2 * bound * rng.random((n_in"),
-    ("ex03_dense", "Dense", "self.dW += x.T @ dy", 'self.dW = self.dW + np.einsum("ni,nj->ij", x, dy)'),
+    ("ex03_dense", "Dense", "self.dW += x.T @ dy", 'self.dW += np.einsum("ni,nj->ij", x, dy)'),
     ("ex04_activations", "Sigmoid", "y = np.where(x > 0, 1, e) / (1 + e)", "y = 0.5 * (1 + np.tanh(0.5 * x))"),
     (
         "ex04_losses",

@@ -454,7 +454,9 @@ def activation(slope: Callable[..., Array]) -> Callable[[Array], Any]:
 ACTIVATIONS = {
     "the derivative of the sigmoid is missing in the backward pass": lambda y: 1,
     "the derivative of the sigmoid is applied twice": lambda y: (y * (1 - y)) ** 2,
-    "the derivative of the sigmoid is missing in the backward pass: that of the tanh stands": lambda y: 1 - y**2,
+    "the derivative of the sigmoid is missing in the backward pass: that of the tanh is used instead": lambda y: (
+        1 - y**2
+    ),
 }
 
 

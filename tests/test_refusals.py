@@ -1244,7 +1244,7 @@ ARGUMENTS = [
     pytest.param(
         lambda: sn.callbacks.EarlyStopping(1, 2),  # type: ignore[arg-type]
         TypeError,
-        r"EarlyStopping expects monitor to be a text, got 2",
+        r"EarlyStopping expects monitor to be a string, got 2",
         id="EarlyStopping: a number to monitor",
     ),
     pytest.param(
@@ -1268,7 +1268,7 @@ ARGUMENTS = [
     pytest.param(
         lambda: sn.callbacks.Anneal(),
         TypeError,
-        r"Anneal expects a function of the step by the name of an attribute, got none",
+        r"Anneal expects a function of the step, such as beta=lambda step: …, got none",
         id="Anneal: nothing",
     ),
     pytest.param(
@@ -1343,7 +1343,7 @@ ARGUMENTS = [
     pytest.param(
         lambda: fit(sn.Classifier(dense()), (X, np.array([0, 1, 0]), X)),
         TypeError,
-        r"fit expects \(x, labels\) to train a Classifier, got 3 arrays for x",
+        r"fit expects two arrays, \(x, labels\), got 3 of them for x",
         id="Classifier: an array beside the labels",
     ),
     pytest.param(

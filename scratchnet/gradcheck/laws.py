@@ -30,7 +30,8 @@ def compare(
 ) -> None:
     """Raise where arrays differ from the expected ones by more than rounding.
 
-    Rounding is a part of 1 + |expected|, or of the largest of the array's `sizes`, which a repeated computation keeps.
+    Rounding is a part of 1 + |expected|, or of the largest of the array's `sizes`, which a repeated computation keeps;
+    where all cancels, of a hundredth of the largest of all arrays.
     """
     for name, one in expected.items():
         came = found[name]
@@ -40,7 +41,8 @@ def compare(
         eps = np.finfo(np.result_type(came.dtype, np.float16)).eps.item()
         rtol = atol = 1e-9 if eps < 1e-9 else max(1e-4, 128 * eps)  # a long sum in float16 is off by dozens of eps
         if sizes is not None:
-            rtol, atol = 0, atol * np.abs(sizes[name][np.isfinite(sizes[name])]).max(initial=0)
+            largest = {array: np.abs(size[np.isfinite(size)]).max(initial=0) for array, size in sizes.items()}
+            rtol, atol = 0, atol * max(largest[name], 1e-2 * max(largest.values()))
         differ = ~np.isclose(came, one, rtol, atol, equal_nan=True)
         if differ.any():
             at = tuple(np.argwhere(differ)[0].tolist())
