@@ -33,6 +33,7 @@ def compare(
     Rounding is a part of 1 + |expected|, or of the largest of the array's `sizes`, which a repeated computation keeps;
     where all cancels, of a hundredth of the largest of all arrays.
     """
+    largest = {name: np.abs(size[np.isfinite(size)]).max(initial=0) for name, size in (sizes or {}).items()}
     for name, one in expected.items():
         came = found[name]
         if came.shape != one.shape:
@@ -41,7 +42,6 @@ def compare(
         eps = np.finfo(np.result_type(came.dtype, np.float16)).eps.item()
         rtol = atol = 1e-9 if eps < 1e-9 else max(1e-4, 128 * eps)  # a long sum in float16 is off by dozens of eps
         if sizes is not None:
-            largest = {array: np.abs(size[np.isfinite(size)]).max(initial=0) for array, size in sizes.items()}
             rtol, atol = 0, atol * max(largest[name], 1e-2 * max(largest.values()))
         differ = ~np.isclose(came, one, rtol, atol, equal_nan=True)
         if differ.any():
